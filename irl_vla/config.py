@@ -1,0 +1,90 @@
+"""YAML -> frozen dataclasses. A dataclass is documentation, check and file format in one.
+
+Unknown keys are refused with "did you mean"; a value that the dataclass itself refuses keeps the
+file's name.
+May import: types.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from irl_vla.types import InputError
+
+T = TypeVar("T")
+
+
+def load_yaml(path: Path, kind: type[T]) -> T:
+    """Read one YAML file as `kind`. Raises InputError that names the file, the key, what was
+    expected and got."""
+    return from_mapping(kind, read_yaml(path), where=str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML file as a mapping."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected a mapping of settings, got {type(data).__name__}")
+    return data
+
+
+def from_mapping(kind: type[T], data: Mapping[str, Any], where: str) -> T:
+    """Mapping -> dataclass `kind`, strict: no unknown keys, no wrong types, no missing values."""
+    _refuse_unknown(kind, data, where)
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {_sentence(key, first['msg'], first['input'])}") from None
+
+
+def _sentence(key: str, message: str, value: Any) -> str:
+    if message == "Field required":
+        return f"setting '{key}' is missing"
+    if message.startswith("Value error, "):  # the dataclass's own words
+        return message.removeprefix("Value error, ")
+    return f"setting '{key}': {message[0].lower()}{message[1:]}, got {value!r}"
+
+
+def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
+    """Walk dataclass and data side by side and refuse the first key that the dataclass does not
+    have."""
+    if isinstance(data, (list, tuple)):
+        for index, item in enumerate(data):
+            for inner in get_args(kind):
+                _refuse_unknown(inner, item, where, f"{path}[{index}]")
+        return
+    if not isinstance(data, Mapping):
+        return
+    for inner in get_args(kind):  # Mapping[str, Inner], Inner | None
+        values = data.values() if not is_dataclass(inner) or _is_mapping(kind) else [data]
+        for item in values:
+            _refuse_unknown(inner, item, where, path)
+    if not is_dataclass(kind):
+        return
+    hints = get_type_hints(kind)
+    names = [f.name for f in fields(kind)]
+    for key, value in data.items():
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known settings: {', '.join(names)}."
+            raise InputError(f"{where}: unknown setting '{path + str(key)}'. {hint}")
+        _refuse_unknown(hints[key], value, where, f"{path}{key}.")
+
+
+def _is_mapping(kind: Any) -> bool:
+    origin = getattr(kind, "__origin__", None)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
