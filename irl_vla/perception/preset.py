@@ -1,0 +1,167 @@
+"""Every size of the policy in one place: the shape of models/presets/*.yaml.
+
+A preset says how big the networks are, never what they learnt. No torch here: car, desk and lab
+read the same file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from irl_vla.config import load_yaml
+from irl_vla.types import F64, InputError
+
+PRESETS = Path(__file__).parents[2] / "models" / "presets"
+MAX_CAMERAS = 8  # what the `bev` graph has room for
+AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
+POLYLINE_POINTS = 20  # points of a map element (DiffVLA)
+
+AGENT_CLASSES = ("vehicle", "pedestrian", "bicycle", "obstacle")
+MAP_CLASSES = ("centerline", "divider", "boundary", "crosswalk", "stop_line", "red_stop_line")
+SEG_CLASSES = ("nothing", "road", "walkway", "centerline", "obstacle", "vehicle", "pedestrian")
+
+Backbone = Literal["nano", "19-slim-dw", "19-dw", "39", "57", "99"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSize:
+    """What the `camera` graph reads: RGB, (pixel / 255 - mean) / std, channels first."""
+
+    width: int  # [px]
+    height: int  # [px]
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet, as torchvision states it
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.width % 32 or self.height % 32 or min(self.width, self.height) < 32:
+            raise ValueError(
+                "image: width and height are multiples of 32 (the backbone's last stride), got "
+                f"{self.width} x {self.height}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BevGrid:
+    """Cells around the ego, ego frame [m]: row i runs along x (forward), column j along y (left).
+
+    Cell (i, j) has its centre at x_min + (i + 0.5) * cell_m, y_min + (j + 0.5) * cell_m.
+    heights: z above the ground [m] at which cameras are read; the highest lets traffic lights in
+    pool: cells of the sampled grid per cell of the grid that the planner reads, along one axis
+    """
+
+    x_min: float
+    x_max: float
+    y_min: float
+    y_max: float
+    cell_m: float
+    heights: tuple[float, ...]
+    pool: int = 2
+
+    def __post_init__(self) -> None:
+        for name, span in (("x", self.x_max - self.x_min), ("y", self.y_max - self.y_min)):
+            cells = span / (self.cell_m * self.pool)
+            if span <= 0 or abs(cells - round(cells)) > 1e-6:
+                raise ValueError(
+                    f"bev: {name} range must be a whole number of pooled cells of "
+                    f"{self.cell_m * self.pool} m, got {span} m"
+                )
+        if not self.heights:
+            raise ValueError("bev: heights is empty, give at least one height [m]")
+
+    @property
+    def rows(self) -> int:
+        """Sampled cells along x."""
+        return round((self.x_max - self.x_min) / self.cell_m)
+
+    @property
+    def cols(self) -> int:
+        """Sampled cells along y."""
+        return round((self.y_max - self.y_min) / self.cell_m)
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """(rows, columns) of the grid that the planner reads and that serves as memory."""
+        return self.rows // self.pool, self.cols // self.pool
+
+    @property
+    def points_count(self) -> int:
+        """Points of the sampling grid: cells x heights."""
+        return self.rows * self.cols * len(self.heights)
+
+    def points(self) -> F64:
+        """(rows * cols * heights, 3) ego frame [m]: the order of the sampling grid, height
+        fastest, then column, then row."""
+        x = self.x_min + (np.arange(self.rows) + 0.5) * self.cell_m
+        y = self.y_min + (np.arange(self.cols) + 0.5) * self.cell_m
+        mesh = np.meshgrid(x, y, np.asarray(self.heights, np.float64), indexing="ij")
+        return np.stack(mesh, axis=-1).reshape(-1, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerSize:
+    """Sizes of the diffusion planner; its width is the preset's `d_model`."""
+
+    layers: int
+    heads: int
+    anchors: int  # K trajectories
+    denoise_steps: int = 2  # at inference (DiffusionDrive: 1/2/3 steps give 87.9/88.1/88.1 PDMS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """All sizes of one policy."""
+
+    name: str
+    backbone: Backbone
+    image: ImageSize
+    feature_stride: Literal[8, 16]  # pixels per cell of the one feature map
+    feature_channels: int  # of that map; what the BEV reads from each camera
+    bev: BevGrid
+    bev_blocks: int  # residual blocks of the BEV encoder, on the pooled grid
+    d_model: int  # D, width of every token
+    decoder_layers: int  # of the agent, ego and map queries
+    decoder_heads: int
+    map_queries: int  # M
+    meta_tokens: int  # Nm, places for tokens of the vision-language model
+    planner: PlannerSize
+    score_threshold: float = 0.3  # an agent or map element below it is not valid
+
+    def __post_init__(self) -> None:
+        for heads, where in (
+            (self.decoder_heads, "decoder_heads"),
+            (self.planner.heads, "planner.heads"),
+        ):
+            if self.d_model % heads:
+                raise ValueError(f"{where}: must divide d_model {self.d_model}, got {heads}")
+        if not 0.01 < self.score_threshold < 1.0:
+            raise ValueError(
+                "score_threshold: between the untrained prior 0.01 and 1, got "
+                f"{self.score_threshold}"
+            )
+
+    @property
+    def feature_size(self) -> tuple[int, int]:
+        """(height, width) of one camera's feature map."""
+        return self.image.height // self.feature_stride, self.image.width // self.feature_stride
+
+
+def preset_names() -> tuple[str, ...]:
+    """The presets that ship with the project, by name."""
+    return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+
+
+def load_preset(name_or_path: str) -> Preset:
+    """A shipped preset by its name ("tiny") or any YAML file by its path. Raises InputError."""
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"}:
+        return load_yaml(path, Preset)
+    if name_or_path not in preset_names():
+        raise InputError(
+            f"preset: expected one of {', '.join(preset_names())} or the path of a .yaml file, "
+            f"got '{name_or_path}'"
+        )
+    return load_yaml(PRESETS / f"{name_or_path}.yaml", Preset)
