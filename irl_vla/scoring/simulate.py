@@ -25,6 +25,7 @@ ACCELERATION_LAG = DT / (DT + 0.2)  # first-order low pass of the commanded acce
 STEER_LAG = DT / (DT + 0.05)  # of the commanded steering angle
 MAX_STEER = math.pi / 3.0  # [rad]
 US = 1e6  # [us/s]
+PACIFICA = Vehicle()
 
 
 @lru_cache(maxsize=64)
@@ -43,19 +44,49 @@ def sample_times(t0_us: int) -> tuple[F64, F64]:
 
 
 @kernel
-def sample_plan(plan: F64, initial: F64, knots: F64, instants: F64, ref: F64) -> None:
-    """One plan (8, 3) in the ego frame of state initial (11,) -> ref (41, 3), global, every 0.1 s.
+def over_centre(pose: F64, centre: float) -> None:
+    """Move pose (3,) from the rear axle to the box centre and back, in place.
 
-    The initial pose stands in front; x, y are linear in time, headings unwrapped, linear, wrapped.
+    Quirk: the original stores every ego state by its box centre. The rounding that this leaves in
+    the positions (1e-14 m) is all that a standing plan with a turned heading moves, and the
+    curvature fit, which divides by 1e-10 there, makes a visible steering angle of it.
     """
-    x0, y0, h0 = initial[0], initial[1], initial[2]
-    c, s = math.cos(h0), math.sin(h0)
-    at = np.empty((PLAN_POSES + 1, 3))
-    at[0, 0], at[0, 1], at[0, 2] = x0, y0, h0
+    forward_x, forward_y = centre * math.cos(pose[2]), centre * math.sin(pose[2])
+    pose[0] = (pose[0] + forward_x) - forward_x
+    pose[1] = (pose[1] + forward_y) - forward_y
+
+
+@kernel
+def place_knots(plan: F64, initial: F64, centre: float, at: F64) -> None:
+    """Plan (8, 3) in the ego frame of initial (11,) -> at (9, 3) global, headings unwrapped; the
+    initial pose stands in front."""
+    at[0] = initial[:3]
+    over_centre(at[0], centre)
+    x0, y0 = at[0, 0], at[0, 1]
+    c, s = math.cos(at[0, 2]), math.sin(at[0, 2])
+    turns, last = 0.0, at[0, 2]
     for i in range(PLAN_POSES):
+        c1, s1 = math.cos(plan[i, 2]), math.sin(plan[i, 2])
         at[i + 1, 0] = c * plan[i, 0] - s * plan[i, 1] + x0
         at[i + 1, 1] = s * plan[i, 0] + c * plan[i, 1] + y0
-        at[i + 1, 2] = at[i, 2] + wrap(plan[i, 2] + h0 - at[i, 2])
+        at[i + 1, 2] = math.atan2(s * c1 + c * s1, c * c1 - s * s1)
+        over_centre(at[i + 1], centre)
+        step = at[i + 1, 2] - last
+        last = at[i + 1, 2]
+        if abs(step) >= math.pi:
+            turns += wrap(step) - step
+        at[i + 1, 2] += turns
+
+
+@kernel
+def sample_plan(
+    plan: F64, initial: F64, knots: F64, instants: F64, centre: float, at: F64, ref: F64
+) -> None:
+    """One plan (8, 3) in the ego frame of state initial (11,) -> ref (41, 3), global, every 0.1 s.
+
+    x, y and the unwrapped heading are linear in time. at: scratch (9, 3).
+    """
+    place_knots(plan, initial, centre, at)
     i = 0
     for k in range(STEPS):
         while i < PLAN_POSES - 1 and instants[k] > knots[i + 1]:
@@ -64,6 +95,7 @@ def sample_plan(plan: F64, initial: F64, knots: F64, instants: F64, ref: F64) ->
         for j in range(3):
             ref[k, j] = (at[i + 1, j] - at[i, j]) / span * past + at[i, j]
         ref[k, 2] = wrap(ref[k, 2])
+        over_centre(ref[k], centre)
 
 
 @kernel
@@ -96,10 +128,13 @@ def drive(initial: F64, ref: F64, wheel_base: float, states: F64) -> None:
 
 
 @kernel
-def sample_many(plans: F64, initial: F64, knots: F64, instants: F64, refs: F64) -> None:
+def sample_many(
+    plans: F64, initial: F64, knots: F64, instants: F64, centre: float, refs: F64
+) -> None:
     """plans (P, 8, 3) -> refs (P, 41, 3)."""
+    at = np.empty((PLAN_POSES + 1, 3))
     for p in range(len(plans)):
-        sample_plan(plans[p], initial, knots, instants, refs[p])
+        sample_plan(plans[p], initial, knots, instants, centre, at, refs[p])
 
 
 @kernel
@@ -130,15 +165,15 @@ def as_plans(trajectories: F64, where: str = "trajectories") -> F64:
     return plans
 
 
-def sample_plans(trajectories: F64, initial: F64, t0_us: int) -> F64:
+def sample_plans(trajectories: F64, initial: F64, t0_us: int, vehicle: Vehicle = PACIFICA) -> F64:
     """Plans (P, 8, 3) in the ego frame of initial (11,) -> global reference poses (P, 41, 3)."""
     plans = as_plans(trajectories)
     refs = np.empty((len(plans), STEPS, 3))
-    sample_many(plans, initial, *sample_times(t0_us), refs)
+    sample_many(plans, initial, *sample_times(t0_us), vehicle.centre, refs)
     return refs
 
 
-def simulate(initial: F64, reference_poses: F64, wheel_base: float = Vehicle().wheel_base) -> F64:
+def simulate(initial: F64, reference_poses: F64, wheel_base: float = PACIFICA.wheel_base) -> F64:
     """Track reference_poses (P, 41, 3) or (41, 3), global, from state initial (11,).
 
     Returns states (P, 41, 11), columns scene.STATE_COLUMNS; state 0 is `initial` itself.
