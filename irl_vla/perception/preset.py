@@ -17,6 +17,7 @@ from irl_vla.types import F64, InputError
 
 PRESETS = Path(__file__).parents[2] / "models" / "presets"
 MAX_CAMERAS = 8  # what the `bev` graph has room for
+POOL = 2  # sampled cells per cell of the grid that the planner reads, along one axis
 AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
 POLYLINE_POINTS = 20  # points of a map element (DiffVLA)
 
@@ -50,7 +51,6 @@ class BevGrid:
 
     Cell (i, j) has its centre at x_min + (i + 0.5) * cell_m, y_min + (j + 0.5) * cell_m.
     heights: z above the ground [m] at which cameras are read; the highest lets traffic lights in
-    pool: cells of the sampled grid per cell of the grid that the planner reads, along one axis
     """
 
     x_min: float
@@ -59,15 +59,14 @@ class BevGrid:
     y_max: float
     cell_m: float
     heights: tuple[float, ...]
-    pool: int = 2
 
     def __post_init__(self) -> None:
         for name, span in (("x", self.x_max - self.x_min), ("y", self.y_max - self.y_min)):
-            cells = span / (self.cell_m * self.pool)
+            cells = span / (self.cell_m * POOL)
             if span <= 0 or abs(cells - round(cells)) > 1e-6:
                 raise ValueError(
                     f"bev: {name} range must be a whole number of pooled cells of "
-                    f"{self.cell_m * self.pool} m, got {span} m"
+                    f"{self.cell_m * POOL} m, got {span} m"
                 )
         if not self.heights:
             raise ValueError("bev: heights is empty, give at least one height [m]")
@@ -85,7 +84,7 @@ class BevGrid:
     @property
     def pooled(self) -> tuple[int, int]:
         """(rows, columns) of the grid that the planner reads and that serves as memory."""
-        return self.rows // self.pool, self.cols // self.pool
+        return self.rows // POOL, self.cols // POOL
 
     @property
     def points_count(self) -> int:
