@@ -44,7 +44,8 @@ class Attention(nn.Module):
 
     def _split(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, heads, T, D / heads)."""
-        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, count, _ = tokens.shape
+        return tokens.reshape(batch, count, self.heads, -1).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

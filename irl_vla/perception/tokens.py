@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ EGO_STATUS_SCALE = (10.0, 10.0, 3.0, 3.0, 0.5)  # vx, vy [m/s], ax, ay [m/s^2], 
 ROUTE_SCALE_M = 32.0  # half the side of the observed square
 EGO_VECTOR_SIZE = len(EGO_STATUS_SCALE) + 1 + len(IntentDirection) + 3 * ROUTE_POINTS
 
-Tensors = Mapping[str, NDArray[np.generic]]
+Tensors = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class BevMemory:
     age_s: float
 
 
-def memory_inputs(preset: Preset, memory: BevMemory | None) -> dict[str, NDArray[np.generic]]:
+def memory_inputs(preset: Preset, memory: BevMemory | None) -> dict[str, NDArray[Any]]:
     """The four memory tensors of the `bev` graph; None = invalid, and then without influence."""
     if memory is None:
         return {
@@ -156,7 +157,7 @@ def planar(target_from_source: F64) -> F32:
     return np.array([[cos, -sin, x], [sin, cos, y], [0.0, 0.0, 1.0]], np.float32)
 
 
-def to_slots(values: NDArray[np.generic], slots: NDArray[np.bool_]) -> NDArray[np.generic]:
+def to_slots(values: NDArray[Any], slots: NDArray[np.bool_]) -> NDArray[Any]:
     """(n, ...) values of the cameras that exist -> (8, ...), zero elsewhere.
 
     slots: (cameras,) bool with n times True, in the rig's order: which camera each value is of
