@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from irl_vla.camera.rig import Camera, CameraModel, Rig
 
+from irl_vla.camera.rig import Camera, CameraModel, Rig
 from irl_vla.data.navsim.records import Frame
 from irl_vla.data.navsim.sensors import camera_geometry
 from irl_vla.types import FrameSet, InputError

@@ -195,7 +195,8 @@ class CityMap:
         self.tables = {name: Layer(table) for name, table in tables.items()}
         self._lanes: dict[str, Lane] = {}
         self._connectors: dict[str, Lane] = {}
-        self._blocks: dict[str, Block | None] = {}
+        self._blocks: dict[str, Block] = {}
+        self._links: dict[str, Block] = {}
 
     @staticmethod
     def open(maps: Path, city: str, cache: Path | None = None) -> CityMap:
@@ -231,9 +232,20 @@ class CityMap:
 
     def block(self, block_id: str) -> Block | None:
         """A roadblock, or else the connector of that id, or None."""
-        if block_id not in self._blocks:
-            self._blocks[block_id] = self._make_block(block_id)
-        return self._blocks[block_id]
+        roadblock = self.block_in(LayerName.ROADBLOCK, block_id)
+        return roadblock or self.block_in(LayerName.ROADBLOCK_CONNECTOR, block_id)
+
+    def block_in(self, layer: LayerName, block_id: str) -> Block | None:
+        """The roadblock or the roadblock connector of that id, or None."""
+        connector = layer is LayerName.ROADBLOCK_CONNECTOR
+        kept = self._links if connector else self._blocks
+        if block_id not in kept:
+            row = self.layer(layer).row_of.get(block_id)
+            if row is None:
+                return None
+            make = self._make_link if connector else self._make_block
+            kept[block_id] = make(block_id, row)
+        return kept[block_id]
 
     def lanes_of(self, block: Block) -> list[Lane]:
         """The lanes inside a block, in file order."""
@@ -315,29 +327,22 @@ class CityMap:
             stop_line_ids=tuple(part.strip() for part in text.split(",") if part.strip()),
         )
 
-    def _make_block(self, block_id: str) -> Block | None:
-        groups, links = self.tables["lane_groups_polygons"], self.tables["lane_group_connectors"]
-        if block_id in groups.row_of:
-            lanes = self.tables["lanes_polygons"]
-            return Block(
-                id=block_id,
-                is_connector=False,
-                polygon=groups.shape(groups.row_of[block_id]),
-                lanes=tuple(
-                    lanes.id(r) for r in self._rows("lanes_polygons.lane_group_fid", block_id)
-                ),
-                incoming=tuple(
-                    links.id(r)
-                    for r in self._rows("lane_group_connectors.to_lane_group_fid", block_id)
-                ),
-                outgoing=tuple(
-                    links.id(r)
-                    for r in self._rows("lane_group_connectors.from_lane_group_fid", block_id)
-                ),
-            )
-        if block_id not in links.row_of:
-            return None
-        row, connectors = links.row_of[block_id], self.tables["lane_connectors"]
+    def _make_block(self, block_id: str, row: int) -> Block:
+        lanes, links = self.tables["lanes_polygons"], self.tables["lane_group_connectors"]
+        inside = self._rows("lanes_polygons.lane_group_fid", block_id)
+        before = self._rows("lane_group_connectors.to_lane_group_fid", block_id)
+        after = self._rows("lane_group_connectors.from_lane_group_fid", block_id)
+        return Block(
+            id=block_id,
+            is_connector=False,
+            polygon=self.tables["lane_groups_polygons"].shape(row),
+            lanes=tuple(lanes.id(r) for r in inside),
+            incoming=tuple(links.id(r) for r in before),
+            outgoing=tuple(links.id(r) for r in after),
+        )
+
+    def _make_link(self, block_id: str, row: int) -> Block:
+        links, connectors = self.tables["lane_group_connectors"], self.tables["lane_connectors"]
         inside = self._rows("lane_connectors.lane_group_connector_fid", block_id)
         return Block(
             id=block_id,
