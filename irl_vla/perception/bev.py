@@ -56,14 +56,14 @@ def central_views(sampling_grid: Tensor, seen: Tensor, height: int) -> PointView
     sampling_grid: (B, N, P, 2), seen: (B, N, P) bool, height: h of one feature map [cells]
     """
     cameras = sampling_grid.shape[1]
-    grid = torch.where(seen[..., None], sampling_grid, 0.0)  # a hidden point may hold NaN
-    centrality = torch.where(seen, 1.0 - grid.abs().amax(dim=-1), _UNSEEN)
+    centrality = torch.where(seen, 1.0 - sampling_grid.abs().amax(dim=-1), _UNSEEN)
     first = centrality.argmax(dim=1, keepdim=True)
     index = torch.arange(cameras, device=first.device)[None, :, None]
     rest = torch.where(index == first, _UNSEEN, centrality)
     chosen = torch.cat([first, rest.argmax(dim=1, keepdim=True)], dim=1)  # (B, 2, P)
     best = torch.cat([centrality.amax(1, keepdim=True), rest.amax(1, keepdim=True)], dim=1)
-    uv = grid.gather(1, chosen[..., None].expand(-1, -1, -1, 2))
+    uv = sampling_grid.gather(1, chosen[..., None].expand(-1, -1, -1, 2))
+    uv = torch.where((best > _UNSEEN)[..., None], uv, 0.0)  # a hidden point may hold NaN
     # Row in the stack of N images; the clamp keeps bilinear reading inside the point's own image.
     row = (((uv[..., 1] + 1.0) * height - 1.0) / 2.0).clamp(0.0, height - 1.0)
     stacked = (2.0 * (row + chosen * height) + 1.0) / (cameras * height) - 1.0
