@@ -1,0 +1,121 @@
+"""One anchor as two pictures: the camera mosaic with everything painted in, and the bird's eye.
+
+In: FrameSet, Rig or None, what is known in the ego frame   Out: RGB
+May import: camera, types, view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irl_vla.camera.preprocess import decode
+from irl_vla.camera.rig import Camera, Rig
+from irl_vla.types import U8, Boxes3D, CameraImage, FrameSet, InputError, Intent, Plan
+from irl_vla.view import bev
+from irl_vla.view.camera import (
+    fit,
+    paint_boxes,
+    paint_candidates,
+    paint_grid,
+    paint_horizon,
+    paint_trajectory,
+)
+from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic
+from irl_vla.view.palette import GREEN, SKY, VERMILLION
+
+MS = 1_000_000  # [ns]
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is painted over the pixels of one anchor, where it is known."""
+
+    grid: bool = False
+    boxes: Boxes3D | None = None
+    plan: Plan | None = None
+    intent: Intent | None = None
+
+
+def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, tile_width: int) -> U8:
+    """Mosaic of every camera that has an image or a reason why not; RGB, each tile `tile_width`
+    wide. Without a rig the pictures are plain."""
+    cameras = {camera.name: camera for camera in rig.cameras} if rig else {}
+    names = [*cameras, *(n for n in [*frames.images, *frames.missing] if n not in cameras)]
+    tiles = []
+    for name in dict.fromkeys(names):
+        camera = cameras.get(name)
+        azimuth = azimuth_of_name(name) if camera is None else _azimuth(camera)
+        image = frames.images.get(name)
+        if image is None:
+            reason = frames.missing.get(name, "no image in this source")
+            tiles.append(Tile(name, None, reason, azimuth))
+        else:
+            tiles.append(_tile(image, frames.anchor_stamp_ns, camera, azimuth, overlay, tile_width))
+    if not tiles:
+        tiles = [Tile("cameras", None, "this source has none", 0.0)]
+    return mosaic(tiles, tile_width)
+
+
+def _azimuth(camera: Camera) -> float:
+    return float(np.arctan2(camera.ego_from_cam[1, 2], camera.ego_from_cam[0, 2]))
+
+
+def _tile(
+    image: CameraImage, anchor_ns: int, camera: Camera | None, azimuth: float, overlay: Overlay,
+    width: int,
+) -> Tile:  # fmt: skip
+    try:
+        pixels = decode(image)
+    except InputError as error:
+        return Tile(image.camera, None, str(error), azimuth)
+    offset = (image.stamp_ns - anchor_ns) / MS
+    note = "" if abs(offset) < 0.5 else f"{offset:+.0f} ms"
+    if camera is not None and pixels.shape[:2] != (camera.height, camera.width):
+        size, wanted = f"{pixels.shape[1]}x{pixels.shape[0]}", f"{camera.width}x{camera.height}"
+        note = f"{note} image {size}, calibration {wanted}: nothing painted"
+        camera = None
+    small, fitted = fit(pixels, camera, width)
+    if fitted is not None:
+        paint_overlay(small, fitted, overlay)
+    elif camera is None and "painted" not in note:
+        note = f"{note} not calibrated".strip()
+    return Tile(image.camera, small, note, azimuth)
+
+
+def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
+    """Grid and horizon, candidates, the chosen trajectory, boxes: in this order, in place."""
+    if overlay.grid:
+        paint_grid(image, camera)
+        paint_horizon(image, camera)
+    plan = overlay.plan
+    if plan is not None:
+        refused = [rejection.candidate for rejection in plan.rejected]
+        paint_candidates(image, camera, plan.candidates.poses, plan.candidates.step_s, refused)
+        paint_trajectory(image, camera, plan.trajectory)
+    if overlay.boxes is not None:
+        paint_boxes(image, camera, overlay.boxes)
+
+
+def paint_bev(overlay: Overlay, height: int) -> U8:
+    """Bird's eye of one anchor, `height` px high."""
+    plan, intent = overlay.plan, overlay.intent
+    reach = 30.0 if plan is None else float(np.nanmax(plan.trajectory.poses[:, 0], initial=30.0))
+    window = bev.window_for(reach, height)
+    image = window.canvas()
+    bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)
+    if intent is not None and intent.route is not None:
+        bev.paint_lines_above(image, window, [intent.route], GREEN, 0.9)
+    if overlay.boxes is not None:
+        bev.paint_boxes_above(image, window, overlay.boxes)
+    if plan is not None:
+        refused = {rejection.candidate for rejection in plan.rejected}
+        paths = [np.vstack([np.zeros(2), one[:, :2]]) for one in plan.candidates.poses]
+        kept = [path for i, path in enumerate(paths) if i not in refused]
+        bev.paint_lines_above(image, window, kept, SKY, 0.6)
+        bev.paint_lines_above(image, window, [paths[i] for i in sorted(refused)], VERMILLION, 0.7)
+    bev.paint_ego(image, window)
+    if plan is not None:
+        bev.paint_plan_above(image, window, plan.trajectory)
+    return image

@@ -1,0 +1,241 @@
+"""A replay, anchor by anchor, becomes one page of bounded size, however long the bag is.
+
+In: one ReplayAnchor after the other   Out: ReplayPage   May import: everything but cli.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from irl_vla.camera.rig import Rig
+from irl_vla.frames import wrap_angle
+from irl_vla.types import (
+    F64,
+    SECOND_NS,
+    U8,
+    Boxes3D,
+    EgoStatus,
+    FrameSet,
+    Intent,
+    Plan,
+    PlanReason,
+    Refusal,
+)
+from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
+from irl_vla.view.ink import webp
+from irl_vla.view.plots import (
+    MAX_FANS,
+    SLOW,
+    EgoTrace,
+    PlanTrace,
+    plot_latency,
+    plot_outcomes,
+    plot_plans,
+)
+from irl_vla.view.report import Fact, PageFrame, Plot, ReplayPage, Table
+
+T = TypeVar("T")
+
+MAX_FRAMES = 60  # frames with pictures on a page: keeps it below about 15 MB
+MAX_ROWS = 30  # of a table
+TILE_WIDTH = 480  # [px] of one camera on the page
+BEV_HEIGHT = 546  # [px] about two rows of 16:9 tiles
+QUALITY = 78  # of WebP, 0..100
+
+
+@dataclass(frozen=True)
+class ReplayAnchor:
+    """Everything about one anchor that the page shows. boxes: where known, ego frame."""
+
+    frames: FrameSet
+    rig: Rig | None
+    outcome: Plan | Refusal
+    ego: EgoStatus | None
+    boxes: Boxes3D | None = None
+    intent: Intent | None = None
+
+
+class EvenSample(Generic[T]):
+    """Keeps every stride-th of a stream of unknown length: at most `limit`, at least half of it.
+
+    When it is full, every second one is dropped and the stride doubles.
+    """
+
+    def __init__(self, limit: int = MAX_FRAMES) -> None:
+        self.limit = limit
+        self.stride = 1
+        self.seen = 0
+        self.kept: list[T] = []
+
+    def wants_next(self) -> bool:
+        """Whether the next frame would be kept; if not, its pictures need not be painted."""
+        return self.seen % self.stride == 0
+
+    def offer(self, frame: T | None) -> None:
+        """Hand in the next frame, or None where `wants_next` said no."""
+        if self.wants_next() and frame is not None:
+            self.kept.append(frame)
+        self.seen += 1
+        if len(self.kept) > self.limit:
+            self.kept = self.kept[::2]
+            self.stride *= 2
+
+
+class ReplayPageBuilder:
+    """Takes anchors as they come, paints the few that the page will show, remembers numbers of all.
+
+    title: of the page, for example the bag's name; facts: bundle, policy, rig, seed ...
+    max_frames: with pictures, evenly sampled over the replay
+    """
+
+    def __init__(
+        self, title: str, facts: Sequence[Fact], warnings: Sequence[str] = (),
+        max_frames: int = MAX_FRAMES,
+    ) -> None:  # fmt: skip
+        self._title, self._facts, self._warnings = title, tuple(facts), tuple(warnings)
+        self._frames = EvenSample[PageFrame](max_frames)
+        self._stamps: list[int] = []
+        self._outcomes: list[str] = []
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._ego: list[tuple[int, float, float]] = []
+        self._ego_source = ""
+        self._plans = EvenSample[PlanTrace](MAX_FANS)
+
+    def wants_pictures(self) -> bool:
+        """Whether the next anchor's images will be painted; if not, they are not even decoded."""
+        return self._frames.wants_next()
+
+    def add(self, anchor: ReplayAnchor) -> None:
+        """Take the next anchor. Its images may be forgotten by the caller afterwards."""
+        stamp = anchor.frames.anchor_stamp_ns
+        self._stamps.append(stamp)
+        outcome, ego = anchor.outcome, anchor.ego
+        self._outcomes.append(outcome.reason.value)
+        if isinstance(outcome, Refusal):
+            self._refusals[outcome.reason.value, outcome.detail] += 1
+        if ego is not None and ego.valid:
+            self._ego.append((stamp, float(np.hypot(*ego.velocity)), ego.yaw_rate))
+            self._ego_source = ego.source
+        time_s = (stamp - self._stamps[0]) / SECOND_NS
+        plan = isinstance(outcome, Plan) and self._plans.wants_next()
+        self._plans.offer(_plan_trace(time_s, outcome) if plan else None)
+        self._frames.offer(_paint(time_s, anchor) if self._frames.wants_next() else None)
+
+    def page(self, timings: Mapping[str, Sequence[float]]) -> ReplayPage:
+        """The page so far; also valid after an interruption. timings: stage -> [ms] per anchor."""
+        return ReplayPage(
+            self._title,
+            facts=(*self._facts, *self._counts()),
+            frames=tuple(self._frames.kept),
+            frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
+            plots=tuple(self._plots(timings)),
+            tables=(latency_table(timings), self._refusal_table()),
+            warnings=self._warnings,
+        )
+
+    def _counts(self) -> list[Fact]:
+        refused = sum(self._refusals.values())
+        return [
+            Fact("anchors", f"{len(self._stamps)}"),
+            Fact("plans", f"{len(self._stamps) - refused}"),
+            Fact("refusals", f"{refused}"),
+        ]
+
+    def _plots(self, timings: Mapping[str, Sequence[float]]) -> list[Plot]:
+        if not self._stamps:
+            return []
+        time_s = (np.array(self._stamps) - self._stamps[0]) / SECOND_NS
+        names = [reason.value for reason in PlanReason]
+        names += sorted({name for name in self._outcomes if name not in names})
+        plots = [plot_outcomes(time_s, self._outcomes, names)]
+        ego = self._ego_trace()
+        if self._plans.kept and ego is not None:
+            plots.append(plot_plans(ego, self._plans.kept))
+        if any(len(ms) for ms in timings.values()):
+            plots.append(plot_latency(timings))
+        return plots
+
+    def _ego_trace(self) -> EgoTrace | None:
+        if not self._ego:
+            return None
+        stamps = np.array([stamp for stamp, _, _ in self._ego])
+        motion = np.array([values for _, *values in self._ego])
+        time_s = (stamps - self._stamps[0]) / SECOND_NS
+        return EgoTrace(time_s, motion[:, 0], motion[:, 1], self._ego_source)
+
+    def _refusal_table(self) -> Table:
+        rows = [(why, detail, str(n)) for (why, detail), n in self._refusals.most_common(MAX_ROWS)]
+        left = len(self._refusals) - len(rows)
+        note = "none: every anchor has a plan" if not rows else ""
+        note = f"{left} rarer ones are in plans.jsonl" if left else note
+        columns = ("reason", "detail", "anchors")
+        return Table("Refusals", columns, tuple(rows), ("anchors",), note)
+
+
+def sampled_note(shown: int, total: int) -> str:
+    """How many frames carry pictures, said on the page."""
+    if shown == total:
+        return f"All {total} frames."
+    return f"{shown} of {total} frames are shown, evenly sampled; the plots use all of them."
+
+
+def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
+    """p50, p90, p99 and maximum per stage [ms]."""
+    rows = []
+    for name, ms in timings.items():
+        if len(ms):
+            values = (*np.percentile(ms, [50, 90, 99]), max(ms))
+            rows.append((name, str(len(ms)), *(f"{value:.2f}" for value in values)))
+    columns = ("stage", "count", "p50 [ms]", "p90 [ms]", "p99 [ms]", "max [ms]")
+    return Table("Time per stage", columns, tuple(rows), columns[1:])
+
+
+def paint_anchor(anchor: ReplayAnchor, tile_width: int = TILE_WIDTH) -> tuple[U8, U8]:
+    """(mosaic with the trajectory painted in, bird's eye of the same height), both RGB."""
+    plan = anchor.outcome if isinstance(anchor.outcome, Plan) else None
+    overlay = Overlay(boxes=anchor.boxes, plan=plan, intent=anchor.intent)
+    cameras = paint_cameras(anchor.frames, anchor.rig, overlay, tile_width)
+    return cameras, paint_bev(overlay, BEV_HEIGHT)
+
+
+def _paint(time_s: float, anchor: ReplayAnchor) -> PageFrame:
+    cameras, above = paint_anchor(anchor)
+    return PageFrame(
+        time_s, _caption(anchor), webp(cameras, QUALITY), webp(above, QUALITY), _level(anchor)
+    )
+
+
+def _level(anchor: ReplayAnchor) -> str:
+    if isinstance(anchor.outcome, Refusal):
+        return "bad"
+    return "ok" if anchor.outcome.reason is PlanReason.BEST_CANDIDATE else "warn"
+
+
+def _caption(anchor: ReplayAnchor) -> str:
+    outcome = anchor.outcome
+    words = outcome.reason.value.replace("_", " ")
+    if isinstance(outcome, Refusal):
+        return f"No plan: {words}. {outcome.detail}"
+    speed = "" if anchor.ego is None else f" at {float(np.hypot(*anchor.ego.velocity)):.1f} m/s"
+    intent = "" if anchor.intent is None else f" Intent: {anchor.intent.direction.value}."
+    detail = f" {outcome.detail.rstrip('.')}." if outcome.detail else ""
+    return f"{words[0].upper()}{words[1:]}{speed}.{detail}{intent}"
+
+
+def _plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
+    if isinstance(outcome, Refusal):
+        return None
+    poses = np.vstack([np.zeros(3), outcome.trajectory.poses])
+    step_s = outcome.trajectory.step_s
+    length: F64 = np.hypot(*np.diff(poses[:, :2], axis=0).T)
+    turn = wrap_angle(np.diff(poses[:, 2]))
+    moving = length > SLOW * step_s
+    curvature: F64 = np.where(moving, turn / np.where(moving, length, 1.0), np.nan)
+    middle = time_s + (np.arange(len(length)) + 0.5) * step_s
+    speed: F64 = length / step_s
+    return PlanTrace(middle, speed, curvature)

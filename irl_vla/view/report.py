@@ -1,0 +1,161 @@
+"""What stands on a page, and the page itself: one HTML file that needs no network.
+
+Pictures are WebP in base64, plots are inline SVG, the script is a few lines of plain JavaScript.
+The same page value gives the same bytes. May import: types.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+LEVELS = ("ok", "warn", "bad", "unknown")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of "what is this": name and value, both plain text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. level: "ok", "warn", "bad", or "unknown" = not checked."""
+
+    level: str
+    name: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ValueError(f"check '{self.name}': level is one of {LEVELS}, got '{self.level}'")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks say together, in one sentence, and the checks themselves."""
+
+    level: str
+    sentence: str
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class PageFrame:
+    """One anchor on the page.
+
+    time_s: since the first anchor; cameras, bev: WebP files, or None where there is nothing to see
+    caption: one sentence; level: "ok", "warn" or "bad", the colour of its mark on the slider
+    """
+
+    time_s: float
+    caption: str
+    cameras: bytes | None
+    bev: bytes | None
+    level: str = "ok"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure. svg: inline SVG without links (see view/plots.py); note: what to look for."""
+
+    title: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of plain text; columns named in `numeric` are right-aligned."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ShowPage:
+    """What `irl-vla show` found in a source. rig: WebP of the rig from above, or None."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    verdict: Verdict
+    frames: tuple[PageFrame, ...] = ()
+    frames_note: str = ""
+    rig: bytes | None = None
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReplayPage:
+    """What `irl-vla replay` did with a bag. Made by view/replay_page.py: ReplayPageBuilder."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    frames: tuple[PageFrame, ...] = ()
+    frames_note: str = ""
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def write_show_page(page: ShowPage, path: Path) -> None:
+    """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
+    replace_file(path, _render("show.html.j2", page).encode())
+
+
+def write_replay_page(page: ReplayPage, path: Path) -> None:
+    """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
+    replace_file(path, _render("replay.html.j2", page).encode())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside, then rename: nobody ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _render(template: str, page: ShowPage | ReplayPage) -> str:
+    pages = Environment(
+        loader=PackageLoader("irl_vla", "view"), undefined=StrictUndefined,
+        autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    pages.filters["picture"] = lambda data: "data:image/webp;base64," + _base64(data)
+    pages.filters["clock"] = clock
+    pages.filters["as_svg"] = Markup  # ours, from view/plots.py, which escapes what it is given
+    return pages.get_template(template).render(page=page)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def clock(seconds: float) -> str:
+    """12.3 -> "0:12.3"."""
+    minutes, rest = divmod(round(seconds, 1), 60.0)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """("a", "b", "c") -> "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
