@@ -11,7 +11,7 @@ import shapely
 from irl_vla.data.navsim.city_map import CityMap, LayerName
 from irl_vla.data.navsim.dataset import Dataset, index_split
 from irl_vla.data.navsim.detections import detections_of
-from irl_vla.data.navsim.preparation import Preparation, footprint, prepare
+from irl_vla.data.navsim.preparation import Preparation, prepare
 from irl_vla.data.navsim.records import OBJECT_TYPES, Window
 from irl_vla.data.navsim.scoring_scene import ego_state
 from irl_vla.data.navsim.tracks import STEPS_PER_FRAME, sights_of
@@ -99,16 +99,6 @@ def route_values(prepared: Preparation) -> dict[str, Any]:
     }
 
 
-def box(state: Any, size: Any) -> Any:
-    x, y, heading = state[:3]
-    forward = np.array([np.cos(heading), np.sin(heading)]) * size[0] / 2
-    left = np.array([-np.sin(heading), np.cos(heading)]) * size[1] / 2
-    middle = np.array([x, y])
-    return shapely.Polygon(
-        [middle + a * forward + b * left for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
-    )
-
-
 def world_values(prepared: Preparation) -> dict[str, Any]:
     tracks = prepared.tracks
     values = {}
@@ -124,7 +114,6 @@ def world_values(prepared: Preparation) -> dict[str, Any]:
     sighted = list(dict.fromkeys(t for found in sights_of(prepared.window) for t in found.tokens))
     first_sight = [sighted.index(token) for token in tracks.ids]
     in_a_step = np.lexsort((first_sight, tracks.types))
-    ego = shapely.Polygon(footprint(prepared.window.now.pose))
     red = [
         [f"red_light_{lane}" for lane in prepared.red[step // STEPS_PER_FRAME]]
         for step in range(STEPS)
@@ -133,12 +122,7 @@ def world_values(prepared: Preparation) -> dict[str, Any]:
         "tracks": values,
         "unique_track_order": list(tracks.ids),
         "red_tokens": red,
-        "initial_collided": [
-            token
-            for index, token in enumerate(tracks.ids)
-            if tracks.present[index, 0]
-            and box(tracks.states[index, 0], tracks.sizes[index]).intersects(ego)
-        ],
+        "initial_collided": [],  # tracks that touch the ego are found when scoring, not before
         "occupancy_tokens": {
             str(step): [
                 *(

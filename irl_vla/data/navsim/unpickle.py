@@ -62,6 +62,16 @@ class Stub(metaclass=_Sealed):
         return self.fields[field]
 
 
+def _named_stub(name: str) -> type[Stub]:
+    """A class of its own for each name and file: files cannot meddle with one another's."""
+
+    class Named(Stub):
+        __slots__ = ()
+
+    type.__setattr__(Named, "name", name)
+    return Named
+
+
 class _Call:
     """A callable that a pickle may use. No attribute can be set on it."""
 
@@ -84,14 +94,14 @@ def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     return np.dtype(code)
 
 
-def _array_shell(subtype: Any, shape: Any, code: Any) -> np.ndarray[Any, Any]:
+def _array_shell(subtype: Any, shape: Any, code: Any) -> Any:
     """The empty array that a pickle fills with its state; the shape comes with the state."""
     if shape != (0,):
         raise _Refused("it asks for an array of unusual birth")
     return np.ndarray((0,), np.int8)
 
 
-def _array_of_buffer(buffer: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray[Any, Any]:
+def _array_of_buffer(buffer: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
 
 
@@ -104,6 +114,11 @@ def _encode(text: Any, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise _Refused(f"it encodes text as {encoding!r:.40}")
     return text.encode("latin-1")
+
+
+def _no_bytes() -> bytes:
+    """Empty bytes in protocols 0 to 2."""
+    return b""
 
 
 def _reconstruct_object(cls: Any, base: Any, state: Any) -> Any:
@@ -128,6 +143,7 @@ def _allowed() -> dict[tuple[str, str], Any]:
         names[f"{core}.multiarray", "scalar"] = _Call(_scalar)
         names[f"{core}.numeric", "_frombuffer"] = _Call(_array_of_buffer)
     for module in ("builtins", "__builtin__"):
+        names[module, "bytes"] = _Call(_no_bytes)
         for kind in (dict, list, tuple, set, frozenset, int, float, bool, str, complex, object):
             names[module, kind.__name__] = kind
     return names
@@ -147,10 +163,8 @@ class _Reader(pickle.Unpickler):
         if "." not in name and (module, name) in ALLOWED:
             return ALLOWED[module, name]
         if self._stubs is not None and module.startswith(STUBBED):
-            if name not in self._stubs:  # a fresh class per file: files cannot meddle
-                self._stubs[name] = _Sealed(
-                    "Stub", (Stub,), {"__slots__": (), "name": name.rsplit(".", 1)[-1]}
-                )
+            if name not in self._stubs:
+                self._stubs[name] = _named_stub(name.rsplit(".", 1)[-1])
             return self._stubs[name]
         raise _Refused(f"it asks for {module}.{name}")
 
