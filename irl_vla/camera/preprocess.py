@@ -1,0 +1,245 @@
+"""Exposures -> pictures of one size, normalised, with the geometry that belongs to those pixels.
+
+How a picture is fitted into the size of the policy (`fit`): it is scaled until it covers that size;
+surplus rows are cut from the top (sky), surplus columns from both sides alike. A JPEG of at least
+twice the needed size is decoded at 1/2, 1/4 or 1/8: its 8x8 blocks give smaller blocks, which costs
+half and, unlike skipping pixels, does not alias. The cut is then made in whole reduced pixels, so
+that the geometry does not depend on how a picture was decoded.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from irl_vla.camera.camera import MAX_SIDE_PX
+from irl_vla.camera.rig import Camera, Region, Rig, resized
+from irl_vla.types import F32, U8, CameraImage, FrameSet, InputError
+
+MAX_PIXELS = 100_000_000  # a picture with more is a broken header, not a camera
+REDUCTIONS = {  # by how much libjpeg can shrink while decoding; the flags ignore EXIF rotation,
+    1: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,  # because calibration is of the sensor
+    2: cv2.IMREAD_REDUCED_COLOR_2 | cv2.IMREAD_IGNORE_ORIENTATION,
+    4: cv2.IMREAD_REDUCED_COLOR_4 | cv2.IMREAD_IGNORE_ORIENTATION,
+    8: cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION,
+}
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+class BadImage(InputError):
+    """One camera's picture cannot be used; `camera` names it, so that the others still can."""
+
+    def __init__(self, camera: str, what: str) -> None:
+        super().__init__(f"camera '{camera}': {what}")
+        self.camera = camera
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What the network wants: size [px], and mean and deviation of R, G, B in 0..255.
+
+    Defaults of mean and std: ImageNet's, with which public backbones were trained.
+    """
+
+    width: int = 704
+    height: int = 256
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < 8:
+            raise ValueError(f"image size {self.width}x{self.height}: expected at least 8x8 px")
+        if min(self.std) <= 0:
+            raise ValueError(f"image std must be positive, got {self.std}")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the pictures of one camera become `camera`: decode at 1/reduction, cut, resize.
+
+    crop: in source pixels, all four numbers multiples of `reduction`
+    """
+
+    camera: Camera
+    crop: Region
+    reduction: int
+
+
+@dataclass(frozen=True)
+class CalibratedImages:
+    """All cameras of the rig, in rig order.
+
+    cameras: with intrinsics of these very pixels (the same tuple object as long as rig and spec
+    stay the same)
+    pixels: (N, 3, H, W) RGB, normalised, zero where absent; present: (N,)
+    """
+
+    cameras: tuple[Camera, ...]
+    pixels: F32
+    present: NDArray[np.bool_]
+
+
+def preprocess(
+    frames: FrameSet, rig: Rig, spec: ImageSpec, pool: Executor | None = None
+) -> CalibratedImages:
+    """Decode, fit and normalise the images of the rig's cameras; others are not looked at.
+
+    pool: threads to decode in (the result is the same)
+    Raises BadImage (an InputError) with the name of the camera whose picture cannot be used.
+    """
+    fits = _fits(rig, spec)
+    pixels = np.zeros((len(fits), 3, spec.height, spec.width), np.float32)
+    present = np.zeros(len(fits), np.bool_)
+
+    def prepare(index: int) -> None:
+        source = rig.cameras[index]
+        if source.name in frames.images:
+            _prepare(frames.images[source.name], source, fits[index], spec, pixels[index])
+            present[index] = True
+
+    for _ in (map if pool is None else pool.map)(prepare, range(len(fits))):
+        pass  # waits, and raises what was raised inside
+    return CalibratedImages(fitted_cameras(rig, spec), pixels, present)
+
+
+def fit(camera: Camera, spec: ImageSpec) -> Fit:
+    """How this camera's pictures become the spec's size."""
+    scale = max(spec.width / camera.width, spec.height / camera.height)
+    step = max(k for k in REDUCTIONS if k == 1 or scale * k <= 1.0)
+    columns, rows = camera.width // step, camera.height // step  # whole reduced pixels there are
+    width = min(columns, max(1, round(spec.width / scale / step)))
+    height = min(rows, max(1, round(spec.height / scale / step)))
+    crop = Region(
+        (columns - width) // 2 * step, (rows - height) * step, width * step, height * step
+    )
+    return Fit(resized(camera, spec.width, spec.height, crop), crop, step)
+
+
+@lru_cache(maxsize=8)
+def fitted_cameras(rig: Rig, spec: ImageSpec) -> tuple[Camera, ...]:
+    """The cameras that `preprocess` returns, without any picture."""
+    return tuple(fitted.camera for fitted in _fits(rig, spec))
+
+
+def decode(image: CameraImage) -> U8:
+    """(H, W, 3) RGB in the size it was taken. Raises BadImage if it cannot be decoded."""
+    if image.pixels is not None:
+        return _checked_pixels(image)
+    encoded = _checked_encoding(image)
+    return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, 1), cv2.COLOR_BGR2RGB))
+
+
+def image_size(image: CameraImage) -> tuple[int, int]:
+    """Width and height [px], from the header alone."""
+    if image.pixels is not None:
+        height, width, _ = _checked_pixels(image).shape
+        return width, height
+    data = _checked_encoding(image)
+    size = _png_size(data) if data.startswith(PNG_START) else _jpeg_size(data)
+    if size is None or min(size) < 1:
+        raise BadImage(image.camera, "corrupt image: its header gives no size")
+    if max(size) > MAX_SIDE_PX or size[0] * size[1] > MAX_PIXELS:
+        raise BadImage(image.camera, f"corrupt image: its header says {size[0]}x{size[1]}")
+    return size
+
+
+@lru_cache(maxsize=8)
+def _fits(rig: Rig, spec: ImageSpec) -> tuple[Fit, ...]:
+    return tuple(fit(camera, spec) for camera in rig.cameras)
+
+
+def _prepare(image: CameraImage, source: Camera, how: Fit, spec: ImageSpec, out: F32) -> None:
+    """One picture into its place `out` (3, H, W)."""
+    width, height = image_size(image)
+    if (width, height) != (source.width, source.height):
+        raise BadImage(
+            source.name,
+            f"image is {width}x{height}, rig says {source.width}x{source.height}."
+            " Fix 'size', or check the rig with calibration/check_rig.py.",
+        )
+    small, order = _reduced(image, how)
+    picture = cv2.resize(small, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+    planes = cv2.split(picture)
+    for channel, plane in enumerate(order):
+        np.multiply(planes[plane], np.float32(1.0 / spec.std[channel]), out=out[channel])
+        out[channel] -= np.float32(spec.mean[channel] / spec.std[channel])
+
+
+def _reduced(image: CameraImage, how: Fit) -> tuple[U8, tuple[int, int, int]]:
+    """The cut at 1/reduction, and which of its planes are R, G and B."""
+    step, crop = how.reduction, how.crop
+    if image.encoded is not None and image.encoded.startswith(JPEG_START):
+        small = _decoded(image.camera, image.encoded, step)
+        left, top = crop.left // step, crop.top // step
+        rows, columns = crop.height // step, crop.width // step
+        return small[top : top + rows, left : left + columns], (2, 1, 0)
+    full = decode(image)
+    part = full[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    if step > 1:  # whole blocks of pixels, as libjpeg does
+        size = (crop.width // step, crop.height // step)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
+    return part, (0, 1, 2)
+
+
+def _decoded(camera: str, encoded: bytes, reduction: int) -> U8:
+    """(ceil(H / reduction), ceil(W / reduction), 3) BGR."""
+    try:
+        picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), REDUCTIONS[reduction])
+    except cv2.error:  # OpenCV's word for "this is no picture"
+        picture = None
+    if picture is None:
+        raise BadImage(camera, f"corrupt image: {len(encoded)} bytes cannot be decoded")
+    return np.asarray(picture, np.uint8)
+
+
+def _checked_pixels(image: CameraImage) -> U8:
+    pixels = image.pixels
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        got = "none" if pixels is None else f"{pixels.shape} {pixels.dtype}"
+        raise BadImage(image.camera, f"expected pixels (height, width, 3) uint8 RGB, got {got}")
+    return pixels
+
+
+def _checked_encoding(image: CameraImage) -> bytes:
+    """The bytes, if they begin and end as a JPEG or PNG does (decoders fill a torn JPEG with
+    grey)."""
+    data = image.encoded or b""
+    if data.startswith(PNG_START):
+        return data
+    if not data.startswith(JPEG_START):
+        raise BadImage(
+            image.camera, f"{len(data)} bytes that are neither a JPEG nor a PNG: {data[:8]!r}"
+        )
+    if not data[-4096:].rstrip(b"\0").endswith(JPEG_END):  # drivers may pad with zeros
+        raise BadImage(image.camera, f"torn JPEG: {len(data)} bytes without an end mark")
+    return data
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """IHDR is always first (PNG, section 11.2.2)."""
+    if data[12:16] != b"IHDR" or len(data) < 24:
+        return None
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """From the first frame header SOF0..SOF15 (ITU T.81, B.2.2)."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # alone, without a length
+            at += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
