@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from irl_vla.camera.projection import BevGrid
+from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.perception.camera_net import ChannelNorm
-from irl_vla.perception.preset import MAX_CAMERAS, POOL, BevGrid, Preset
+from irl_vla.perception.preset import POOL, Preset
 from irl_vla.perception.vovnet import conv_block
 
 _UNSEEN = -1e4  # centrality of a camera that does not see a point; a seen one has 0..1
@@ -79,7 +81,7 @@ def lift(
     hold there, NaN included.
     """
     batch, cameras, channels, height, width = features.shape
-    levels, cells = len(bev.heights), bev.rows * bev.cols
+    levels, cells = len(bev.heights), bev.cells[0] * bev.cells[1]
     features = torch.where(present[:, :, None, None, None], features, 0.0)
     stack = features.transpose(1, 2).reshape(batch, channels, cameras * height, width)
     views = central_views(sampling_grid, visible & present[:, :, None], height)
@@ -92,22 +94,23 @@ def lift(
     read = torch.where(seen_flat, read, 0.0)
     count = seen_flat.to(read.dtype).sum(dim=2)
     mean = (read[:, :, 0] + read[:, :, 1]) / count.clamp(min=1.0)  # (B, C, Z * R * S)
-    lifted = mean.reshape(batch, channels * levels, bev.rows, bev.cols)
-    return lifted, (count > 0.0).to(read.dtype).reshape(batch, levels, bev.rows, bev.cols)
+    lifted = mean.reshape(batch, channels * levels, *bev.cells)
+    return lifted, (count > 0.0).to(read.dtype).reshape(batch, levels, *bev.cells)
 
 
 def pooled_centers(bev: BevGrid) -> Tensor:
     """(Hp, Wp, 2) x, y of the pooled cells' centres, ego frame [m]."""
-    rows, cols = bev.pooled
-    x = bev.x_min + (torch.arange(rows) + 0.5) * bev.cell_m * POOL
-    y = bev.y_min + (torch.arange(cols) + 0.5) * bev.cell_m * POOL
+    x, y = (
+        first + (torch.arange(count // POOL) + 0.5) * (last - first) * POOL / count
+        for (first, last), count in zip((bev.x, bev.y), bev.cells, strict=True)
+    )
     return torch.stack(torch.meshgrid(x, y, indexing="ij"), dim=-1)
 
 
 def bev_coordinates(points: Tensor, bev: BevGrid) -> Tensor:
     """(..., 2) x, y in the ego frame [m] -> (..., 2) sampling coordinates (column, row), -1..1."""
-    row = (points[..., 0] - bev.x_min) / (bev.x_max - bev.x_min) * 2.0 - 1.0
-    col = (points[..., 1] - bev.y_min) / (bev.y_max - bev.y_min) * 2.0 - 1.0
+    row = (points[..., 0] - bev.x[0]) / (bev.x[1] - bev.x[0]) * 2.0 - 1.0
+    col = (points[..., 1] - bev.y[0]) / (bev.y[1] - bev.y[0]) * 2.0 - 1.0
     return torch.stack([col, row], dim=-1)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.frames import rigid_from_pose
-from irl_vla.perception.preset import MAX_CAMERAS, Preset
+from irl_vla.perception.preset import Preset
 from irl_vla.perception.tokens import BevMemory, encode_ego, memory_inputs, to_slots
 from irl_vla.types import EgoStatus, Intent, IntentDirection
 
@@ -39,7 +40,7 @@ def example_bev(
     features = rng.standard_normal(
         (seeing, preset.feature_channels, *preset.feature_size), dtype=np.float32
     )
-    points = preset.bev.points_count
+    points = preset.points
     grid = rng.uniform(-1.0, 1.0, (MAX_CAMERAS, points, 2)).astype(np.float32)
     visible = rng.random((MAX_CAMERAS, points)) < VISIBLE_SHARE
     grid[~visible] = np.nan
@@ -56,7 +57,7 @@ def example_bev(
 
 
 def _memory(preset: Preset, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    shape = (preset.d_model, *preset.bev.pooled)
+    shape = (preset.d_model, *preset.pooled)
     step = rigid_from_pose(rng.normal(0.0, (3.0, 0.5, 0.1)))
     memory = BevMemory(rng.standard_normal(shape).astype(np.float16), step, rng.uniform(0.2, 0.8))
     tensors = memory_inputs(preset, memory)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from irl_vla.camera.projection import BevGrid
 from irl_vla.perception.attention import Attention, FeedForward
 from irl_vla.perception.bev import bev_coordinates, pooled_centers
 from irl_vla.perception.preset import (
@@ -23,7 +24,6 @@ from irl_vla.perception.preset import (
     POLYLINE_POINTS,
     POOL,
     SEG_CLASSES,
-    BevGrid,
     Preset,
 )
 from irl_vla.perception.tokens import EGO_VECTOR_SIZE
@@ -124,7 +124,7 @@ class ElementHeads(nn.Module):
         )
         self.agent_class = _quiet(width, len(AGENT_CLASSES), PRIOR_LOGIT)
         self.map_class = _quiet(width, len(MAP_CLASSES), PRIOR_LOGIT)
-        corner, far = (bev.x_min, bev.y_min), (bev.x_max, bev.y_max)
+        corner, far = (bev.x[0], bev.y[0]), (bev.x[1], bev.y[1])
         self.register_buffer("origin", torch.tensor(corner), persistent=False)
         self.register_buffer("span", torch.tensor(far) - torch.tensor(corner), persistent=False)
         self.register_buffer("usual", torch.tensor(CAR), persistent=False)
@@ -237,9 +237,7 @@ def _spread(preset: Preset) -> Tensor:
         index = torch.arange(count) + 0.5
         return torch.stack([index / count, (index * golden) % 1.0], dim=-1)
 
-    bev = preset.bev
-    ego = torch.tensor(
-        [[-bev.x_min / (bev.x_max - bev.x_min), -bev.y_min / (bev.y_max - bev.y_min)]]
-    )
+    x, y = preset.bev.x, preset.bev.y
+    ego = torch.tensor([[-x[0] / (x[1] - x[0]), -y[0] / (y[1] - y[0])]])
     places = torch.cat([cover(AGENT_QUERIES), ego, cover(preset.map_queries)])
     return places.clamp(0.02, 0.98).logit()

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
+from irl_vla.camera.projection import BevGrid
 from irl_vla.config import load_yaml
-from irl_vla.types import F64, InputError
+from irl_vla.types import InputError
 
 PRESETS = Path(__file__).parents[2] / "models" / "presets"
-MAX_CAMERAS = 8  # what the `bev` graph has room for
 POOL = 2  # sampled cells per cell of the grid that the planner reads, along one axis
 AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
 POLYLINE_POINTS = 20  # points of a map element (DiffVLA)
@@ -46,61 +44,6 @@ class ImageSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BevGrid:
-    """Cells around the ego, ego frame [m]: row i runs along x (forward), column j along y (left).
-
-    Cell (i, j) has its centre at x_min + (i + 0.5) * cell_m, y_min + (j + 0.5) * cell_m.
-    heights: z above the ground [m] at which cameras are read; the highest lets traffic lights in
-    """
-
-    x_min: float
-    x_max: float
-    y_min: float
-    y_max: float
-    cell_m: float
-    heights: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        for name, span in (("x", self.x_max - self.x_min), ("y", self.y_max - self.y_min)):
-            cells = span / (self.cell_m * POOL)
-            if span <= 0 or abs(cells - round(cells)) > 1e-6:
-                raise ValueError(
-                    f"bev: {name} range must be a whole number of pooled cells of "
-                    f"{self.cell_m * POOL} m, got {span} m"
-                )
-        if not self.heights:
-            raise ValueError("bev: heights is empty, give at least one height [m]")
-
-    @property
-    def rows(self) -> int:
-        """Sampled cells along x."""
-        return round((self.x_max - self.x_min) / self.cell_m)
-
-    @property
-    def cols(self) -> int:
-        """Sampled cells along y."""
-        return round((self.y_max - self.y_min) / self.cell_m)
-
-    @property
-    def pooled(self) -> tuple[int, int]:
-        """(rows, columns) of the grid that the planner reads and that serves as memory."""
-        return self.rows // POOL, self.cols // POOL
-
-    @property
-    def points_count(self) -> int:
-        """Points of the sampling grid: cells x heights."""
-        return self.rows * self.cols * len(self.heights)
-
-    def points(self) -> F64:
-        """(rows * cols * heights, 3) ego frame [m]: the order of the sampling grid, height
-        fastest, then column, then row."""
-        x = self.x_min + (np.arange(self.rows) + 0.5) * self.cell_m
-        y = self.y_min + (np.arange(self.cols) + 0.5) * self.cell_m
-        mesh = np.meshgrid(x, y, np.asarray(self.heights, np.float64), indexing="ij")
-        return np.stack(mesh, axis=-1).reshape(-1, 3)
-
-
-@dataclass(frozen=True, kw_only=True)
 class PlannerSize:
     """Sizes of the diffusion planner; its width is the preset's `d_model`."""
 
@@ -119,7 +62,7 @@ class Preset:
     image: ImageSize
     feature_stride: Literal[8, 16]  # pixels per cell of the one feature map
     feature_channels: int  # of that map; what the BEV reads from each camera
-    bev: BevGrid
+    bev: BevGrid  # sampled cells; row i runs along x (forward), column j along y (left)
     bev_blocks: int  # residual blocks of the BEV encoder, on the pooled grid
     d_model: int  # D, width of every token
     decoder_layers: int  # of the agent, ego and map queries
@@ -136,6 +79,8 @@ class Preset:
         ):
             if self.d_model % heads:
                 raise ValueError(f"{where}: must divide d_model {self.d_model}, got {heads}")
+        if any(count % POOL for count in self.bev.cells):
+            raise ValueError(f"bev: cells must be multiples of {POOL}, got {self.bev.cells}")
         if not 0.01 < self.score_threshold < 1.0:
             raise ValueError(
                 "score_threshold: between the untrained prior 0.01 and 1, got "
@@ -146,6 +91,16 @@ class Preset:
     def feature_size(self) -> tuple[int, int]:
         """(height, width) of one camera's feature map."""
         return self.image.height // self.feature_stride, self.image.width // self.feature_stride
+
+    @property
+    def points(self) -> int:
+        """Points of the sampling grid per camera: cells x heights."""
+        return self.bev.cells[0] * self.bev.cells[1] * len(self.bev.heights)
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """(rows, columns) of the grid that the planner reads and that serves as memory."""
+        return self.bev.cells[0] // POOL, self.bev.cells[1] // POOL
 
 
 def preset_names() -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.frames import pose_of
 from irl_vla.perception.preset import (
     AGENT_QUERIES,
-    MAX_CAMERAS,
     POLYLINE_POINTS,
     SEG_CLASSES,
     Preset,
@@ -69,9 +69,9 @@ def camera_io(preset: Preset) -> GraphIo:
 
 def bev_io(preset: Preset) -> GraphIo:
     """The `bev` graph: everything has a fixed size; a missing camera is a mask."""
-    points, width = preset.bev.points_count, preset.d_model
+    points, width = preset.points, preset.d_model
     agents, elements = AGENT_QUERIES, preset.map_queries
-    bev = (width, *preset.bev.pooled)
+    bev = (width, *preset.pooled)
     features = (MAX_CAMERAS, preset.feature_channels, *preset.feature_size)
     return GraphIo(
         "bev",
@@ -97,7 +97,7 @@ def bev_io(preset: Preset) -> GraphIo:
             TensorSpec("polylines", "float16", (elements, POLYLINE_POINTS, 2)),
             TensorSpec("map_class", "int64", (elements,)),
             TensorSpec("map_valid", "bool", (elements,)),
-            TensorSpec("seg", "float16", (len(SEG_CLASSES), preset.bev.rows, preset.bev.cols)),
+            TensorSpec("seg", "float16", (len(SEG_CLASSES), *preset.bev.cells)),
         ),
     )
 
@@ -137,7 +137,7 @@ def memory_inputs(preset: Preset, memory: BevMemory | None) -> dict[str, NDArray
     """The four memory tensors of the `bev` graph; None = invalid, and then without influence."""
     if memory is None:
         return {
-            "memory_bev": np.zeros((preset.d_model, *preset.bev.pooled), np.float16),
+            "memory_bev": np.zeros((preset.d_model, *preset.pooled), np.float16),
             "ego_now_from_memory": np.eye(3, dtype=np.float32),
             "memory_age_s": np.zeros(1, np.float32),
             "memory_valid": np.zeros(1, np.bool_),

@@ -19,8 +19,8 @@ def test_the_four_shipped_presets_load_under_their_own_names() -> None:
 def test_paper_has_the_sizes_of_the_supplement() -> None:
     paper = load_preset("paper")
     assert (paper.backbone, paper.image.height, paper.image.width) == ("99", 256, 704)
-    assert (paper.bev.rows, paper.bev.cols) == (128, 128)
-    assert paper.bev.x_max - paper.bev.x_min == paper.bev.y_max - paper.bev.y_min == 64.0
+    assert paper.bev.cells == (128, 128)
+    assert np.ptp(paper.bev.x) == np.ptp(paper.bev.y) == 64.0
 
 
 @pytest.mark.parametrize("name", ["nano", "tiny", "base", "paper"])
@@ -28,15 +28,6 @@ def test_heights_reach_from_below_the_ground_or_on_it_to_traffic_lights(name: st
     heights = load_preset(name).bev.heights
     assert heights[0] <= 0.0
     assert heights[-1] >= 3.0
-
-
-def test_grid_points_run_height_first_then_left_then_forward() -> None:
-    bev = load_preset("nano").bev
-    points = bev.points().reshape(bev.rows, bev.cols, len(bev.heights), 3)
-    np.testing.assert_allclose(points[0, 0, :, 2], bev.heights)
-    np.testing.assert_allclose(np.diff(points[0, :, 0, 1]), bev.cell_m)
-    np.testing.assert_allclose(np.diff(points[:, 0, 0, 0]), bev.cell_m)
-    np.testing.assert_allclose(points[0, 0, 0, :2], [-14.0, -30.0])
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
@@ -48,7 +39,8 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     ("old", "new", "reason"),
     [
         ("width: 64", "width: 60", "multiples of 32"),
-        ("cell_m: 4", "cell_m: 5", "whole number of pooled cells"),
+        ("cells: [16, 16]", "cells: [16, 15]", "multiples of 2"),
+        ("x: [-16, 48]", "x: [48, -16]", "must grow from first to last"),
         ("decoder_heads: 2", "decoder_heads: 3", "must divide d_model 16, got 3"),
         ("map_queries: 8", "map_querys: 8", "Did you mean 'map_queries'"),
         ("backbone: nano", "backbone: resnet", "backbone"),
