@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.config import load_yaml
 from irl_vla.types import InputError
 
 PRESETS = Path(__file__).parents[2] / "models" / "presets"
+LAST_STRIDE = 32  # [px] of the backbone's coarsest map
 POOL = 2  # sampled cells per cell of the grid that the planner reads, along one axis
 AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
 POLYLINE_POINTS = 20  # points of a map element (DiffVLA)
@@ -24,23 +26,6 @@ MAP_CLASSES = ("centerline", "divider", "boundary", "crosswalk", "stop_line", "r
 SEG_CLASSES = ("nothing", "road", "walkway", "centerline", "obstacle", "vehicle", "pedestrian")
 
 Backbone = Literal["nano", "19-slim-dw", "19-dw", "39", "57", "99"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSize:
-    """What the `camera` graph reads: RGB, (pixel / 255 - mean) / std, channels first."""
-
-    width: int  # [px]
-    height: int  # [px]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet, as torchvision states it
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-
-    def __post_init__(self) -> None:
-        if self.width % 32 or self.height % 32 or min(self.width, self.height) < 32:
-            raise ValueError(
-                "image: width and height are multiples of 32 (the backbone's last stride), got "
-                f"{self.width} x {self.height}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +44,7 @@ class Preset:
 
     name: str
     backbone: Backbone
-    image: ImageSize
+    image: ImageSpec  # what the `camera` graph reads
     feature_stride: Literal[8, 16]  # pixels per cell of the one feature map
     feature_channels: int  # of that map; what the BEV reads from each camera
     bev: BevGrid  # sampled cells; row i runs along x (forward), column j along y (left)
@@ -73,6 +58,11 @@ class Preset:
     score_threshold: float = 0.3  # an agent or map element below it is not valid
 
     def __post_init__(self) -> None:
+        if self.image.width % LAST_STRIDE or self.image.height % LAST_STRIDE:
+            raise ValueError(
+                f"image: width and height must be multiples of {LAST_STRIDE} px, got "
+                f"{self.image.width} x {self.image.height}"
+            )
         for heads, where in (
             (self.decoder_heads, "decoder_heads"),
             (self.planner.heads, "planner.heads"),
