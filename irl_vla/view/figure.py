@@ -22,7 +22,7 @@ FAINT = "#040506"  # stands for the page's line colour
 MAX_POINTS = 1200  # of one line in one plot; more cannot be seen and make the page heavy
 
 _STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9.5,
+    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": FAINT, "xtick.color": INK,
     "ytick.color": INK, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
@@ -48,10 +48,15 @@ def _inline(text: str, title: str) -> str:
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)  # 1/100 pt is enough
+    text = re.sub(r"<[^>]*>", _rounded, text)
     label = re.sub(r"[^\w ,.()/-]", "", title)
     text = text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
     return text.replace(INK, "var(--ink)").replace(FAINT, "var(--line)")
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """Coordinates to 1/100 pt, which nobody can see; words between the tags stay as they are."""
+    return re.sub(r"(\d+\.\d{2})\d+", r"\1", tag.group())
 
 
 def thinned(time: F64, value: F64) -> tuple[F64, F64]:

@@ -22,7 +22,7 @@ from irl_vla.view.camera import (
     paint_horizon,
     paint_trajectory,
 )
-from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic
+from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic, tile_width
 from irl_vla.view.palette import GREEN, SKY, VERMILLION
 
 MS = 1_000_000  # [ns]
@@ -38,24 +38,24 @@ class Overlay:
     intent: Intent | None = None
 
 
-def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, tile_width: int) -> U8:
-    """Mosaic of every camera that has an image or a reason why not; RGB, each tile `tile_width`
+def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: int) -> U8:
+    """Mosaic of every camera that has an image or a reason why not; RGB, about `width` px
     wide. Without a rig the pictures are plain."""
     cameras = {camera.name: camera for camera in rig.cameras} if rig else {}
     names = [*cameras, *(n for n in [*frames.images, *frames.missing] if n not in cameras)]
+    names = list(dict.fromkeys(names)) or ["cameras"]
+    azimuths = [_azimuth(cameras[n]) if n in cameras else azimuth_of_name(n) for n in names]
+    each = tile_width(azimuths, width)
     tiles = []
-    for name in dict.fromkeys(names):
-        camera = cameras.get(name)
-        azimuth = azimuth_of_name(name) if camera is None else _azimuth(camera)
+    for name, azimuth in zip(names, azimuths, strict=True):
         image = frames.images.get(name)
         if image is None:
             reason = frames.missing.get(name, "no image in this source")
             tiles.append(Tile(name, None, reason, azimuth))
         else:
-            tiles.append(_tile(image, frames.anchor_stamp_ns, camera, azimuth, overlay, tile_width))
-    if not tiles:
-        tiles = [Tile("cameras", None, "this source has none", 0.0)]
-    return mosaic(tiles, tile_width)
+            stamp = frames.anchor_stamp_ns
+            tiles.append(_tile(image, stamp, cameras.get(name), azimuth, overlay, each))
+    return mosaic(tiles, width)
 
 
 def _azimuth(camera: Camera) -> float:

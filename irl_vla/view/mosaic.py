@@ -58,21 +58,30 @@ def _wrapped(angle: float) -> float:
     return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
-def mosaic(tiles: Sequence[Tile], tile_width: int) -> U8:
-    """All tiles in one RGB picture; images keep their aspect ratio inside equal cells."""
+def tile_width(azimuths: Sequence[float], width: int) -> int:
+    """How wide each camera may be so that the mosaic is about `width`; a lone one takes 2/3."""
+    blank = [Tile(str(i), None, "", azimuth) for i, azimuth in enumerate(azimuths)]
+    columns = max(len(row) for row in arrange(blank))
+    return int(min(width / 1.5, (width + GAP) / columns - GAP))
+
+
+def mosaic(tiles: Sequence[Tile], width: int) -> U8:
+    """All tiles in one RGB picture about `width` wide; images keep their aspect ratio inside equal
+    cells."""
     rows = arrange(tiles)
+    cell = tile_width([t.azimuth for t in tiles], width)
     ratios = [t.image.shape[1] / t.image.shape[0] for t in tiles if t.image is not None]
-    cell_height = round(tile_width / (float(np.median(ratios)) if ratios else USUAL_ASPECT))
+    cell_height = round(cell / (float(np.median(ratios)) if ratios else USUAL_ASPECT))
     columns = max(len(row) for row in rows)
     sheet = np.full(
-        (len(rows) * (cell_height + GAP) - GAP, columns * (tile_width + GAP) - GAP, 3),
+        (len(rows) * (cell_height + GAP) - GAP, columns * (cell + GAP) - GAP, 3),
         CANVAS, np.uint8,
     )  # fmt: skip
     for r, row in enumerate(rows):
-        inset = (sheet.shape[1] - (len(row) * (tile_width + GAP) - GAP)) // 2
+        inset = (sheet.shape[1] - (len(row) * (cell + GAP) - GAP)) // 2
         for c, tile in enumerate(row):
-            x, y = inset + c * (tile_width + GAP), r * (cell_height + GAP)
-            sheet[y : y + cell_height, x : x + tile_width] = _cell(tile, tile_width, cell_height)
+            x, y = inset + c * (cell + GAP), r * (cell_height + GAP)
+            sheet[y : y + cell_height, x : x + cell] = _cell(tile, cell, cell_height)
     return sheet
 
 

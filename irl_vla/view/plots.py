@@ -15,17 +15,17 @@ from matplotlib.patches import Patch
 
 from irl_vla.types import F64
 from irl_vla.view.figure import FAINT, INK, cells, draw, thinned
-from irl_vla.view.palette import GREEN, ORANGE, PURPLE, SKY, VERMILLION, YELLOW, hex_color
+from irl_vla.view.palette import GREEN, ORANGE, SKY, VERMILLION, YELLOW, hex_color
 from irl_vla.view.report import Plot
 
 SLOW = 1.0  # [m/s] below this, curvature = yaw rate / speed is noise and is not drawn
 MAX_FANS = 80  # plans drawn over bag time; more would hide each other
 MAX_CELLS = 500  # per row of a timeline
-WIDTH = 9.0  # [inch] of every plot: one width, one text size
+WIDTH = 7.4  # [inch] of every plot: one width, one text size
 
 IN_TIME, LATE, MISSING = "in time", "late", "missing"
 _SYNC_COLORS = {IN_TIME: GREEN, LATE: YELLOW, MISSING: VERMILLION}
-_OUTCOME_COLORS = (GREEN, SKY, ORANGE, PURPLE, YELLOW)
+_OUTCOME_COLORS = (GREEN, YELLOW, ORANGE)  # best candidate, next best, comfortable stop
 
 
 @dataclass(frozen=True)
@@ -213,8 +213,8 @@ def plot_latency(timings: Mapping[str, Sequence[float]]) -> Plot:
 
 
 def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) -> Plot:
-    """What became of each anchor, over time. names: every outcome, best first; the last ones that
-    have no colour of their own share vermillion."""
+    """What became of each anchor, over time. names: every outcome, the three kinds of
+    plan first, then refusals, which share vermillion."""
     colors = [*_OUTCOME_COLORS[: len(names)]]
     colors += [VERMILLION] * (len(names) - len(colors))
     states = np.array([names.index(outcome) for outcome in outcomes])

@@ -43,8 +43,8 @@ T = TypeVar("T")
 
 MAX_FRAMES = 60  # frames with pictures on a page: keeps it below about 15 MB
 MAX_ROWS = 30  # of a table
-TILE_WIDTH = 480  # [px] of one camera on the page
-BEV_HEIGHT = 546  # [px] about two rows of 16:9 tiles
+MOSAIC_WIDTH = 1440  # [px] of all cameras together on the page
+BEV_LEAST = 420  # [px] height of the bird's eye beside a single flat camera
 QUALITY = 78  # of WebP, 0..100
 
 
@@ -195,12 +195,12 @@ def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
     return Table("Time per stage", columns, tuple(rows), columns[1:])
 
 
-def paint_anchor(anchor: ReplayAnchor, tile_width: int = TILE_WIDTH) -> tuple[U8, U8]:
-    """(mosaic with the trajectory painted in, bird's eye of the same height), both RGB."""
+def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U8]:
+    """(mosaic with the trajectory painted in, bird's eye), both RGB. width: of the mosaic [px]."""
     plan = anchor.outcome if isinstance(anchor.outcome, Plan) else None
     overlay = Overlay(boxes=anchor.boxes, plan=plan, intent=anchor.intent)
-    cameras = paint_cameras(anchor.frames, anchor.rig, overlay, tile_width)
-    return cameras, paint_bev(overlay, BEV_HEIGHT)
+    cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
+    return cameras, paint_bev(overlay, max(cameras.shape[0], BEV_LEAST))
 
 
 def _paint(time_s: float, anchor: ReplayAnchor) -> PageFrame:
@@ -236,6 +236,6 @@ def _plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
     turn = wrap_angle(np.diff(poses[:, 2]))
     moving = length > SLOW * step_s
     curvature: F64 = np.where(moving, turn / np.where(moving, length, 1.0), np.nan)
-    middle = time_s + (np.arange(len(length)) + 0.5) * step_s
-    speed: F64 = length / step_s
+    middle = np.asarray(time_s + (np.arange(len(length)) + 0.5) * step_s, np.float64)
+    speed = np.asarray(length / step_s, np.float64)
     return PlanTrace(middle, speed, curvature)

@@ -139,6 +139,7 @@ def _render(template: str, page: ShowPage | ReplayPage) -> str:
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     pages.filters["picture"] = lambda data: "data:image/webp;base64," + _base64(data)
+    pages.filters["aspect"] = webp_aspect
     pages.filters["clock"] = clock
     pages.filters["as_svg"] = Markup  # ours, from view/plots.py, which escapes what it is given
     return pages.get_template(template).render(page=page)
@@ -146,6 +147,12 @@ def _render(template: str, page: ShowPage | ReplayPage) -> str:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+def webp_aspect(data: bytes) -> float:
+    """Width over height of a lossy WebP file, from its frame header (RFC 6386, section 9.1)."""
+    width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return round(width / height, 4)
 
 
 def clock(seconds: float) -> str:
