@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ MAX_PAIRS = 8  # per camera
 PAUSE_NS = SECOND_NS  # between pairs, so that they see different places
 LEAST_POINTS = 40
 LEAST_FLOW = 2.0  # [px] median: below, nothing can be told
+WINDOW, LEVELS = (17, 17), 4  # of the pyramid in which points are followed
 KEEP_NS = 2 * SECOND_NS  # of ego motion
 
 
@@ -115,7 +117,7 @@ class MotionProbe:
 
     def _pose_at(self, stamp_ns: int) -> F64 | None:
         poses = list(self._poses)
-        for early, late in zip(poses, poses[1:], strict=False):
+        for early, late in pairwise(poses):
             span = late.stamp_ns - early.stamp_ns
             if early.stamp_ns <= stamp_ns <= late.stamp_ns and 0 < span <= LONGEST_NS:
                 part = (stamp_ns - early.stamp_ns) / span
@@ -149,9 +151,10 @@ def _follow(first: U8, second: U8) -> F64:
     start = cv2.goodFeaturesToTrack(grey1, 600, 0.01, 6)
     if start is None:
         return np.zeros((0, 2, 2))
-    lens = {"winSize": (17, 17), "maxLevel": 4}
-    there, found, _ = cv2.calcOpticalFlowPyrLK(grey1, grey2, start, None, **lens)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(grey2, grey1, there, None, **lens)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        grey1, grey2, start, None, None, None, WINDOW, LEVELS
+    )
+    back, again, _ = cv2.calcOpticalFlowPyrLK(grey2, grey1, there, None, None, None, WINDOW, LEVELS)
     close = np.linalg.norm((back - start).reshape(-1, 2), axis=1) < 0.5
     good = close & (found.ravel() == 1) & (again.ravel() == 1)
     both = np.stack([start.reshape(-1, 2), there.reshape(-1, 2)], axis=1)
