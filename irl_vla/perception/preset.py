@@ -6,7 +6,7 @@ read the same file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,9 @@ class PlannerSize:
     anchors: int  # K trajectories
     denoise_steps: int = 2  # at inference (DiffusionDrive: 1/2/3 steps give 87.9/88.1/88.1 PDMS)
 
+    def __post_init__(self) -> None:
+        _refuse_empty(self, "planner.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
@@ -58,6 +61,7 @@ class Preset:
     score_threshold: float = 0.3  # an agent or map element below it is not valid
 
     def __post_init__(self) -> None:
+        _refuse_empty(self, "")
         if self.image.width % LAST_STRIDE or self.image.height % LAST_STRIDE:
             raise ValueError(
                 f"image: width and height must be multiples of {LAST_STRIDE} px, got "
@@ -91,6 +95,14 @@ class Preset:
     def pooled(self) -> tuple[int, int]:
         """(rows, columns) of the grid that the planner reads and that serves as memory."""
         return self.bev.cells[0] // POOL, self.bev.cells[1] // POOL
+
+
+def _refuse_empty(sizes: PlannerSize | Preset, prefix: str) -> None:
+    """Every whole number of a preset counts something that must exist."""
+    for field in fields(sizes):
+        value = getattr(sizes, field.name)
+        if isinstance(value, int) and value < 1:
+            raise ValueError(f"{prefix}{field.name}: expected at least 1, got {value}")
 
 
 def preset_names() -> tuple[str, ...]:

@@ -40,6 +40,8 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     [
         ("width: 64", "width: 60", "multiples of 32"),
         ("cells: [16, 16]", "cells: [16, 15]", "multiples of 2"),
+        ("d_model: 16", "d_model: 0", "d_model: expected at least 1, got 0"),
+        ("anchors: 8", "anchors: 0", "planner.anchors: expected at least 1"),
         ("x: [-16, 48]", "x: [48, -16]", "must grow from first to last"),
         ("decoder_heads: 2", "decoder_heads: 3", "must divide d_model 16, got 3"),
         ("map_queries: 8", "map_querys: 8", "Did you mean 'map_queries'"),
