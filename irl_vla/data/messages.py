@@ -1,0 +1,151 @@
+"""ROS message types without ROS: standard types of Jazzy, ours, and whatever a bag brings along.
+
+Our own definitions live once, in ros2_ws/src/irl_vla_msgs/msg. The fields of vision_msgs are those
+of its 4.x releases (https://github.com/ros-perception/vision_msgs, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces.typing import Typesdict
+from rosbags.serde import SerdeError
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
+from rosbags.typesys.store import Typestore
+
+from irl_vla.data.records import StoredTopic
+from irl_vla.types import SECOND_NS, InputError
+
+VISION_MSGS = {
+    "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
+    "vision_msgs/msg/ObjectHypothesisWithPose": (
+        "ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"
+    ),
+    "vision_msgs/msg/BoundingBox3D": "geometry_msgs/Pose center\ngeometry_msgs/Vector3 size\n",
+    "vision_msgs/msg/Detection3D": (
+        "std_msgs/Header header\nObjectHypothesisWithPose[] results\n"
+        "BoundingBox3D bbox\nstring id\n"
+    ),
+    "vision_msgs/msg/Detection3DArray": "std_msgs/Header header\nDetection3D[] detections\n",
+}
+IDL_SEPARATOR = "=" * 80 + "\n"
+DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
+    SerdeError,
+    TypesysError,
+    struct.error,
+    ValueError,  # also UnicodeDecodeError
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    SyntaxError,  # code generated from a definition with impossible names
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
+
+
+def definition_files() -> list[Path]:
+    """Our .msg files: of the source checkout, else those installed with the package."""
+    folders = [
+        Path(__file__).parents[2] / "ros2_ws/src/irl_vla_msgs/msg",
+        Path(sys.prefix) / "share/irl_vla/msg",
+    ]
+    for folder in folders:
+        if files := sorted(folder.glob("*.msg")):
+            return files
+    raise InputError(
+        f"the message definitions of irl_vla_msgs are missing: looked in {folders[0]} and "
+        f"{folders[1]}. Install irl-vla again"
+    )
+
+
+@cache
+def typestore() -> Typestore:
+    """Jazzy's standard types, vision_msgs and irl_vla_msgs."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: Typesdict = {}
+    for name, text in VISION_MSGS.items():
+        types.update(get_types_from_msg(text, name))
+    for path in definition_files():
+        text = path.read_text(encoding="utf-8")
+        types.update(get_types_from_msg(text, f"irl_vla_msgs/msg/{path.stem}"))
+    store.register(types)
+    return store
+
+
+@cache
+def _ros1_typestore() -> Typestore:
+    return get_typestore(Stores.ROS1_NOETIC)
+
+
+class Decoder:
+    """Bytes of one topic -> message. The definition that the bag carries goes before ours."""
+
+    def __init__(self, topic: StoredTopic) -> None:
+        if topic.encoding not in ("cdr", "ros1"):
+            raise InputError(
+                f"topic {topic.name}: messages are encoded as '{topic.encoding}', expected cdr"
+            )
+        self.msgtype = topic.msgtype
+        self.ros1 = topic.encoding == "ros1"
+        self.store = _store_for(topic, _ros1_typestore() if self.ros1 else typestore())
+        if topic.msgtype not in self.store.fielddefs:
+            raise InputError(f"topic {topic.name}: no definition of {topic.msgtype} is known")
+
+    def __call__(self, data: bytes | memoryview) -> Any:
+        """Raises one of DECODE_DAMAGE for bytes that are no such message."""
+        if self.ros1:
+            return self.store.deserialize_ros1(data, self.msgtype)
+        return self.store.deserialize_cdr(data, self.msgtype)
+
+
+def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:
+    """`known` where it agrees with the embedded definition or there is none, else a store of the
+    embedded definition alone."""
+    if not topic.definition:
+        return known
+    try:
+        types = _parse(topic)
+        if all(
+            name in known.fielddefs and _fields(known.fielddefs[name]) == _fields(entry)
+            for name, entry in types.items()
+        ):
+            return known
+        own = get_typestore(Stores.EMPTY)
+        own.register(types)
+        own.get_msgdef(topic.msgtype)
+        return own
+    except DECODE_DAMAGE:
+        return known
+
+
+def _fields(entry: Any) -> list[tuple[str, Any]]:
+    return [(name, description) for name, description in entry[1]]
+
+
+def _parse(topic: StoredTopic) -> Typesdict:
+    if topic.definition_format != "ros2idl":
+        return get_types_from_msg(topic.definition, topic.msgtype)
+    if not topic.definition.startswith(IDL_SEPARATOR + "IDL: "):
+        return get_types_from_idl(topic.definition)
+    types: Typesdict = {}
+    for part in topic.definition.split(IDL_SEPARATOR)[1:]:
+        types.update(get_types_from_idl(part.split("\n", 1)[1]))
+    return types
+
+
+def stamp_ns(stamp: Any) -> int:
+    """builtin_interfaces/Time -> nanoseconds."""
+    return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
