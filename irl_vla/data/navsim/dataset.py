@@ -8,7 +8,7 @@ number of tokens. Logs are visited by name: the devkit takes the order of the di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,14 +90,15 @@ class Place:
 class SplitIndex:
     """What a split found: token -> place, and what it asked for in vain.
 
-    unknown_tokens, unknown_logs: asked for by the filter and absent from the data (the devkit is
-    silent about them)
+    unknown_tokens, unknown_logs: asked for by the filter and absent from the data; unusable_tokens:
+    there, but without route or too near an end of their log (the devkit is silent about all)
     """
 
     dataset: Dataset
     split: Split
     places: dict[str, Place]
     unknown_tokens: tuple[str, ...]
+    unusable_tokens: tuple[str, ...]
     unknown_logs: tuple[str, ...]
     missing_follow_ups: tuple[str, ...]
     shelf: LogShelf = field(default_factory=LogShelf)
@@ -142,7 +143,8 @@ class SplitIndex:
         """What the user should know before trusting the split: one line each."""
         lines = []
         for count, what in (
-            (self.unknown_tokens, "tokens of the filter are in no log"),
+            (self.unknown_tokens, "tokens of the filter are in none of its logs"),
+            (self.unusable_tokens, "tokens have no route, or too few frames around them"),
             (self.unknown_logs, "logs of the filter are not on disk"),
             (self.missing_follow_ups, "follow-ups of the split are not on disk or not selected"),
         ):
@@ -188,12 +190,18 @@ def index_split(dataset: Dataset, split: Split) -> SplitIndex:
     if scene_filter.log_names is not None:
         chosen = set(scene_filter.log_names)
         paths = [path for path in paths if path.stem in chosen]
-    for token, place in _all_windows(paths, scene_filter):
-        places[token] = place
-        if scene_filter.max_scenes is not None and len(places) >= scene_filter.max_scenes:
+    wanted, there = set(scene_filter.tokens or ()), set[str]()
+    limit = scene_filter.max_scenes
+    for path in paths:
+        log = Log(path)
+        there.update(wanted.intersection(frame["token"] for frame in log.raw))
+        for token, place in windows_in(log, scene_filter):
+            if limit is None or len(places) < limit:
+                places[token] = place
+        if limit is not None and len(places) >= limit:
+            wanted = set()  # the rest was not looked for
             break
-    cut = scene_filter.max_scenes is not None and len(places) >= scene_filter.max_scenes
-    unknown = () if cut else tuple(t for t in scene_filter.tokens or () if t not in places)
+    lost = [token for token in scene_filter.tokens or () if token in wanted - set(places)]
     missing: tuple[str, ...] = ()
     if scene_filter.include_synthetic_scenes:
         places.update(_follow_ups(dataset, scene_filter, places))
@@ -201,14 +209,11 @@ def index_split(dataset: Dataset, split: Split) -> SplitIndex:
         scored = scene_filter.reactive_synthetic_initial_tokens or ()
         missing = tuple(token for token in (*asked, *scored) if token not in places)
     return SplitIndex(
-        dataset, split, places, unknown,
+        dataset, split, places,
+        tuple(token for token in lost if token not in there),
+        tuple(token for token in lost if token in there),
         tuple(name for name in scene_filter.log_names or () if name not in names), missing,
     )  # fmt: skip
-
-
-def _all_windows(paths: Iterable[Path], scene_filter: SceneFilter) -> Iterator[tuple[str, Place]]:
-    for path in paths:
-        yield from windows_in(Log(path), scene_filter)
 
 
 def _follow_ups(
