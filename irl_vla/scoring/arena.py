@@ -1,6 +1,6 @@
 """What the kernels see of a scene: flat arrays in named tuples, built once per scene.
 
-    arena = build_arena(scene)               the scene's own recorded tracks and lights
+    arena = build_arena(scene, replayed_tracks(scene))
     arena._replace(traffic=pack_tracks(t))   the same ground under other tracks
 May import: scoring.geometry, scoring.grid, scoring.scene.
 """
@@ -173,12 +173,12 @@ def pack_kinds(scene: Scene) -> Kinds:
     return Kinds(_mask(lanes), _mask(route), _mask(drivable), _mask(kinds == INTERSECTION))
 
 
-def build_arena(scene: Scene) -> Arena:
-    """Prepare a scene for the kernels, with its recorded tracks and lights."""
+def build_arena(scene: Scene, tracks: Tracks) -> Arena:
+    """Prepare a scene for the kernels, with these tracks and its own lights."""
     return Arena(
         pack_body(scene.ego.vehicle),
         build_grid(scene.areas, scene.route.centerline[:, :2]),
         pack_kinds(scene),
-        pack_tracks(replayed_tracks(scene)),
+        pack_tracks(tracks),
         pack_lights(scene.red_lights),
     )

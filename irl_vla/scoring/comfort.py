@@ -61,12 +61,14 @@ class ComfortFilters(NamedTuple):
 
 class Past(NamedTuple):
     """Signals before the first simulated state, all (n,): longitudinal acceleration, magnitude of
-    the acceleration, heading; lateral: 0 or LAT_ACCEL; on: whether HC is evaluated at all."""
+    the acceleration, heading; lateral: 0 or LAT_ACCEL; centre: from the rear axle to where the
+    longitudinal acceleration is felt [m]; on: whether HC is evaluated at all."""
 
     lon: F64
     magnitude: F64
     heading: F64
     lateral: int
+    centre: float
     on: bool
 
 
@@ -132,7 +134,7 @@ def pack_past(ego: Ego, centre: float) -> Past:
     lon = past[:, AX] + centre * (past[:, OMEGA] ** 2 + past[:, ALPHA])
     return Past(
         lon, np.hypot(past[:, AX], past[:, AY]), past[:, HEADING].copy(),
-        LAT_ACCEL if np.abs(smooth).max() >= MAX_LAT_ACCEL else 0, True,
+        LAT_ACCEL if np.abs(smooth).max() >= MAX_LAT_ACCEL else 0, centre, True,
     )  # fmt: skip
 
 
@@ -194,9 +196,7 @@ def violations(
 
 
 @kernel
-def history_violations(
-    states: F64, past: Past, by: ComfortFilters, centre: float, signals: F64
-) -> int:
+def history_violations(states: F64, past: Past, by: ComfortFilters, signals: F64) -> int:
     """Bits of the bounds that past and simulated states (41, 11) violate. signals: scratch (5, n).
 
     Quirk: the acceleration "at the centre" adds c·(omega² + alpha) to the longitudinal one.
@@ -208,7 +208,7 @@ def history_violations(
     lon[:before], magnitude[:before], heading[:before] = past.lon, past.magnitude, past.heading
     for k in range(STEPS):
         omega, ax = states[k, OMEGA], states[k, AX]
-        lon[before + k] = ax + centre * omega * omega + centre * states[k, ALPHA]
+        lon[before + k] = ax + past.centre * omega * omega + past.centre * states[k, ALPHA]
         magnitude[before + k] = math.hypot(ax, states[k, AY])
         heading[before + k] = states[k, HEADING]
     unwrap(heading)

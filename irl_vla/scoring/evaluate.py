@@ -169,7 +169,7 @@ def judge(
     begin = locate_on_line(grid.line, grid.lengths, s.centres[0, 0], s.centres[0, 1])
     end = locate_on_line(grid.line, grid.lengths, s.centres[N, 0], s.centres[N, 1])
     values[PROGRESS] = max(end - begin, 0.0)
-    bits = history_violations(states, comfort.past, comfort.history, arena.body.centre, s.signals)
+    bits = history_violations(states, comfort.past, comfort.history, s.signals)
     values[HC], evidence[HC_BITS] = (1.0 if bits == 0 else 0.0), bits
     values[EC] = math.nan
 
@@ -209,7 +209,7 @@ def judge_plans(
             values[p, EC] = extended_comfort(s.rms)
 
 
-NOTHING_PAST = Past(np.zeros(0), np.zeros(0), np.zeros(0), 0, False)
+NOTHING_PAST = Past(np.zeros(0), np.zeros(0), np.zeros(0), 0, 0.0, False)
 
 
 @lru_cache(maxsize=16)

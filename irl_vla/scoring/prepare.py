@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irl_vla.scoring.arena import Arena, build_arena, pack_tracks
+from irl_vla.scoring.arena import Arena, build_arena, pack_tracks, replayed_tracks
 from irl_vla.scoring.comfort import pack_past
 from irl_vla.scoring.evaluate import (
     NO_COMFORT,
-    NOTHING_PAST,
     Comfort,
     Start,
     comfort_of,
@@ -33,6 +32,7 @@ class PreparedScene:
 
     history_comfort, full_comfort: HC alone, HC with EC; start, previous_start: where plans begin
     reference, human: (9,) terms (evaluate.py) of the reference plan and of the human's, or None
+    tracks: the road users that are scored against
     """
 
     scene: Scene
@@ -43,6 +43,7 @@ class PreparedScene:
     previous_start: Start | None
     reference: F64 | None
     human: F64 | None
+    tracks: Tracks
 
     def under(self, tracks: Tracks) -> PreparedScene:
         """The same ground, reference and human under other tracks (all of them kept)."""
@@ -78,7 +79,8 @@ def human_terms(scene: Scene, arena: Arena, start: Start) -> F64 | None:
 
 def prepare(scene: Scene) -> PreparedScene:
     """Grid, boxes, past signals, reference and human of a scene."""
-    arena = build_arena(scene)
+    tracks = replayed_tracks(scene)
+    arena = build_arena(scene, tracks)
     past = pack_past(scene.ego, arena.body.centre)
     start, previous_start, shift = start_of(scene.ego.initial, scene.t0_us), None, 0
     if scene.previous is not None:
@@ -87,8 +89,5 @@ def prepare(scene: Scene) -> PreparedScene:
         shift = round(before.dt_us / STEP_US)
     return PreparedScene(
         scene, arena, comfort_of(past, 0), comfort_of(past, shift), start, previous_start,
-        reference_terms(scene, arena), human_terms(scene, arena, start),
+        reference_terms(scene, arena), human_terms(scene, arena, start), tracks,
     )  # fmt: skip
-
-
-__all__ = ["NOTHING_PAST", "NO_COMFORT", "PreparedScene", "prepare"]
