@@ -227,8 +227,8 @@ class AnchorSynchroniser:
         if name == self.chosen_anchor != self.anchor:
             self._note(shot.time_ns, name, f"is back, and the anchor again for '{self.anchor}'")
             self.anchor = name
-            if self._last_anchor_ns and shot.time_ns - self._last_anchor_ns <= self._reach_ns():
-                return  # that moment has its set already
+            if self._has_set(shot):
+                return
         if name == self.anchor and shot in waiting:
             waiting.clear()
             self._open_set(shot)
@@ -236,10 +236,17 @@ class AnchorSynchroniser:
     def _open_set(self, shot: _Shot) -> None:
         name, time_ns = shot.image.camera, shot.time_ns
         self._last_anchor_ns = time_ns
+        for earlier in self._open:  # an image nearer to this anchor is not theirs
+            earlier.reach_ns = min(earlier.reach_ns, (time_ns - earlier.time_ns) // 2)
         opened = _OpenSet(time_ns, shot.image.stamp_ns, self._reach_ns(), {name: shot})
         self._open.append(opened)
         for other in self.cameras:
             self._offer(opened, other)
+
+    def _has_set(self, shot: _Shot) -> bool:
+        """A new anchor's first images may fall on moments that the old one has opened sets for."""
+        last = self._last_anchor_ns
+        return last is not None and shot.time_ns - last <= self._reach_ns()
 
     def _reach_ns(self) -> int:
         """The tolerance, but at most half the anchor's period: an image belongs to one anchor, and
@@ -310,7 +317,8 @@ class AnchorSynchroniser:
         held = list(self._streams[self.anchor].waiting)
         self._streams[self.anchor].waiting.clear()
         for shot in held:
-            self._open_set(shot)
+            if not self._has_set(shot):
+                self._open_set(shot)
 
     def _is_elsewhere(self, shot: _Shot) -> bool:
         if self._now_ns is None:
