@@ -1,0 +1,96 @@
+"""`irl-vla show`: look at a recording before anything drives on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.data.bag import Bag
+from irl_vla.data.bag_events import Notice
+from irl_vla.data.bag_info import BagInfo
+from irl_vla.data.bag_topics import Role
+from irl_vla.data.source import open_source
+from irl_vla.types import CameraImage, EgoMotion, InputError
+from irl_vla.view.ink import png
+from irl_vla.view.report import replace_file, write_show_page
+from irl_vla.view.show_page import ShowBuilder
+
+EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
+
+
+def show(
+    source: Annotated[Path, typer.Argument(help="rosbag, or a DGP, nuScenes or comma2k19 folder")],
+    rig: Annotated[
+        Path | None, typer.Option(help="calibration to use instead of the recording's own (YAML)")
+    ] = None,
+    topics: Annotated[
+        Path | None, typer.Option(help="which topics to read (YAML); default: found by type")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
+    ] = None,
+) -> None:
+    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration."""
+    console = Console()
+    folder = out or Path("out") / "show" / source.resolve().stem
+    with open_source(source, topics) as recording:
+        info = recording.info()
+        builder, interrupted = _look(recording, info, rig, console)
+    page = builder.page()
+    sheet, html = folder / "contact_sheet.png", folder / "show.html"
+    replace_file(sheet, png(builder.sheet()))
+    write_show_page(page, html)
+    if interrupted:
+        console.print("Interrupted: the results show the recording up to there.", style="yellow")
+    for line in page.missing:
+        console.print(f"missing  {line}", style="yellow", markup=False, highlight=False)
+    for line in page.warnings:
+        console.print(f"warning  {line}", style="yellow", markup=False, highlight=False)
+    console.print(f"calibration  {page.verdict.sentence}", markup=False, highlight=False)
+    for path in (sheet, html):
+        size = path.stat().st_size / 1e6
+        console.print(f"wrote  {path}  ({size:.1f} MB)", markup=False, highlight=False)
+
+
+def _look(
+    recording: Bag, info: BagInfo, rig: Path | None, console: Console
+) -> tuple[ShowBuilder, bool]:
+    """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
+    calibration, why = _calibration(recording, info, rig)
+    builder = ShowBuilder(info, calibration, recording.boxes_at, why)
+    total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    interrupted = False
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading", total=total or None)
+        try:
+            for event in recording.events():
+                if isinstance(event, CameraImage):
+                    builder.add_image(event)
+                elif isinstance(event, EgoMotion):
+                    builder.add_motion(event)
+                elif isinstance(event, Notice):
+                    builder.add_notice(event)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            interrupted = True
+    builder.finish()
+    return builder, interrupted
+
+
+def _calibration(recording: Bag, info: BagInfo, rig: Path | None) -> tuple[Rig | None, str]:
+    """The rig to paint with, or why there is none."""
+    if rig is not None:
+        return load_rig(rig), ""
+    if not info.cameras:
+        return None, ""
+    try:
+        return recording.rig(), ""
+    except InputError as error:
+        return None, f"{error}. The pictures are shown plain; a rig file can be given with --rig"

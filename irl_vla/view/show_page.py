@@ -1,0 +1,238 @@
+"""What a recording looks like: its stream, once through, becomes one page and one contact sheet.
+
+Memory holds a dozen painted anchors and a few numbers per anchor, however long the recording is.
+In: events in log-time order   Out: ShowPage, RGB   May import: everything but cli.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+
+import cv2
+import numpy as np
+
+from irl_vla.camera.preprocess import BadImage, image_size
+from irl_vla.camera.rig import Rig
+from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
+from irl_vla.data.bag_events import Notice
+from irl_vla.data.bag_info import BagInfo
+from irl_vla.types import (
+    SECOND_NS,
+    U8,
+    Boxes3D,
+    CameraImage,
+    EgoMotion,
+    FrameSet,
+)
+from irl_vla.view import ink
+from irl_vla.view.bev import paint_rig
+from irl_vla.view.ego_trace import EgoTraceBuilder
+from irl_vla.view.evidence import MotionProbe
+from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
+from irl_vla.view.mosaic import contact_sheet
+from irl_vla.view.palette import WHITE
+from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
+from irl_vla.view.replay_page import EvenSample, sampled_note
+from irl_vla.view.report import Check, Fact, PageFrame, Plot, ShowPage, Table, Verdict, join_words
+from irl_vla.view.trust import judge
+
+MAX_ANCHORS = 12  # painted on the page
+SHEET_ANCHORS = 3  # on the contact sheet
+MOSAIC_WIDTH = 1920  # [px] wide enough to see whether a line lies on the road
+QUALITY = 84  # of WebP, 0..100
+MS = 1_000_000  # [ns]
+
+
+class ShowBuilder:
+    """Takes a recording's events as they come.
+
+    rig: where to paint, or None with the sentence `why_no_rig`
+    boxes_at: stamp [ns] -> known things around then in the ego frame, or None
+    """
+
+    def __init__(
+        self, info: BagInfo, rig: Rig | None, boxes_at: Callable[[int], Boxes3D | None],
+        why_no_rig: str = "",
+    ) -> None:  # fmt: skip
+        self._info, self._rig, self._why_no_rig = info, rig, why_no_rig
+        self._boxes_at = boxes_at
+        cameras = rig.names if rig else info.cameras
+        offsets = {camera.name: camera.offset_ns for camera in rig.cameras} if rig else {}
+        self._spec = SyncSpec()
+        self._sync = (
+            AnchorSynchroniser(cameras, self._spec, offsets_ns=offsets) if cameras else None
+        )
+        self._offsets = offsets
+        self._probe = MotionProbe(rig) if rig else None
+        self._ego = EgoTraceBuilder()
+        self._anchors: list[int] = []
+        self._offset_ms: dict[str, list[float]] = {name: [] for name in cameras}
+        self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._box_samples: list[Boxes3D] = []
+        self._frames = EvenSample[PageFrame](MAX_ANCHORS)
+        self._notices: dict[tuple[str, str], list[str | int]] = {}
+
+    def add_image(self, image: CameraImage) -> None:
+        """Take one exposure."""
+        if image.camera not in self._sizes:
+            with suppress(BadImage):  # its tile will say why
+                self._sizes[image.camera] = image_size(image)
+        if self._probe:
+            self._probe.add_image(image)
+        for frames in self._sync.push(image) if self._sync else ():
+            self._take(frames)
+
+    def add_motion(self, motion: EgoMotion) -> None:
+        """Take one measurement of the ego."""
+        self._ego.add(motion)
+        if self._probe:
+            self._probe.add_motion(motion)
+
+    def add_notice(self, notice: Notice) -> None:
+        """Take a message that could not be used: the first of its kind is quoted, all counted."""
+        first = self._notices.setdefault((notice.topic, notice.kind.value), [notice.text, 0])
+        first[1] = int(first[1]) + 1
+
+    def finish(self) -> None:
+        """Nothing more comes, or somebody interrupted."""
+        for frames in self._sync.flush() if self._sync else ():
+            self._take(frames)
+
+    def _take(self, frames: FrameSet) -> None:
+        """Count who is there, and paint if the page has a place for it."""
+        self._anchors.append(frames.anchor_stamp_ns)
+        for name, offsets in self._offset_ms.items():
+            image = frames.images.get(name)
+            shift = self._offsets.get(name, 0) + frames.anchor_stamp_ns
+            offsets.append(np.nan if image is None else (image.stamp_ns - shift) / MS)
+            if image is None:
+                self._reasons[name][frames.missing.get(name, "unknown").split(":")[0]] += 1
+        self._frames.offer(self._painted(frames) if self._frames.wants_next() else None)
+
+    def _painted(self, frames: FrameSet) -> PageFrame:
+        boxes = self._boxes_at(frames.anchor_stamp_ns)
+        if boxes is not None and len(self._box_samples) < MAX_ANCHORS:
+            self._box_samples.append(boxes)
+        overlay = Overlay(grid=True, boxes=boxes)
+        cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
+        above = None if boxes is None else ink.webp(paint_bev(overlay, cameras.shape[0]), QUALITY)
+        count = f"{len(frames.images)} of {len(self._offset_ms)} cameras"
+        seen = "" if boxes is None else f", {len(boxes)} boxes"
+        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
+        level = "warn" if frames.missing else "ok"
+        return PageFrame(time_s, count + seen, ink.webp(cameras, QUALITY), above, level)
+
+    def page(self) -> ShowPage:
+        """The page of what was taken in; call `finish` first."""
+        evidence = self._probe.evidence() if self._probe else {}
+        verdict = judge(self._rig, self._sizes, self._box_samples, evidence)
+        rig = None if self._rig is None else ink.webp(paint_rig(self._rig), 90)
+        return ShowPage(
+            title=self._info.path.rstrip("/").split("/")[-1],
+            facts=self._facts(),
+            verdict=verdict if self._offset_ms else _nothing_to_judge(),
+            frames=tuple(self._frames.kept),
+            frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
+            rig=rig,
+            plots=self._plots(),
+            tables=(*self._missing_images(), self._topics()),
+            missing=self._missing(),
+            warnings=self._warnings(),
+        )
+
+    def sheet(self) -> U8:
+        """Contact sheet of a few anchors, evenly spread; a plain statement where there are none."""
+        kept = self._frames.kept
+        if not kept:
+            return _statement(self._info.path, self._missing())
+        chosen = sorted({round(i) for i in np.linspace(0, len(kept) - 1, SHEET_ANCHORS)})
+        pictures = []
+        for index in chosen:
+            frame = kept[index]
+            assert frame.cameras is not None
+            picture = _pixels(frame.cameras)
+            line = np.full((26, picture.shape[1], 3), (17, 22, 29), np.uint8)
+            ink.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
+            pictures.append(np.vstack([line, picture]))
+        return contact_sheet(pictures)
+
+    def _facts(self) -> tuple[Fact, ...]:
+        info = self._info
+        return (
+            Fact("source", info.path),
+            Fact("storage", info.storage),
+            Fact("duration", f"{info.duration_s:.1f} s"),
+            Fact("messages", f"{info.messages}"),
+            Fact("cameras", join_words(tuple(self._offset_ms)) or "none"),
+            Fact("calibration", self._rig.name if self._rig else "none"),
+            Fact("ego motion", info.motion or "none"),
+            Fact("anchors", f"{len(self._anchors)}"),
+        )
+
+    def _plots(self) -> tuple[Plot, ...]:
+        plots = []
+        start = self._anchors[0] if self._anchors else None
+        if self._anchors:
+            stamps = np.array(self._anchors)
+            offsets = {name: np.array(values) for name, values in self._offset_ms.items()}
+            trace = SyncTrace(
+                (stamps - stamps[0]) / SECOND_NS, offsets, self._reasons,
+                self._spec.tolerance_ns / MS,
+            )  # fmt: skip
+            plots.append(plot_sync(trace))
+        ego = self._ego.trace(start)
+        if ego is not None:
+            plots.append(plot_ego(ego))
+        return tuple(plots)
+
+    def _missing_images(self) -> list[Table]:
+        total = len(self._anchors)
+        rows = [
+            (camera, reason.replace("_", " "), str(count), f"{100 * count / total:.1f}")
+            for camera, reasons in self._reasons.items() for reason, count in reasons.most_common()
+        ]  # fmt: skip
+        columns = ("camera", "reason", "anchors", "% of all")
+        return [Table("Missing images", columns, tuple(rows), columns[2:])] if rows else []
+
+    def _topics(self) -> Table:
+        rows = [
+            (
+                topic.name, topic.msgtype, " ".join(filter(None, [topic.role.value, topic.camera])),
+                str(topic.count), f"{topic.rate_hz:.1f}", f"{topic.largest_gap_s:.2f}", topic.why,
+            )
+            for topic in self._info.topics
+        ]  # fmt: skip
+        columns = ("topic", "type", "read as", "messages", "rate [Hz]", "largest gap [s]", "note")
+        return Table("Topics", columns, tuple(rows), columns[3:6])
+
+    def _warnings(self) -> tuple[str, ...]:
+        said = [
+            f"{text} ({count} times)" if int(count) > 1 else str(text)
+            for text, count in self._notices.values()
+        ]
+        return tuple(dict.fromkeys([*self._info.warnings, *said]))
+
+    def _missing(self) -> tuple[str, ...]:
+        why = [self._why_no_rig] if self._why_no_rig else []
+        return tuple(dict.fromkeys([*self._info.missing, *why]))
+
+
+def _nothing_to_judge() -> Verdict:
+    text = "This source has no camera, so there is no calibration to judge."
+    return Verdict("unknown", text, (Check("unknown", "Cameras", "none in this source"),))
+
+
+def _pixels(webp: bytes) -> U8:
+    picture = cv2.imdecode(np.frombuffer(webp, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _statement(path: str, lines: tuple[str, ...]) -> U8:
+    image = np.full((90 + 26 * max(1, len(lines)), 1100, 3), (17, 22, 29), np.uint8)
+    ink.write(image, f"{path.rstrip('/').split('/')[-1]}: no pictures", 24, 22, 20)
+    for row, line in enumerate(lines or ("This source has no camera images.",)):
+        ink.write(image, line, 24, 62 + 26 * row, 14)
+    return image
