@@ -75,7 +75,8 @@ def central_views(sampling_grid: Tensor, seen: Tensor, height: int) -> PointView
 def lift(
     features: Tensor, sampling_grid: Tensor, visible: Tensor, present: Tensor, bev: BevGrid
 ) -> tuple[Tensor, Tensor]:
-    """Mean over the views of each point -> (B, Z * C, R, S) and whether seen (B, Z, R, S) as 0/1.
+    """Mean over the views of each point -> (B, C * Z, R, S), heights of one
+    channel side by side, and whether seen (B, Z, R, S) as 0/1.
 
     A camera that is not present, and a point that no camera sees, gives 0 whatever the tensors
     hold there, NaN included.
