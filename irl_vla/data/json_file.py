@@ -1,0 +1,34 @@
+"""JSON files of recordings: read with the file's name in every complaint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from irl_vla.types import InputError
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file. Raises InputError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from None
+
+
+@contextmanager
+def shape_of(path: Path, expected: str) -> Iterator[None]:
+    """Around code that takes a parsed file apart: what is missing or of another type becomes an
+    InputError that names the file."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise InputError(f"{path}: {error}") from None
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: not {expected}: {reason}") from None
