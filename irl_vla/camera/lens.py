@@ -20,6 +20,7 @@ from irl_vla.types import F64
 WIDEST = np.radians(89.9)  # [rad] off the axis: a plane in front of the camera ends at 90 degrees
 TABLE_SIZE = 2048  # samples of the radial map from which the inverse starts
 NEWTON_STEPS = 12
+NO_TERM = 1e-12  # a smaller coefficient is none: it would only ruin the roots of the others
 CONVERGED = 1e-9  # of normalised coordinates: a millionth of a pixel at 1000 px focal length
 
 
@@ -92,7 +93,7 @@ def _domain_radius(model: CameraModel, coefficients: tuple[float, ...]) -> float
 
 def _first_root(polynomial: np.polynomial.Polynomial) -> float:
     """Smallest positive real root, inf if there is none."""
-    roots = polynomial.trim().roots()
+    roots = polynomial.trim(NO_TERM).roots()
     real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
     return float(min(real[real > 0.0], default=np.inf))
 
@@ -116,6 +117,7 @@ def _table(model: CameraModel, coefficients: tuple[float, ...]) -> tuple[F64, F6
     """(r, distorted r), both growing, from the axis to the end of the domain."""
     c = np.array(coefficients)
     end = min(float(np.arctan(_domain_radius(model, coefficients))), WIDEST)
+    end *= 1.0 - 1e-9  # the domain may end at a pole
     theta = np.linspace(0.0, end, TABLE_SIZE)
     radius = np.tan(theta)
     if model is CameraModel.EQUIDISTANT:
