@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def loader(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
 
 def scenes(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
     every = SceneFilter(frame_interval=1, has_route=False)
-    logged = index_split(dataset, Split("logged", "test", every))
+    folder = dataset.split("syn_test").data_split
+    logged = index_split(dataset, Split("logged", folder, every))
     two = index_split(dataset, dataset.split("syn_two_stage"))
     result = {}
     for token, wanted in asked["scenes"].items():
@@ -65,7 +67,7 @@ def scenes(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
         window = index.window(token)
         result[token] = scene_values(window)
         if "cameras" in wanted:  # only every second scene was dumped with its sensors
-            result[token].update(sensor_values(dataset, window))
+            result[token].update(sensor_values(sensor_root(dataset, index.split, window), window))
     return {"scenes": result, "errors": {}, "note": asked["note"]}
 
 
@@ -150,8 +152,7 @@ def ego_values(frame: Frame) -> dict[str, Any]:
     }
 
 
-def sensor_values(dataset: Dataset, window: Window) -> dict[str, Any]:
-    root = sensor_root(dataset, "test", window)
+def sensor_values(root: Path, window: Window) -> dict[str, Any]:
     cameras: list[dict[str, Any]] = []
     for row, frame in enumerate(window.history):
         seen = dict.fromkeys(CAMERAS)

@@ -167,11 +167,11 @@ def test_missing_cameras_are_named_with_the_reason(dataset: Dataset) -> None:
     index = index_split(dataset, dataset.split("syn_two_stage"))
     follow = index.window("002a3f3006ebf983e" if "002a3f3006ebf983e" in index.places
                           else index.follow_ups[0])  # fmt: skip
-    frames = frame_set(sensor_root(dataset, "test", follow), follow.frames[1])
+    frames = frame_set(sensor_root(dataset, index.split, follow), follow.frames[1])
     assert frames.images and frames.missing
     assert all(name in reason for name, reason in frames.missing.items())
     with pytest.raises(InputError, match="has no lidar"):
-        load_lidar(dataset.follow_up_sensors, follow.now)
+        load_lidar(dataset.follow_up_sensors("syn_two_stage"), follow.now)
 
 
 def test_sensor_files_that_are_not_on_disk_are_named(dataset: Dataset) -> None:

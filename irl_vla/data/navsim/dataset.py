@@ -45,13 +45,17 @@ class Dataset:
     def maps(self) -> Path:
         return self.root / "maps"
 
-    @property
-    def follow_ups(self) -> Path:
-        return self.root / "navhard_two_stage" / "synthetic_scene_pickles"
+    def follow_up_root(self, split_name: str) -> Path:
+        """Folder of the follow-ups of a two-stage split: that of its name, else navhard's."""
+        own = self.root / split_name
+        has_own = (own / "synthetic_scene_pickles").is_dir()
+        return own if has_own else self.root / "navhard_two_stage"
 
-    @property
-    def follow_up_sensors(self) -> Path:
-        return self.root / "navhard_two_stage" / "sensor_blobs"
+    def follow_ups(self, split_name: str) -> Path:
+        return self.follow_up_root(split_name) / "synthetic_scene_pickles"
+
+    def follow_up_sensors(self, split_name: str) -> Path:
+        return self.follow_up_root(split_name) / "sensor_blobs"
 
     def split(self, name: str) -> Split:
         """The split `name` of the devkit's YAML files."""
@@ -204,7 +208,7 @@ def index_split(dataset: Dataset, split: Split) -> SplitIndex:
     lost = [token for token in scene_filter.tokens or () if token in wanted - set(places)]
     missing: tuple[str, ...] = ()
     if scene_filter.include_synthetic_scenes:
-        places.update(_follow_ups(dataset, scene_filter, places))
+        places.update(_follow_ups(dataset.follow_ups(split.name), scene_filter, places))
         asked = scene_filter.synthetic_scene_tokens or ()
         scored = scene_filter.reactive_synthetic_initial_tokens or ()
         missing = tuple(token for token in (*asked, *scored) if token not in places)
@@ -217,7 +221,7 @@ def index_split(dataset: Dataset, split: Split) -> SplitIndex:
 
 
 def _follow_ups(
-    dataset: Dataset, scene_filter: SceneFilter, places: dict[str, Place]
+    folder: Path, scene_filter: SceneFilter, places: dict[str, Place]
 ) -> dict[str, Place]:
     """Follow-ups of the loaded first-stage scenes, by name.
 
@@ -225,15 +229,15 @@ def _follow_ups(
     frame of a first-stage window (4 s after its start, so the future must have 8 frames); or by
     `synthetic_scene_tokens` where the filter lists them.
     """
-    if not dataset.follow_ups.is_dir():
+    if not folder.is_dir():
         raise InputError(
-            f"{dataset.follow_ups}: no such folder; the split needs follow-up scenes. "
+            f"{folder}: no such folder; the split needs follow-up scenes. "
             "Download navhard_two_stage (or another two-stage set)."
         )
     ends = {place.final_token for place in places.values()}
     asked = scene_filter.synthetic_scene_tokens
     found = {}
-    for path in sorted(dataset.follow_ups.glob("*.pkl")):
+    for path in sorted(folder.glob("*.pkl")):
         if asked is not None and path.stem not in asked:
             continue
         metadata = load_metadata(path)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from irl_vla.data.navsim.dataset import Dataset
+from irl_vla.data.navsim.filters import Split
 from irl_vla.data.navsim.records import Frame, Window
 from irl_vla.frames import rigid
 from irl_vla.types import F32, F64, U8, CameraImage, FrameSet, InputError
@@ -21,9 +22,11 @@ CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2",
 PCD_TYPES = {"F": "f", "U": "u", "I": "i"}
 
 
-def sensor_root(dataset: Dataset, data_split: str, window: Window) -> Path:
+def sensor_root(dataset: Dataset, split: Split, window: Window) -> Path:
     """Where the sensor files of a window lie: follow-ups have a tree of their own."""
-    return dataset.follow_up_sensors if window.is_follow_up else dataset.sensors(data_split)
+    if window.is_follow_up:
+        return dataset.follow_up_sensors(split.name)
+    return dataset.sensors(split.data_split)
 
 
 def camera_geometry(raw: Mapping[str, Any]) -> tuple[F64, F64, F64]:

@@ -1,0 +1,133 @@
+"""Our cache of prepared scenes: the same scenes, whole or not at all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from irl_vla.data.navsim.city_map import CityMap
+from irl_vla.data.navsim.dataset import Dataset, index_split
+from irl_vla.data.navsim.preparation import prepare
+from irl_vla.data.navsim.scene_cache import SceneCache, source_of
+from irl_vla.data.navsim.scoring_scene import scoring_scene
+from irl_vla.data.navsim.vocabulary import (
+    load_vocabulary_scores,
+    read_vocabulary_scores,
+    write_vocabulary_scores,
+)
+from irl_vla.scoring.scene import Scene
+from irl_vla.types import InputError
+
+
+@pytest.fixture(scope="module")
+def scenes(dataset: Dataset, boston: CityMap) -> dict[str, Scene]:
+    index = index_split(dataset, dataset.split("syn_two_stage"))
+    windows = [index.window(token) for token in index.places]
+    reference = np.arange(153.0).reshape(51, 3)
+    return {w.token: scoring_scene(prepare(w, boston), reference) for w in windows}
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal bit for bit, types and NaN included."""
+    if is_dataclass(a):
+        return type(a) is type(b) and all(
+            same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
+        )
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def test_scenes_come_back_bit_for_bit(tmp_path: Path, scenes: dict[str, Scene]) -> None:
+    cache = SceneCache(tmp_path)
+    cache.store("split", "log", "source 1", scenes)
+    back = cache.load("split", "log", "source 1", scenes)
+    assert back is not None and list(back) == list(scenes)
+    assert all(same(scenes[token], back[token]) for token in scenes)
+
+
+def test_a_cache_can_be_moved_and_knows_stale_and_incomplete_files(
+    tmp_path: Path, scenes: dict[str, Scene]
+) -> None:
+    SceneCache(tmp_path / "a").store("split", "log", "source 1", scenes)
+    (tmp_path / "a").rename(tmp_path / "b")
+    cache = SceneCache(tmp_path / "b")
+    assert cache.load("split", "log", "source 1", scenes) is not None
+    assert cache.load("split", "log", "source 2", scenes) is None
+    assert cache.load("split", "log", "source 1", [*scenes, "another"]) is None
+    assert cache.load("split", "no_such_log", "source 1", []) is None
+    assert b"pickle" not in cache.path("split", "log").read_bytes()
+
+
+def test_a_truncated_cache_file_counts_as_absent(tmp_path: Path, scenes: dict[str, Scene]) -> None:
+    cache = SceneCache(tmp_path)
+    cache.store("split", "log", "s", scenes)
+    path = cache.path("split", "log")
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert cache.load("split", "log", "s", scenes) is None
+
+
+def _write_for_ever(folder: Path, scenes: dict[str, Scene]) -> None:
+    while True:
+        SceneCache(folder).store("split", "log", "s", scenes)
+
+
+def test_parallel_writers_and_a_killed_one_leave_a_whole_file(
+    tmp_path: Path, scenes: dict[str, Scene]
+) -> None:
+    context, cache = multiprocessing.get_context("fork"), SceneCache(tmp_path)
+    writers = [context.Process(target=_write_for_ever, args=(tmp_path, scenes)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    deadline = time.monotonic() + 20.0
+    while not cache.path("split", "log").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for writer in writers:
+        time.sleep(0.05)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+    back = cache.load("split", "log", "s", scenes)
+    assert back is not None and all(same(scenes[token], back[token]) for token in scenes)
+
+
+def test_the_source_changes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"1")
+    before = source_of([path])
+    path.write_bytes(b"22")
+    assert source_of([path]) != before and str(tmp_path) not in before
+
+
+def test_vocabulary_scores_come_through_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+    table = {
+        f"{i:016x}": {"no_at_fault_collisions": np.ones(8, np.float16), "ego_progress": np.zeros(8)}
+        for i in range(150)
+    }
+    path = tmp_path / "navtrain_8.pkl"
+    path.write_bytes(pickle.dumps(table))
+    scores = load_vocabulary_scores(path)
+    write_vocabulary_scores(scores, tmp_path / "v.arrow")
+    back = dict(read_vocabulary_scores(tmp_path / "v.arrow"))
+    assert list(back) == list(table) and back["0" * 16]["ego_progress"].shape == (8,)
+    table["f" * 16] = {"no_at_fault_collisions": np.ones(7), "ego_progress": np.zeros(7)}
+    path.write_bytes(pickle.dumps(table))
+    with pytest.raises(InputError, match="another vocabulary"):
+        load_vocabulary_scores(path)
+    table["f" * 16] = {"no_at_fault_collisions": np.full(8, np.nan), "ego_progress": np.zeros(8)}
+    path.write_bytes(pickle.dumps(table))
+    with pytest.raises(InputError, match="NaN"):
+        load_vocabulary_scores(path)
