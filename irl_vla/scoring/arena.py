@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.geometry import apart, box_corners
 from irl_vla.scoring.grid import BITS, Grid, bounds, build_grid, words_for
 from irl_vla.scoring.scene import (
@@ -111,9 +112,9 @@ def pack_tracks(tracks: Tracks) -> Traffic:
     high = np.where(here, states[..., :2], -np.inf).max(axis=1, initial=-np.inf)
     halves = tracks.sizes / 2.0
     return Traffic(
-        np.ascontiguousarray(boxes), np.ascontiguousarray(halves), np.hypot(*halves.T),
-        np.ascontiguousarray(tracks.present), ~alive | (speed <= STOPPED_TRACK),
-        np.where(alive, 0.0, 0.5), np.ascontiguousarray(np.hstack([low, high])),
+        plain(boxes), plain(halves), np.hypot(*halves.T),
+        tracks.present.copy(), ~alive | (speed <= STOPPED_TRACK),
+        np.where(alive, 0.0, 0.5), plain(np.hstack([low, high])),
     )  # fmt: skip
 
 
@@ -123,8 +124,8 @@ def pack_lights(lights: RedLights | None) -> Lights:
         lights = RedLights((), Polygons.of([]), np.zeros((0, STEPS), np.bool_))
     polygons = lights.polygons
     return Lights(
-        np.ascontiguousarray(polygons.vertices), polygons.offsets, bounds(polygons),
-        np.ascontiguousarray(lights.red),
+        plain(polygons.vertices), polygons.offsets, bounds(polygons),
+        lights.red.copy(),
     )  # fmt: skip
 
 

@@ -2,21 +2,27 @@
 
 `kernel` compiles with numba: no GIL, no fastmath (results are exact and repeatable), cached on disk
 beside the source or, where that cannot be written, in the user's cache; without either the kernels
-work uncached. numba's cache looks only at the file of each function, so a changed callee in another
-file would go unnoticed: `_forget_stale` drops this room's cache when any source of it is newer.
-May import: nothing of ours.
+work uncached. numba compares the cache with the function's own file only, so a changed callee in
+another file would go unnoticed: `_forget_stale` also looks at all that the file imports.
+May import: types.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba.core import event
+from numpy.typing import ArrayLike
+
+from irl_vla.types import F64
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,20 +34,45 @@ _OPTIONS = {"nogil": True, "error_model": "numpy"}
 def kernel(function: F) -> F:
     """Compile `function` on its first call; see the module's text."""
     try:
-        compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
+        compiled = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
-        compiled = numba.njit(**_OPTIONS)(function)
-    return compiled
+        uncached: F = numba.njit(**_OPTIONS)(function)
+        return uncached
+    _forget_stale(Path(compiled.stats.cache_path), function)
+    cached: F = compiled
+    return cached
 
 
-def _forget_stale() -> None:
-    """Remove cached machine code of this room that is older than its newest source file."""
-    newest = max(path.stat().st_mtime for path in _ROOM.glob("*.py"))
-    for cached in (_ROOM / "__pycache__").glob("*.nb[ic]"):
+def plain(array: ArrayLike) -> F64:
+    """The array as float64, contiguous and writable: the one kind the kernels are compiled for.
+    (numba compiles anew for a read-only or strided array.) Copies only where needed."""
+    array = np.ascontiguousarray(array, np.float64)
+    return array if array.flags.writeable else array.copy()
+
+
+@cache
+def _newest(module: str) -> float:
+    """Time of the last change of a module of this room or of what it imports from this room."""
+    seen, open_ = {module}, [module]
+    while open_:
+        text = (_ROOM / f"{open_.pop()}.py").read_text(encoding="utf-8")
+        for name in re.findall(r"^from irl_vla\.scoring\.(\w+) import", text, re.MULTILINE):
+            if name not in seen:
+                seen.add(name)
+                open_.append(name)
+    return max((_ROOM / f"{name}.py").stat().st_mtime for name in seen)
+
+
+def _forget_stale(folder: Path, function: Callable[..., Any]) -> None:
+    """Remove this function's machine code where it is older than what it was made from."""
+    module = function.__module__.removeprefix("irl_vla.scoring.")
+    if "." in module:  # not of this room
+        return
+    for path in folder.glob(f"{module}.{function.__name__}-*.nb[ic]"):
         try:
-            if cached.stat().st_mtime < newest:
-                cached.unlink()
-        except OSError:  # read-only, or another process was faster: the cache is theirs
+            if path.stat().st_mtime < _newest(module):
+                path.unlink()
+        except OSError:  # read-only, or another process was faster
             return
 
 
@@ -51,9 +82,8 @@ class _Notice(event.Listener):  # type: ignore[misc]
     said = False
 
     def on_start(self, event: Any) -> None:
-        if not _Notice.said and str(event.data["dispatcher"].py_func.__module__).startswith(
-            "irl_vla.scoring"
-        ):
+        of = str(event.data["dispatcher"].py_func.__module__)
+        if not _Notice.said and of.startswith("irl_vla.scoring"):
             _Notice.said = True
             text = "scoring: compiling for this machine, once; this takes up to a minute"
             print(text, file=sys.stderr, flush=True)
@@ -63,5 +93,4 @@ class _Notice(event.Listener):  # type: ignore[misc]
         """Nothing to say."""
 
 
-_forget_stale()
 event.register("numba:compile", _Notice())

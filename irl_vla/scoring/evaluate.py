@@ -31,7 +31,7 @@ from irl_vla.scoring.comfort import (
     history_filters,
     history_violations,
 )  # fmt: skip
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.geometry import box_corners, locate_on_line
 from irl_vla.scoring.road import (
     area_flags,
@@ -230,7 +230,7 @@ def evaluate_states(
     arena: Arena, comfort: Comfort, states: F64, threads: int = 1, ttc_last: int = TTC_LAST
 ) -> Terms:
     """Terms of simulated states (P, 41, 11); EC is NaN."""
-    states = np.ascontiguousarray(states, np.float64)
+    states = plain(states)
     terms = empty_terms(len(states))
 
     def work(first: int, last: int) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.geometry import arc_lengths, distance_to_segment, in_ring
 from irl_vla.scoring.scene import I64, Areas, Polygons
 from irl_vla.types import F64
@@ -223,7 +223,7 @@ def build_grid(areas: Areas, centerline: F64) -> Grid:
     nx, ny = (int(n) for n in np.ceil((high - low) / cell))
     frame = (float(low[0]), float(low[1]), cell, nx, ny)
     starts, items = _bin_edges(edges, 1e-6, *frame)
-    line = np.ascontiguousarray(centerline)
+    line = plain(centerline)
     near_starts, near_items = _bin_edges(
         np.hstack([line[:-1], line[1:]]), LANE_KEEPING_LIMIT + 1e-6, *frame
     )
@@ -231,6 +231,6 @@ def build_grid(areas: Areas, centerline: F64) -> Grid:
         *frame,
         _fill_inside(edges, owners, *frame, words_for(len(areas))),
         starts, items, edges, owners,
-        np.ascontiguousarray(areas.polygons.vertices), areas.polygons.offsets,
+        plain(areas.polygons.vertices), areas.polygons.offsets,
         bounds(areas.polygons), line, arc_lengths(line), near_starts, near_items,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from irl_vla.scoring.arena import Arena, build_arena, pack_tracks, replayed_tracks
 from irl_vla.scoring.comfort import pack_past
+from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.evaluate import (
     NO_COMFORT,
     Comfort,
@@ -56,7 +57,7 @@ class PreparedScene:
 
 def start_of(initial: F64, t0_us: int) -> Start:
     """Where plans begin that belong to the ego state (11,) at t0."""
-    return Start(np.ascontiguousarray(initial, np.float64), *sample_times(t0_us))
+    return Start(plain(initial), *sample_times(t0_us))
 
 
 def reference_terms(scene: Scene, arena: Arena) -> F64 | None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.scene import PLAN_POSES, STEP_S, STEPS, Vehicle
 from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed, wrap
 from irl_vla.types import F64, InputError
@@ -146,7 +146,7 @@ def drive_many(initial: F64, refs: F64, wheel_base: float, states: F64) -> None:
 
 def as_plans(trajectories: F64, where: str = "trajectories") -> F64:
     """Check plans and make them (P, 8, 3) float64, contiguous; one plan (8, 3) becomes P = 1."""
-    plans = np.ascontiguousarray(trajectories, np.float64)
+    plans = plain(trajectories)
     if plans.ndim == 2:
         plans = plans[None]
     if plans.ndim != 3 or plans.shape[1:] != (PLAN_POSES, 3):
@@ -169,7 +169,7 @@ def sample_plans(trajectories: F64, initial: F64, t0_us: int, vehicle: Vehicle =
     """Plans (P, 8, 3) in the ego frame of initial (11,) -> global reference poses (P, 41, 3)."""
     plans = as_plans(trajectories)
     refs = np.empty((len(plans), STEPS, 3))
-    sample_many(plans, initial, *sample_times(t0_us), vehicle.centre, refs)
+    sample_many(plans, plain(initial), *sample_times(t0_us), vehicle.centre, refs)
     return refs
 
 
@@ -178,10 +178,10 @@ def simulate(initial: F64, reference_poses: F64, wheel_base: float = PACIFICA.wh
 
     Returns states (P, 41, 11), columns scene.STATE_COLUMNS; state 0 is `initial` itself.
     """
-    refs = np.ascontiguousarray(reference_poses, np.float64)
+    refs = plain(reference_poses)
     refs = refs[None] if refs.ndim == 2 else refs
     if refs.ndim != 3 or refs.shape[1:] != (STEPS, 3):
         raise InputError(f"reference poses: expected (P, {STEPS}, 3), got {refs.shape}")
     states = np.empty((len(refs), STEPS, 11))
-    drive_many(np.ascontiguousarray(initial, np.float64), refs, wheel_base, states)
+    drive_many(plain(initial), refs, wheel_base, states)
     return states
