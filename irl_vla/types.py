@@ -257,11 +257,16 @@ class RefusalReason(str, Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """No plan for this anchor, and why."""
+    """No plan for this anchor, and why.
+
+    stop: the comfortable stop along the last good path, from where the ego is now; None where there
+    is no such path or the ego's place is unknown
+    """
 
     anchor_stamp_ns: int
     reason: RefusalReason
     detail: str
+    stop: Trajectory | None = None
 
 
 class PlanReason(str, Enum):

@@ -1,0 +1,218 @@
+"""The driving core: perceive, think, plan, and their composition `step`.
+
+No clock, no file, no topic: time and inputs come in as arguments. The car's nodes call the parts,
+the desk and the closed loop call `step`. May import: see the room's door plate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TypeVar
+
+from irl_vla.camera.preprocess import BadImage, ImageSpec, preprocess
+from irl_vla.camera.rig import Rig
+from irl_vla.drive.guard import Limits, choose, present_arc, rest_of, stop_along
+from irl_vla.drive.history import EgoHistory
+from irl_vla.drive.intent import IntentMemory
+from irl_vla.frames import inverse, pose_of
+from irl_vla.planner.policy import Policy
+from irl_vla.types import (
+    F64,
+    SECOND_NS,
+    Command,
+    EgoMotion,
+    EgoStatus,
+    FrameSet,
+    Intent,
+    Plan,
+    PlanReason,
+    Refusal,
+    RefusalReason,
+    SceneTokens,
+    Schedule,
+    Trajectory,
+)
+
+T = TypeVar("T")
+
+BAD_IMAGE = "bad_image"  # name of the reason in FrameSet.missing
+
+LAST_PATH_NS = 2 * SECOND_NS  # a stop follows a path that is at most so old
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreConfig:
+    """How the core drives."""
+
+    seed: int = 0
+    max_input_age_s: float = 0.5  # older frame sets are refused
+    image: ImageSpec = field(default_factory=lambda: ImageSpec(width=352, height=128))
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one frame set led to. frames: with unusable pictures moved to `missing`."""
+
+    outcome: Plan | Refusal
+    frames: FrameSet
+    ego: EgoStatus
+    intent: Intent
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Perceived:
+    """What was seen, and the frames it was seen in: unusable pictures are moved to `missing`."""
+
+    tokens: SceneTokens | Refusal
+    frames: FrameSet
+
+
+class DrivingCore:
+    """One car's mind: it remembers ego motion, intent and the last good path."""
+
+    def __init__(self, policy: Policy, bundle_id: str, rig: Rig, config: CoreConfig) -> None:
+        self.policy, self.bundle_id, self.rig, self.config = policy, bundle_id, rig, config
+        self.history = EgoHistory()
+        self.epoch = 0
+        self._intent = IntentMemory()
+        self._last_plan: Plan | None = None  # the last good path
+
+    def add_motion(self, motion: EgoMotion) -> None:
+        """Take one measurement of the ego. A time jump forgets path and route."""
+        resets = self.history.resets
+        self.history.add(motion)
+        if self.history.resets != resets:
+            self._last_plan = None
+            self._intent.forget_route()
+
+    def add_intent(self, intent: Intent) -> None:
+        """Take what navigation wants from now on."""
+        self._intent.take(intent)
+
+    def perceive(self, frames: FrameSet) -> Perceived:
+        """Frames -> tokens. A picture that cannot be used makes its camera missing, with the
+        reason; without any picture there is nothing to see."""
+        stamp, images = frames.anchor_stamp_ns, None
+        while images is None:
+            try:
+                images = preprocess(frames, self.rig, self.config.image)
+            except BadImage as error:
+                frames = _without(frames, error.camera, str(error))
+        if images.present.any():
+            return Perceived(SceneTokens.blind(stamp, self.epoch), frames)
+        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(frames.missing.items()))
+        bad = any(why.startswith(BAD_IMAGE) for why in frames.missing.values())
+        reason = RefusalReason.BAD_IMAGE if bad else RefusalReason.NO_IMAGES
+        detail = reasons or "no camera of the rig gave a picture"
+        return Perceived(Refusal(stamp, reason, detail), frames)
+
+    def think(self, frames: FrameSet, intent: Intent) -> Command:
+        """What the language model advises: nothing yet (UNKNOWN, no meta tokens)."""
+        return Command(frames.anchor_stamp_ns, frames.anchor_stamp_ns)
+
+    def plan(
+        self, tokens: SceneTokens, command: Command, ego: EgoStatus, intent: Intent, now_ns: int
+    ) -> Plan | Refusal:
+        """Tokens -> a guarded plan. Refused: stale input, no ego motion, tokens of another
+        epoch."""
+        stamp = tokens.anchor_stamp_ns
+        age_s = (now_ns - stamp) / SECOND_NS
+        if tokens.epoch != self.epoch:
+            detail = f"tokens of epoch {tokens.epoch}, the engines are at {self.epoch}"
+            return self._refuse(stamp, RefusalReason.EPOCH_MISMATCH, detail)
+        if age_s > self.config.max_input_age_s:
+            detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
+            return self._refuse(stamp, RefusalReason.STALE_INPUT, detail)
+        gap = self.history.gap(stamp)
+        if gap is not None or not ego.valid:
+            reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
+            return self._refuse(stamp, reason, gap.detail if gap else ego.source)
+        seed = noise_seed(stamp, self.config.seed)
+        candidates = self.policy.propose(tokens, command, ego, intent, seed)
+        choice = choose(candidates, ego, self.config.limits, self._stop(stamp, ego))
+        plan = Plan(
+            anchor_stamp_ns=stamp,
+            trajectory=choice.trajectory,
+            candidates=candidates,
+            chosen=choice.chosen,
+            reason=_reason(choice.chosen, len(choice.rejected)),
+            detail="; ".join(f"candidate {r.candidate} {r.reason}" for r in choice.rejected),
+            rejected=choice.rejected,
+            checked_until_m=0.0,
+            schedule=Schedule(stamp, tokens.memory_stamp_ns, None, self.epoch, self.config.seed),
+            bundle_id=self.bundle_id,
+        )
+        if plan.chosen is not None:
+            self._last_plan = plan
+        return plan
+
+    def step(self, frames: FrameSet, now_ns: int) -> Step:
+        """One tick: perceive, think, plan; with the milliseconds each took."""
+        stamp, timings = frames.anchor_stamp_ns, dict[str, float]()
+        clock = _Clock(timings)
+        ego = clock.timed("ego motion", lambda: self.history.status(stamp))
+        intent = self._intent.at(stamp, self.history)
+        seen = clock.timed("perceive", lambda: self.perceive(frames))
+        tokens = seen.tokens
+        if isinstance(tokens, Refusal):
+            outcome: Plan | Refusal = self._refuse(stamp, tokens.reason, tokens.detail)
+        else:
+            command = clock.timed("think", lambda: self.think(seen.frames, intent))
+            outcome = clock.timed("plan", lambda: self.plan(tokens, command, ego, intent, now_ns))
+        timings["step"] = sum(timings.values())
+        return Step(outcome, seen.frames, ego, intent, timings)
+
+    def _refuse(self, stamp_ns: int, reason: RefusalReason, detail: str) -> Refusal:
+        ego = self.history.status(stamp_ns)
+        known = ego.valid and self._path_now(stamp_ns) is not None
+        return Refusal(stamp_ns, reason, detail, self._stop(stamp_ns, ego) if known else None)
+
+    def _stop(self, stamp_ns: int, ego: EgoStatus) -> Trajectory:
+        path = self._path_now(stamp_ns)
+        return stop_along(present_arc(ego) if path is None else path, float(ego.velocity[0]))
+
+    def _path_now(self, stamp_ns: int) -> F64 | None:
+        """What is left of the last good path, in the ego frame at `stamp_ns`."""
+        last = self._last_plan
+        if last is None or not 0 <= stamp_ns - last.anchor_stamp_ns <= LAST_PATH_NS:
+            return None
+        now_from_then = self.history.now_from_then(stamp_ns, last.anchor_stamp_ns)
+        if now_from_then is None:
+            return None
+        return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))
+
+
+def noise_seed(anchor_stamp_ns: int, seed: int) -> int:
+    """The planner's noise for one anchor: the same input gives the same plan, on any machine."""
+    digest = hashlib.sha256(f"{anchor_stamp_ns}:{seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def _reason(chosen: int | None, rejected: int) -> PlanReason:
+    if chosen is None:
+        return PlanReason.COMFORTABLE_STOP
+    return PlanReason.NEXT_BEST_CANDIDATE if rejected else PlanReason.BEST_CANDIDATE
+
+
+def _without(frames: FrameSet, camera: str, why: str) -> FrameSet:
+    images = {name: image for name, image in frames.images.items() if name != camera}
+    return replace(frames, images=images, missing={**frames.missing, camera: f"{BAD_IMAGE}: {why}"})
+
+
+class _Clock:
+    """Milliseconds per stage."""
+
+    def __init__(self, timings: dict[str, float]) -> None:
+        self._timings = timings
+
+    def timed(self, stage: str, work: Callable[[], T]) -> T:
+        """Do the work and note how long it took."""
+        start = perf_counter()
+        result = work()
+        self._timings[stage] = (perf_counter() - start) * 1e3
+        return result

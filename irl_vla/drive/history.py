@@ -1,0 +1,182 @@
+"""Where the ego was and how it moves, from raw measurements.
+
+Only what was measured at or before the asked stamp is used, so the car and the desk, which see the
+same stamps, get the same numbers. The motion comes from a least-squares fit over half a second:
+    twist known:   v(t) = v + a t            (line through the measured vx, vy and yaw rate)
+    poses only:    p(t) = p + v t + a t^2/2  (parabola through the positions, line through the yaw)
+May import: types, frames.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+
+from irl_vla.frames import (
+    interpolate_rigid,
+    inverse,
+    pose_of,
+    rigid_from_pose,
+    wrap_angle,
+)
+from irl_vla.types import F64, SECOND_NS, EgoMotion, EgoStatus, RefusalReason
+
+KEEP_NS = 4 * SECOND_NS  # of motion that is remembered
+FIT_NS = SECOND_NS // 2  # window of the fit
+SPARSE_NS = 5 * SECOND_NS // 2  # reach of the fit where fewer than 3 measurements are in the window
+STALE_NS = SECOND_NS // 4  # older motion says too little about now
+FASTEST_M_S = 100.0  # a pose that would need more is a jump of the localisation
+
+
+@dataclass(frozen=True)
+class MotionGap:
+    """Why there is no ego motion at a stamp."""
+
+    reason: RefusalReason
+    detail: str
+
+
+class EgoHistory:
+    """The last seconds of ego motion. Time jumps empty it."""
+
+    def __init__(self) -> None:
+        self._kept: list[EgoMotion] = []
+        self._bad: MotionGap | None = None
+        self.resets: int = 0
+
+    def add(self, motion: EgoMotion) -> None:
+        """Take one measurement. NaN is remembered as the reason for having none; a stamp that runs
+        back, or a pose that no car reaches, starts a new history."""
+        if not np.isfinite(motion.world_from_ego).all() or not (
+            motion.twist is None or np.isfinite(motion.twist).all()
+        ):
+            self._bad = MotionGap(
+                RefusalReason.BAD_EGO_MOTION,
+                f"{motion.source}: not a number at {motion.stamp_ns} ns",
+            )
+            return
+        if self._kept:
+            last = self._kept[-1]
+            if motion.stamp_ns == last.stamp_ns:
+                return
+            if motion.stamp_ns < last.stamp_ns or _jumped(last, motion):
+                self.clear()
+        self._bad = None
+        self._kept.append(motion)
+        while motion.stamp_ns - self._kept[0].stamp_ns > KEEP_NS:
+            self._kept.pop(0)
+
+    def clear(self) -> None:
+        """Forget everything: another time, or another place."""
+        self._kept.clear()
+        self.resets += 1
+
+    def gap(self, stamp_ns: int) -> MotionGap | None:
+        """Why the motion at `stamp_ns` is not known, or None where it is."""
+        known = self._until(stamp_ns)
+        if not known:
+            if self._bad:
+                return self._bad
+            why = "only measured later" if self._kept else "no odometry and no tf of the ego so far"
+            return MotionGap(RefusalReason.NO_EGO_MOTION, why)
+        age = stamp_ns - known[-1].stamp_ns
+        if age > STALE_NS:
+            if self._bad:
+                return self._bad
+            detail = f"{known[-1].source} is {age / 1e6:.0f} ms old, at most {STALE_NS / 1e6:.0f}"
+            return MotionGap(RefusalReason.STALE_EGO_MOTION, detail)
+        return None
+
+    def status(self, stamp_ns: int) -> EgoStatus:
+        """EgoStatus at `stamp_ns`, smoothed; not valid where `gap` has a reason."""
+        gap = self.gap(stamp_ns)
+        if gap is not None:
+            zero = np.zeros(2)
+            return EgoStatus(stamp_ns, zero, zero, 0.0, valid=False, source=gap.detail)
+        known = self._fitted(stamp_ns)
+        if all(motion.twist is not None for motion in known):
+            return _from_twists(known, stamp_ns)
+        return _from_poses(known, stamp_ns)
+
+    def pose(self, stamp_ns: int, seen_until_ns: int) -> F64 | None:
+        """world_from_ego at `stamp_ns`, from what was measured until `seen_until_ns`: between two
+        measurements, or carried on with the last motion for at most a quarter of a second; None
+        where it is not known."""
+        seen = self._until(seen_until_ns)
+        known = [motion for motion in seen if motion.stamp_ns <= stamp_ns]
+        if not known:
+            return None
+        last = known[-1]
+        if len(known) < len(seen) and stamp_ns > last.stamp_ns:
+            after = seen[len(known)]
+            fraction = (stamp_ns - last.stamp_ns) / (after.stamp_ns - last.stamp_ns)
+            return interpolate_rigid(last.world_from_ego, after.world_from_ego, fraction)
+        if stamp_ns - last.stamp_ns > STALE_NS:
+            return None
+        status = self.status(stamp_ns)
+        seconds = (stamp_ns - last.stamp_ns) / SECOND_NS
+        step = np.array([*(status.velocity * seconds), status.yaw_rate * seconds])
+        return np.asarray(last.world_from_ego @ rigid_from_pose(step))
+
+    def now_from_then(self, now_ns: int, then_ns: int) -> F64 | None:
+        """(4, 4): takes points of the ego frame at `then_ns` into that at `now_ns` >= `then_ns`."""
+        now, then = self.pose(now_ns, now_ns), self.pose(then_ns, now_ns)
+        return None if now is None or then is None else np.asarray(inverse(now) @ then)
+
+    def _until(self, stamp_ns: int) -> list[EgoMotion]:
+        stamps = [motion.stamp_ns for motion in self._kept]
+        return self._kept[: bisect_right(stamps, stamp_ns)]
+
+    def _fitted(self, stamp_ns: int) -> list[EgoMotion]:
+        known = self._until(stamp_ns)
+        near = [motion for motion in known if stamp_ns - motion.stamp_ns <= FIT_NS]
+        if len(near) >= 3:
+            return near
+        return [motion for motion in known[-3:] if stamp_ns - motion.stamp_ns <= SPARSE_NS]
+
+
+def _jumped(before: EgoMotion, after: EgoMotion) -> bool:
+    distance = np.linalg.norm(after.world_from_ego[:3, 3] - before.world_from_ego[:3, 3])
+    seconds = (after.stamp_ns - before.stamp_ns) / SECOND_NS
+    return bool(distance > FASTEST_M_S * seconds + 1.0)
+
+
+def _seconds(known: list[EgoMotion], stamp_ns: int) -> F64:
+    """Times of the measurements, 0 at the asked stamp."""
+    return np.array([(motion.stamp_ns - stamp_ns) / SECOND_NS for motion in known])
+
+
+def _fit(time: F64, values: F64, degree: int) -> F64:
+    """(degree + 1, columns): coefficients of 1, t, t^2 by least squares."""
+    powers = np.vander(time, min(degree, len(time) - 1) + 1, increasing=True)
+    solved = np.linalg.lstsq(powers, values, rcond=None)[0]
+    return np.vstack([solved, np.zeros((degree + 1 - len(solved), values.shape[1]))])
+
+
+def _from_twists(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
+    twists = np.array([motion.twist for motion in known])
+    line = _fit(_seconds(known, stamp_ns), twists, degree=1)
+    yaw_rate = float(line[0, 2])
+    spin = yaw_rate * np.array([-line[0, 1], line[0, 0]])  # the body frame turns under the velocity
+    note = "" if len(known) > 1 else ", one measurement: acceleration taken as 0"
+    return EgoStatus(
+        stamp_ns, line[0, :2], line[1, :2] + (spin if len(known) > 1 else 0.0), yaw_rate,
+        valid=True, source=f"{known[-1].source} twist, fitted{note}",
+    )  # fmt: skip
+
+
+def _from_poses(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
+    last_from_world = inverse(known[-1].world_from_ego)
+    poses = np.array([pose_of(last_from_world @ motion.world_from_ego) for motion in known])
+    time = _seconds(known, stamp_ns)
+    parabola = _fit(time, poses[:, :2], degree=2)
+    yaw = _fit(time, np.unwrap(poses[:, 2])[:, None], degree=1)
+    turned = float(wrap_angle(yaw[0, 0]))  # since the last measurement
+    body = np.array([[np.cos(turned), np.sin(turned)], [-np.sin(turned), np.cos(turned)]])
+    note = "" if len(known) > 2 else f", only {len(known)} poses: acceleration taken as 0"
+    return EgoStatus(
+        stamp_ns, body @ parabola[1], body @ (2.0 * parabola[2]), float(yaw[1, 0]),
+        valid=len(known) > 1, source=f"{known[-1].source} poses, fitted{note}",
+    )  # fmt: skip
