@@ -8,11 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.frames import wrap_angle, yaw_of
-from irl_vla.types import SECOND_NS, EgoMotion
+from irl_vla.types import F64, SECOND_NS, EgoMotion
 from irl_vla.view.plots import EgoTrace
 
 THIN_NS = SECOND_NS // 25  # one sample per 40 ms is plenty for a plot
 SMOOTH_S = 0.2  # [s] half a window over which poses are differenced
+
+STEADY = np.radians(0.2)  # of heading: a car that turned less may really have a yaw rate of zero
 
 
 class EgoTraceBuilder:
@@ -44,13 +46,22 @@ class EgoTraceBuilder:
         origin = int(stamps[0]) if start_ns is None else start_ns
         time_s = np.asarray((stamps - origin) / SECOND_NS, np.float64)
         x, y, yaw, speed, rate = np.array(self._rows).T
+        driven, turned = _differences(time_s, x, y, yaw)
         source = self._source
         if np.isnan(speed).all():
-            first = np.clip(np.searchsorted(time_s, time_s - SMOOTH_S), 0, len(x) - 2)
-            last = np.searchsorted(time_s, time_s + SMOOTH_S, side="right") - 1
-            last = np.maximum(last, first + 1)
-            span = time_s[last] - time_s[first]
-            speed = np.hypot(x[last] - x[first], y[last] - y[first]) / span
-            rate = wrap_angle(yaw[last] - yaw[first]) / span
-            source = f"{source}, differences over {2 * SMOOTH_S:.1f} s"
+            source = f"{source}, pose differences over {2 * SMOOTH_S:.1f} s"
+            return EgoTrace(time_s, driven, turned, source)
+        if not np.nan_to_num(rate).any() and np.ptp(np.unwrap(yaw)) > STEADY:
+            # Some recorders fill in the speed and leave the yaw rate at zero.
+            return EgoTrace(time_s, speed, turned, f"{source}, yaw rate from its poses")
         return EgoTrace(time_s, speed, rate, source)
+
+
+def _differences(time_s: F64, x: F64, y: F64, yaw: F64) -> tuple[F64, F64]:
+    """Speed [m/s] and yaw rate [rad/s], each (n,), over a window around each sample."""
+    first = np.clip(np.searchsorted(time_s, time_s - SMOOTH_S), 0, len(x) - 2)
+    last = np.searchsorted(time_s, time_s + SMOOTH_S, side="right") - 1
+    last = np.maximum(last, first + 1)
+    span = time_s[last] - time_s[first]
+    speed: F64 = np.hypot(x[last] - x[first], y[last] - y[first]) / span
+    return speed, wrap_angle(yaw[last] - yaw[first]) / span

@@ -141,18 +141,14 @@ def _timeline(
     axis: Axes, row: int, time: F64, states: np.ndarray, colors: Sequence[tuple[int, int, int]]
 ) -> None:
     """One row of coloured cells; where there are too many, the worst of each stretch is shown."""
-    start, width = cells(time)
     parts = np.array_split(np.arange(len(time)), min(len(time), MAX_CELLS))
     worst = np.array([states[part].max() for part in parts])
-    spans = [
-        (start[part[0]], max(width[part].sum(), start[part[-1]] + width[part[-1]] - start[part[0]]))
-        for part in parts
-    ]
+    start, width = cells(time)
+    left = np.array([start[part[0]] for part in parts])
+    right = np.array([start[part[-1]] + width[part[-1]] for part in parts])
     for state in np.unique(worst):
-        axis.broken_barh(
-            [span for span, w in zip(spans, worst, strict=True) if w == state],
-            (row - 0.34, 0.68), color=hex_color(colors[int(state)]), lw=0,
-        )  # fmt: skip
+        mine = worst == state
+        _bars(axis, row, left[mine], (right - left)[mine], colors[int(state)])
 
 
 def _spread(axis: Axes, row: int, offset: F64) -> None:

@@ -119,7 +119,10 @@ class ShowBuilder:
         overlay = Overlay(grid=True, boxes=boxes)
         cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
         above = None if boxes is None else ink.webp(paint_bev(overlay, cameras.shape[0]), QUALITY)
-        count = f"{len(frames.images)} of {len(self._offset_ms)} cameras"
+        present, every = len(frames.images), len(self._offset_ms)
+        count = f"{present} of {every} cameras"
+        if present == every:
+            count = "One camera" if every == 1 else f"All {every} cameras"
         seen = "" if boxes is None else f", {len(boxes)} boxes"
         time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
         level = "warn" if frames.missing else "ok"

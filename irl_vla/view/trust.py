@@ -52,7 +52,7 @@ def _sentence(checks: Sequence[Check]) -> tuple[str, str]:
         return "warn", f"Usable with care: look at {join_words(look)} below."
     if checks[-1].level == "ok":
         rest = f" Not checked: {join_words(unknown)}." if unknown else ""
-        return "ok", f"Yes: the images move exactly as calibration and ego motion say.{rest}"
+        return "ok", f"Yes: the images move as calibration and ego motion say they must.{rest}"
     return "warn", (
         "Plausible, not proven: the geometry is consistent, but the pixels could not confirm it. "
         "Look whether the grid lies on the road and the dashes on the horizon."
@@ -83,9 +83,9 @@ def _sizes(rig: Rig, sizes: Mapping[str, tuple[int, int]]) -> Check:
 
 
 def _heights(rig: Rig) -> Check:
-    heights = [camera.ego_from_cam[2, 3] for camera in rig.cameras]
+    heights = sorted({f"{camera.ego_from_cam[2, 3]:.2f}" for camera in rig.cameras}, key=float)
     low, high = CAMERA_HEIGHT
-    good = f"{min(heights):.2f} to {max(heights):.2f} m above the ground"
+    good = f"{' to '.join(dict.fromkeys([heights[0], heights[-1]]))} m above the ground"
 
     def fault(camera: Camera) -> str | None:
         z = camera.ego_from_cam[2, 3]
