@@ -1,0 +1,220 @@
+"""Bundles: a folder whose manifest hashes every file in it. Read only what was hashed; no pickle.
+
+A bundle is written beside its place and moved there in one rename, so that nobody sees half of
+one. Nothing outside the folder is ever read: plain relative names only, no symbolic links.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from irl_vla.engine.manifest import (
+    ENGINES,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    FileEntry,
+    Graph,
+    Manifest,
+    NetworkPart,
+    Variant,
+    from_bytes,
+    to_bytes,
+)
+from irl_vla.perception.tokens import Tensors
+from irl_vla.types import InputError
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Known inputs and the reference outputs of one graph."""
+
+    inputs: Tensors
+    outputs: Tensors
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. id: SHA-256 of `manifest.json`, hexadecimal."""
+
+    root: Path
+    id: str
+    manifest: Manifest
+
+    @property
+    def network(self) -> NetworkPart:
+        """The manifest's network part. Raises InputError for a rule bundle."""
+        if self.manifest.network is None:
+            raise InputError(f"bundle {self.root}: kind '{self.manifest.kind}' has no networks")
+        return self.manifest.network
+
+    def read(self, name: str) -> bytes:
+        """Content of a listed file, hashed again: what was verified is what is used."""
+        content = _read(self.root, name, self.manifest.files[name].bytes)
+        _compare(self.root, name, self.manifest.files[name], len(content), _sha256(content))
+        return content
+
+    def graph(self, graph: str) -> Graph:
+        """One graph of a network bundle."""
+        return self.network.graphs[graph]
+
+    def variant(self, graph: str, variant: str) -> Variant:
+        """One graph at one precision. Raises InputError that lists what there is."""
+        variants = self.graph(graph).variants
+        if variant not in variants:
+            raise InputError(
+                f"bundle {self.root}: graph '{graph}' has no variant '{variant}', only "
+                f"{', '.join(sorted(variants))}"
+            )
+        return variants[variant]
+
+    def golden(self, graph: str, variant: str) -> Golden:
+        """Known inputs and outputs of one variant; entries are named in.<name> and out.<name>."""
+        name = self.variant(graph, variant).golden
+        try:
+            with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as entries:
+                arrays = {key: entries[key] for key in entries.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"bundle {self.root}: '{name}' is no npz file: {error}") from None
+        parts = {
+            side: {k.removeprefix(side): v for k, v in arrays.items() if k.startswith(side)}
+            for side in ("in.", "out.")
+        }
+        return Golden(parts["in."], parts["out."])
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Verify a bundle folder, every byte of it, and open it. Raises InputError in one sentence."""
+    root = Path(path)
+    if not root.is_dir():
+        raise InputError(f"bundle {root}: expected a folder with {MANIFEST}, found none")
+    content = _read(root, MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = from_bytes(content, f"bundle {root}: {MANIFEST}")
+    found = set(_files(root)) - {MANIFEST}
+    for name in sorted(set(manifest.files) - found):
+        raise InputError(f"bundle {root}: file '{name}' is missing. Copy or export it again")
+    for name in sorted(found - set(manifest.files)):
+        raise InputError(
+            f"bundle {root}: file '{name}' is not listed in {MANIFEST}. Remove it; only "
+            f"{ENGINES}/ may hold other files"
+        )
+    for name, entry in manifest.files.items():
+        _compare(root, name, entry, *_measure(root, name))
+    return Bundle(root, _sha256(content), manifest)
+
+
+def file_entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
+    """Contents by name -> what a manifest says of them."""
+    return {
+        name: FileEntry(bytes=len(content), sha256=_sha256(content))
+        for name, content in files.items()
+    }
+
+
+def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle folder in one step; `manifest.files` are the `file_entries` of `files`.
+
+    Raises InputError where `root` exists and holds anything but the very same bundle.
+    """
+    assert manifest.files == file_entries(files)
+    content = to_bytes(manifest)
+    content = to_bytes(from_bytes(content, "a new manifest"))
+    if root.exists():
+        return _same_bundle(root, content)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    try:
+        for name, data in {**files, MANIFEST: content}.items():
+            target = beside / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+        beside.chmod(0o755)  # mkdtemp's 0o700 would hide it from other users of the machine
+        load_bundle(beside)
+        beside.rename(root)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return load_bundle(root)
+
+
+def _same_bundle(root: Path, content: bytes) -> Bundle:
+    there = root / MANIFEST
+    if root.is_dir() and there.is_file() and there.read_bytes() == content:
+        return load_bundle(root)
+    raise InputError(
+        f"bundle {root}: exists already and differs. Remove it or choose another --out"
+    )
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Names of all files of the bundle except under engines/; anything but a file is refused."""
+    for folder, folders, names in os.walk(root, followlinks=False):
+        inside = Path(folder).relative_to(root)
+        for name in [*folders, *names]:
+            relative = (inside / name).as_posix()
+            mode = os.lstat(Path(folder) / name).st_mode
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                raise InputError(
+                    f"bundle {root}: '{relative}' is a symbolic link or special file. A bundle "
+                    "holds plain files only"
+                )
+        if inside == Path() and ENGINES in folders:
+            folders.remove(ENGINES)
+        yield from ((inside / name).as_posix() for name in names)
+
+
+def _measure(root: Path, name: str) -> tuple[int, str]:
+    """Size [bytes] and SHA-256 of a file, read in pieces."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with (root / name).open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+                size += len(piece)
+    except OSError as error:
+        raise InputError(f"bundle {root}: cannot read '{name}': {error.strerror}") from None
+    return size, digest.hexdigest()
+
+
+def _read(root: Path, name: str, limit: int) -> bytes:
+    """A file of at most `limit` bytes."""
+    try:
+        with os.fdopen(
+            os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"
+        ) as f:
+            content = f.read(limit + 1)
+    except FileNotFoundError:
+        raise InputError(
+            f"bundle {root}: '{name}' is missing. Give the folder of a bundle, for example "
+            "models/rule"
+        ) from None
+    except OSError as error:
+        raise InputError(f"bundle {root}: cannot read '{name}': {error.strerror}") from None
+    if len(content) > limit:
+        raise InputError(f"bundle {root}: '{name}' is larger than the expected {limit} bytes")
+    return content
+
+
+def _compare(root: Path, name: str, entry: FileEntry, size: int, sha256: str) -> None:
+    if (size, sha256) != (entry.bytes, entry.sha256):
+        raise InputError(
+            f"bundle {root}: file '{name}' is damaged or was changed: expected {entry.bytes} bytes "
+            f"with SHA-256 {entry.sha256[:12]}.., got {size} bytes with {sha256[:12]}... Copy or "
+            "export the bundle again"
+        )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
