@@ -122,12 +122,12 @@ def warp_memory(inputs: BevInputs, centers: Tensor, bev: BevGrid) -> tuple[Tenso
     point_then = R^T (point_now - t) for ego_now_from_memory = [R t; 0 1]
     """
     valid = inputs.memory_valid[:, :, None]
-    memory = torch.where(valid[..., None], inputs.memory_bev.to(torch.float32), 0.0)
-    identity = torch.eye(3, device=memory.device)
+    identity = torch.eye(3, device=centers.device)
     transform = torch.where(valid, inputs.ego_now_from_memory, identity)
     offset = centers.reshape(1, -1, 2) - transform[:, None, :2, 2]
     then = (offset @ transform[:, :2, :2]).reshape(-1, *centers.shape)
     grid = bev_coordinates(then, bev)
+    memory = inputs.memory_bev.to(grid.dtype)
     warped = nn.functional.grid_sample(memory, grid, "bilinear", "border", align_corners=False)
     covered = (grid.abs().amax(dim=-1) <= 1.0)[:, None] & valid[..., None]
     return torch.where(covered, warped, 0.0), covered

@@ -139,7 +139,7 @@ class ElementHeads(nn.Module):
         raw = self.box(agents)
         z = CAR[2] / 2.0 + raw[..., 0:1]
         size = self.usual * raw[..., 1:4].clamp(-4.0, 3.0).exp()  # 2 % to 20 times the usual
-        heading = raw[..., 4:6] + torch.tensor([0.0, 1.0], device=raw.device)  # sin, cos
+        heading = torch.cat([raw[..., 4:5], raw[..., 5:6] + 1.0], dim=-1)  # sin, cos; ahead
         velocity = SPEED_SCALE * raw[..., 6:8]
         offsets = POLYLINE_SCALE_M * self.line(elements)
         offsets = offsets.reshape(*offsets.shape[:2], POLYLINE_POINTS, 2)

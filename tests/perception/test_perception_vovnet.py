@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from irl_vla.perception.preset import Backbone
-from irl_vla.perception.vovnet import SIZES, EffectiveSqueezeExcitation, VoVNet
+from irl_vla.perception.vovnet import SIZES, EffectiveSqueezeExcitation, OneShotAggregation, VoVNet
 
 HEAD = 1024 * 1000 + 1000  # a classifier of 1000 classes behind the last stage
 SLIM_HEAD = 512 * 1000 + 1000
@@ -58,3 +58,20 @@ def test_excitation_scales_channels_between_nothing_and_all() -> None:
     excite.weigh.bias.data = torch.tensor([-3.0, 3.0])  # hard sigmoid: 0 below -3, 1 above 3
     out = excite(torch.ones(1, 2, 4, 4))
     assert out[0, :, 0, 0].tolist() == [0.0, 1.0]
+
+
+def test_blocks_after_the_first_of_a_stage_add_their_input() -> None:
+    for identity in (True, False):
+        block = OneShotAggregation(SIZES["nano"], stage=1, inside=16, identity=identity).eval()
+        torch.nn.init.zeros_(block.excite.weigh.weight)
+        torch.nn.init.constant_(block.excite.weigh.bias, -3.0)  # the block's own part is 0
+        features = torch.rand(1, 16, 4, 4)
+        assert torch.equal(block(features), features * float(identity))
+
+
+def test_vovnet_99_adds_in_all_but_the_first_block_of_each_stage() -> None:
+    with torch.device("meta"):
+        blocks = [part for part in VoVNet("99").modules() if isinstance(part, OneShotAggregation)]
+    assert [block.identity for block in blocks] == [
+        index > 0 for count in (1, 3, 9, 3) for index in range(count)
+    ]
