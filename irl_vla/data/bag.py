@@ -23,10 +23,12 @@ from irl_vla.data.bag_files import StoredBag, open_files
 from irl_vla.data.bag_info import BagInfo, topic_rows
 from irl_vla.data.bag_topics import Topics, choose_topics
 from irl_vla.data.messages import DECODE_DAMAGE, Decoder
+from irl_vla.data.plan_messages import plan_from_message
 from irl_vla.data.records import merge
 from irl_vla.data.tf_tree import TransformTree, frame_name
-from irl_vla.types import SECOND_NS, Boxes3D, InputError
+from irl_vla.types import SECOND_NS, Boxes3D, InputError, Plan
 
+PLAN_TYPE = "irl_vla_msgs/msg/Plan"
 MAX_STATIC = 10_000  # messages of /tf_static that are read for the calibration
 BOXES_WITHIN_NS = 60_000_000  # boxes belong to a picture that is at most so far away
 BOXES_AHEAD_NS = 200_000_000  # how far boxes are read past the stamp that is asked for
@@ -224,3 +226,21 @@ class _BoxesAt:
         if near is None or abs(near.stamp_ns - stamp_ns) > BOXES_WITHIN_NS:
             return None
         return near.boxes
+
+
+def read_plans(path: Path | str) -> Iterator[Plan]:
+    """Every irl_vla_msgs/Plan of a bag in the order of recording, for repeating their schedule.
+    Raises InputError where there are none, or where one cannot be read."""
+    stored = open_files(Path(path))
+    try:
+        topics = frozenset(n for n, topic in stored.topics.items() if topic.msgtype == PLAN_TYPE)
+        if not topics:
+            raise InputError(f"{path}: no plans in this bag: expected a topic of {PLAN_TYPE}")
+        decoders = {name: Decoder(stored.topics[name]) for name in topics}
+        for record in merge(stored.lanes, topics):
+            try:
+                yield plan_from_message(decoders[record.topic](record.data))
+            except (*DECODE_DAMAGE, InputError) as error:
+                raise InputError(f"{path}: a broken plan on {record.topic}: {error}") from None
+    finally:
+        stored.close()

@@ -19,8 +19,10 @@ from irl_vla.data.bag_calibration import (
     world_frame,
 )
 from irl_vla.data.bag_topics import COMPRESSED_IMAGE, INTENT, ChosenTopics, is_rectified
+from irl_vla.data.geometry_messages import UNKNOWN_TWIST
 from irl_vla.data.images import pixels_of
 from irl_vla.data.messages import DECODE_DAMAGE, Decoder, stamp_ns
+from irl_vla.data.plan_messages import intent_from_message
 from irl_vla.data.records import Record, StoredTopic
 from irl_vla.data.tf_tree import frame_name
 from irl_vla.frames import inverse, yaw_of
@@ -201,14 +203,16 @@ class EventReader:
         except InputError:  # NaN or no quaternion: passed on, the guard names it
             world_from_ego = np.full((4, 4), np.nan)
         self._pose = (frame_name(message.header.frame_id), world_from_ego)
-        twist = self._twist(message.twist.twist, child_from_base)
+        twist = self._twist(message.twist, child_from_base)
         stamp = self._stamp(message.header, record)
         yield EgoMotion(stamp, world_from_ego, twist, record.topic)
 
     def _twist(self, twist: Any, child_from_base: F64) -> F64 | None:
         """vx, vy, yaw rate of the base frame out of the child frame's twist (rigid body:
         v_base = v_child + omega x r). Exact zeros that never change are a field nobody filled."""
-        v, w = twist.linear, twist.angular
+        if twist.covariance[0] == UNKNOWN_TWIST:
+            return None
+        v, w = twist.twist.linear, twist.twist.angular
         linear, angular = np.array([v.x, v.y, v.z]), np.array([w.x, w.y, w.z])
         self._twist_filled = self._twist_filled or bool(np.any(linear) or np.any(angular))
         if not self._twist_filled:
@@ -288,23 +292,3 @@ def boxes_from_message(message: Any, ego_from_frame: F64) -> Boxes3D:
     return Boxes3D(
         numbers[:, :3], numbers[:, 3:], np.array(yaws, np.float64), unknown, tuple(labels), named
     )
-
-
-DIRECTIONS = (  # in the order of Intent.msg's constants
-    IntentDirection.UNKNOWN,
-    IntentDirection.LEFT,
-    IntentDirection.STRAIGHT,
-    IntentDirection.RIGHT,
-)
-
-
-def intent_from_message(message: Any) -> Intent:
-    """irl_vla_msgs/Intent -> Intent. Raises InputError for a direction that does not exist."""
-    if message.direction >= len(DIRECTIONS):
-        raise InputError(f"intent: direction {message.direction}, expected 0 to 3")
-    route = None
-    if message.has_route:
-        if len(message.route_x) != len(message.route_y):
-            raise InputError("intent: route_x and route_y differ in length")
-        route = np.stack([message.route_x, message.route_y], axis=-1).astype(np.float64)
-    return Intent(DIRECTIONS[message.direction], route, stamp_ns(message.header.stamp))

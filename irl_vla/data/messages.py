@@ -149,3 +149,21 @@ def _parse(topic: StoredTopic) -> Typesdict:
 def stamp_ns(stamp: Any) -> int:
     """builtin_interfaces/Time -> nanoseconds."""
     return int(stamp.sec) * SECOND_NS + int(stamp.nanosec)
+
+
+def new(msgtype: str, **fields: Any) -> Any:
+    """A message of one of our known types; every field has to be given."""
+    return typestore().types[msgtype](**fields)
+
+
+def header(when_ns: int, frame_id: str) -> Any:
+    """std_msgs/Header. Raises InputError for a time that ROS cannot write."""
+    return new("std_msgs/msg/Header", stamp=time_message(when_ns), frame_id=frame_id)
+
+
+def time_message(when_ns: int) -> Any:
+    """Nanoseconds -> builtin_interfaces/Time (int32 seconds)."""
+    seconds, rest = divmod(when_ns, SECOND_NS)
+    if not 0 <= seconds < 2**31:
+        raise InputError(f"stamp {when_ns} ns: ROS can write times from 1970 to 2038 only")
+    return new("builtin_interfaces/msg/Time", sec=seconds, nanosec=rest)
