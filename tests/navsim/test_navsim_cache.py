@@ -16,9 +16,11 @@ import pytest
 
 from irl_vla.data.navsim.city_map import CityMap
 from irl_vla.data.navsim.dataset import Dataset, index_split
+from irl_vla.data.navsim.log_table import log_table, source_of
 from irl_vla.data.navsim.preparation import prepare
-from irl_vla.data.navsim.scene_cache import SceneCache, source_of
+from irl_vla.data.navsim.scene_cache import SceneCache
 from irl_vla.data.navsim.scoring_scene import scoring_scene
+from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.data.navsim.vocabulary import (
     load_vocabulary_scores,
     read_vocabulary_scores,
@@ -107,9 +109,21 @@ def test_parallel_writers_and_a_killed_one_leave_a_whole_file(
 def test_the_source_changes_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"1")
-    before = source_of([path])
+    before = source_of(path)
     path.write_bytes(b"22")
-    assert source_of([path]) != before and str(tmp_path) not in before
+    assert source_of(path) != before and str(tmp_path) not in before
+
+
+def test_the_table_of_a_log_is_kept_until_the_log_changes(own_copy: Path, tmp_path: Path) -> None:
+    path = sorted((own_copy / "navsim_logs/test").glob("*.pkl"))[0]
+    fresh, cache = log_table(path), tmp_path / "cache"
+    assert log_table(path, cache) == log_table(path, cache) == fresh
+    (kept,) = cache.rglob("*.json")
+    kept.write_text(kept.read_text()[:-5])
+    assert log_table(path, cache) == fresh
+    frames = load_pickle(path, "log")[:-1]
+    path.write_bytes(pickle.dumps(frames))
+    assert len(log_table(path, cache)) == len(fresh) - 1
 
 
 def test_vocabulary_scores_come_through_and_wrong_ones_are_refused(tmp_path: Path) -> None:

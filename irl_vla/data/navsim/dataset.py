@@ -14,6 +14,7 @@ from pathlib import Path
 
 from irl_vla.data.navsim.filters import SceneFilter, Split, load_split
 from irl_vla.data.navsim.followups import load_follow_up, load_metadata
+from irl_vla.data.navsim.log_table import LogTable, log_table
 from irl_vla.data.navsim.logs import Log, LogShelf
 from irl_vla.data.navsim.records import Metadata, Window
 from irl_vla.types import InputError
@@ -173,21 +174,22 @@ def window_of(log: Log, first: int, scene_filter: SceneFilter) -> Window:
     return Window(metadata, frames)
 
 
-def windows_in(log: Log, scene_filter: SceneFilter) -> Iterator[tuple[str, Place]]:
+def windows_in(log: LogTable, scene_filter: SceneFilter) -> Iterator[tuple[str, Place]]:
     """The windows that the filter picks from one log, in time order."""
     wanted = None if scene_filter.tokens is None else set(scene_filter.tokens)
     for first in range(0, len(log) - scene_filter.length + 1, scene_filter.step):
-        current = log.raw[first + scene_filter.num_history_frames - 1]
-        if scene_filter.has_route and not current["roadblock_ids"]:
+        current = first + scene_filter.num_history_frames - 1
+        if scene_filter.has_route and not log.routed[current]:
             continue  # the route of the CURRENT frame counts, not of the others
-        if wanted is not None and current["token"] not in wanted:
+        token = log.tokens[current]
+        if wanted is not None and token not in wanted:
             continue
-        final = log.raw[first + scene_filter.length - 1]["token"]
-        yield current["token"], Place(log.path, log.raw[first]["log_name"], first, final)
+        final = log.tokens[first + scene_filter.length - 1]
+        yield token, Place(log.path, log.log_names[first], first, final)
 
 
-def index_split(dataset: Dataset, split: Split) -> SplitIndex:
-    """Scans the logs (one in memory at a time) and the follow-ups of a split."""
+def index_split(dataset: Dataset, split: Split, cache: Path | None = None) -> SplitIndex:
+    """Scans the logs (one in memory at a time, or their tables in `cache`) and the follow-ups."""
     scene_filter, places = split.scene_filter, dict[str, Place]()
     paths = dataset.log_paths(split.data_split)
     names = {path.stem for path in paths}
@@ -197,8 +199,8 @@ def index_split(dataset: Dataset, split: Split) -> SplitIndex:
     wanted, there = set(scene_filter.tokens or ()), set[str]()
     limit = scene_filter.max_scenes
     for path in paths:
-        log = Log(path)
-        there.update(wanted.intersection(frame["token"] for frame in log.raw))
+        log = log_table(path, cache)
+        there.update(wanted.intersection(log.tokens))
         for token, place in windows_in(log, scene_filter):
             if limit is None or len(places) < limit:
                 places[token] = place

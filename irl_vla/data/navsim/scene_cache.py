@@ -10,8 +10,6 @@ Only relative names are stored, so a cache can be moved. No pickle.
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from irl_vla.data.navsim.log_table import replace_file
 from irl_vla.scoring.scene import (
     Areas,
     Ego,
@@ -57,7 +56,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class SceneCache:
-    """The cache below one folder. source: what the scenes are made from, see `source_of`."""
+    """The cache below one folder. source: what scenes are made from, see log_table.source_of."""
 
     folder: Path
 
@@ -89,29 +88,12 @@ class SceneCache:
     def store(self, split: str, log_name: str, source: str, scenes: Mapping[str, Scene]) -> None:
         """Writes all scenes of a log at once."""
         path = self.path(split, log_name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         schema = SCHEMA.with_metadata({"source": source})
         table = pa.Table.from_pylist([row_of(scene) for scene in scenes.values()], schema)
-        handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file, pa.ipc.new_file(file, schema) as writer:
-                writer.write_table(table)
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-
-
-def source_of(paths: Iterable[Path]) -> str:
-    """Names, times and sizes of the files that scenes are made from, as one text."""
-    parts = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            raise InputError(f"{path}: this file has disappeared") from None
-        parts.append(f"{path.name} {status.st_mtime_ns} {status.st_size}")
-    return "; ".join(parts)
+        buffer = pa.BufferOutputStream()
+        with pa.ipc.new_file(buffer, schema) as writer:
+            writer.write_table(table)
+        replace_file(path, buffer.getvalue().to_pybytes())
 
 
 def row_of(scene: Scene) -> dict[str, Any]:
