@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.data.bag import Bag
 from irl_vla.data.bag_events import Notice
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
-from irl_vla.data.source import open_source
+from irl_vla.data.source import Source, open_source
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.ink import png
 from irl_vla.view.report import replace_file, write_show_page
@@ -58,7 +57,7 @@ def show(
 
 
 def _look(
-    recording: Bag, info: BagInfo, rig: Path | None, console: Console
+    recording: Source, info: BagInfo, rig: Path | None, console: Console
 ) -> tuple[ShowBuilder, bool]:
     """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
     calibration, why = _calibration(recording, info, rig)
@@ -84,7 +83,7 @@ def _look(
     return builder, interrupted
 
 
-def _calibration(recording: Bag, info: BagInfo, rig: Path | None) -> tuple[Rig | None, str]:
+def _calibration(recording: Source, info: BagInfo, rig: Path | None) -> tuple[Rig | None, str]:
     """The rig to paint with, or why there is none."""
     if rig is not None:
         return load_rig(rig), ""

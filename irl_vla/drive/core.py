@@ -94,6 +94,12 @@ class DrivingCore:
         """Take what navigation wants from now on."""
         self._intent.take(intent)
 
+    def recalibrate(self, rig: Rig) -> None:
+        """From now on the pictures come from this rig, of the same cameras."""
+        if rig.names != self.rig.names:
+            raise ValueError(f"recalibration: expected cameras {self.rig.names}, got {rig.names}")
+        self.rig = rig
+
     def perceive(self, frames: FrameSet) -> Perceived:
         """Frames -> tokens. A picture that cannot be used makes its camera missing, with the
         reason; without any picture there is nothing to see."""

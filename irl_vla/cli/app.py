@@ -1,0 +1,56 @@
+"""`irl-vla`: the list of commands, and what the exit codes mean.
+
+0 done · 2 wrong usage · 3 the input cannot be used (one sentence says why) ·
+4 done, but some items failed (they are listed) · 130 interrupted (what was written is valid)
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from irl_vla import __version__
+from irl_vla.cli.bag import bag_app
+from irl_vla.cli.replay import replay
+from irl_vla.cli.show import show
+from irl_vla.types import InputError
+
+EXIT_INPUT = 3
+
+app = typer.Typer(
+    help="A driving policy that sees, reasons and acts: look at recordings, replay, score.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(show)
+app.command()(replay)
+app.add_typer(bag_app, name="bag")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"irl-vla {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="print the version and stop"
+    ),
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run a command; bad input ends with one sentence and exit code 3."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True).print(
+            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(EXIT_INPUT)

@@ -1,0 +1,88 @@
+"""The desk: a recording's events through synchroniser and driving core, as in the car.
+
+Time is the recording's own. A frame set is planned at the stamp at which the car would have had
+it: when its last picture came, or when its deadline passed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from irl_vla.camera.rig import Rig
+from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
+from irl_vla.data.bag_events import Event, Notice, NoticeKind, StampedBoxes
+from irl_vla.drive.core import DrivingCore, Step
+from irl_vla.types import CameraImage, EgoMotion, FrameSet, Intent, IntentDirection
+
+
+@dataclass
+class Desk:
+    """One replay. fixed_intent: in place of the recording's own.
+
+    rig_is_given: a rig file was given, so a recording that changes its calibration is only noted
+    notices: what the recording had to say, with counts
+    """
+
+    core: DrivingCore
+    fixed_intent: IntentDirection | None = None
+    rig_is_given: bool = False
+    sync_spec: SyncSpec = field(default_factory=SyncSpec)
+    notices: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._sync = AnchorSynchroniser.of_rig(self.core.rig, self.sync_spec)
+        self._newest_ns = 0
+        if self.fixed_intent is not None:
+            self.core.add_intent(Intent(self.fixed_intent))
+
+    def steps(self, events: Iterator[Event]) -> Iterator[tuple[Event | None, Step | None]]:
+        """Every event, with the step it led to; several steps repeat the event as None."""
+        for event in events:
+            done = [self._step(frames) for frames in self._take(event)]
+            yield event, done[0] if done else None
+            yield from ((None, step) for step in done[1:])
+        for frames in self._sync.flush():
+            yield None, self._step(frames)
+        self._note_sync()
+
+    def _take(self, event: Event) -> tuple[FrameSet, ...]:
+        if isinstance(event, CameraImage):
+            return self._image(event)
+        if isinstance(event, EgoMotion):
+            self.core.add_motion(event)
+        elif isinstance(event, Intent) and self.fixed_intent is None:
+            self.core.add_intent(event)
+        elif isinstance(event, Notice):
+            self._notice(event)
+        elif not isinstance(event, (Intent, StampedBoxes)):
+            raise AssertionError(f"unknown event {event}")
+        return ()
+
+    def _image(self, image: CameraImage) -> tuple[FrameSet, ...]:
+        resets = self._sync.resets
+        ready = self._sync.push(image)
+        jumped = self._sync.resets != resets
+        self._newest_ns = image.stamp_ns if jumped else max(self._newest_ns, image.stamp_ns)
+        return ready
+
+    def _step(self, frames: FrameSet) -> Step:
+        """now: when the car had this set, at the latest when its deadline passed."""
+        latest = frames.anchor_stamp_ns + self.sync_spec.deadline_ns
+        now_ns = max(frames.anchor_stamp_ns, min(self._newest_ns, latest))
+        return self.core.step(frames, now_ns)
+
+    def _notice(self, notice: Notice) -> None:
+        self.notices[f"{notice.kind.value}: {notice.text}"] += 1
+        now = notice.now
+        if notice.kind is NoticeKind.CALIBRATION_CHANGED and now and not self.rig_is_given:
+            cameras = tuple(
+                replace(now, offset_ns=camera.offset_ns) if camera.name == now.name else camera
+                for camera in self.core.rig.cameras
+            )
+            self.core.recalibrate(Rig(self.core.rig.name, cameras))
+
+    def _note_sync(self) -> None:
+        for event in self._sync.take_events():
+            self.notices[f"synchroniser: camera '{event.camera}': {event.text}"] += 1
