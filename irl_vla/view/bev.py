@@ -78,12 +78,13 @@ def paint_metres(image: U8, window: Window, step: float) -> None:
     lines = [window.pixels(np.array([[x, -window.side], [x, window.side]])) for x in xs]
     lines += [window.pixels(np.array([[-window.back, y], [window.front, y]])) for y in ys]
     ink.strokes(image, lines, FAINT)
+    size = ink.text_size(image.shape[0])
     for x in xs:
         u, v = window.pixels(np.array([x, window.side]))
-        ink.write(image, f"{x:.0f} m", u + 4, v - 15, 11, MUTED)
+        ink.write(image, f"{x:.0f} m", u + 4, v - 1.4 * size, size, MUTED)
     for y in ys[np.abs(ys) > 1e-6]:
         u, v = window.pixels(np.array([-window.back, y]))
-        ink.write(image, f"{y:.0f}", u + 3, v - 16, 11, MUTED)
+        ink.write(image, f"{y:.0f}", u + 3, v - 1.5 * size, size, MUTED)
 
 
 def paint_ego(image: U8, window: Window) -> None:

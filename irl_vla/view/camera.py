@@ -159,12 +159,12 @@ def _place(
     image: U8, text: str, bottom_middle: F64, color: Rgb, taken: list[tuple[int, int, int, int]]
 ) -> None:
     """A chip above a pixel, unless it would cover another one or the caption in the corner."""
-    size = 11
+    size = ink.text_size(min(image.shape[1], 2 * image.shape[0]))
     height, width = ink.letters(text, size).shape
-    left = float(np.clip(bottom_middle[0] - width / 2 - 3, 0, image.shape[1] - width - 6))
+    left = float(np.clip(bottom_middle[0] - width / 2 - 4, 0, image.shape[1] - width - 8))
     top = max(0.0, float(bottom_middle[1]) - height - 3)
     box = (int(left), int(top), int(left) + width + 6, int(top) + height + 2)
-    corner = (0, 0, image.shape[1] // 2, 24)
+    corner = (0, 0, image.shape[1] // 2, 2 * size + 5)
     if not any(_overlap(box, other) for other in [*taken, corner]):
         taken.append(ink.chip(image, text, left, top, size, color, 0.85))
 

@@ -74,7 +74,7 @@ def thinned(time: F64, value: F64) -> tuple[F64, F64]:
 def cells(time: F64) -> tuple[F64, F64]:
     """Left edge and width of each anchor's cell: up to its neighbour, but not across a gap."""
     if len(time) < 2:
-        return time - 0.05, np.full(len(time), 0.1)
+        return time, np.full(len(time), 0.1)
     steps = np.diff(time)
     usual = float(np.median(steps))
     width = np.minimum(np.append(steps, usual), 1.5 * usual)

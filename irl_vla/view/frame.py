@@ -101,7 +101,11 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
 def paint_bev(overlay: Overlay, height: int) -> U8:
     """Bird's eye of one anchor, `height` px high."""
     plan, intent = overlay.plan, overlay.intent
-    reach = 30.0 if plan is None else float(np.nanmax(plan.trajectory.poses[:, 0], initial=30.0))
+    reach = 30.0
+    if plan is not None:
+        reach = float(np.nanmax(plan.trajectory.poses[:, 0], initial=reach))
+    elif overlay.boxes is not None and len(overlay.boxes):
+        reach = max(reach, min(80.0, float(np.percentile(overlay.boxes.centers[:, 0], 80))))
     window = bev.window_for(reach, height)
     image = window.canvas()
     bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)

@@ -102,6 +102,11 @@ def write(
         blend(part, np.ascontiguousarray(cover[y0 - y : y1 - y, x0 - x : x1 - x]), color, 1.0)
 
 
+def text_size(extent: int) -> int:
+    """Letters [px] for a picture of that width or height: it is often shown at half its size."""
+    return int(np.clip(extent / 42, 11, 18))
+
+
 def chip(
     image: U8, text: str, left: float, top: float, size: int = 13, back: Rgb = (20, 24, 30),
     alpha: float = 0.78,

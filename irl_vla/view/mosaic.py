@@ -95,7 +95,7 @@ def _cell(tile: Tile, width: int, height: int) -> U8:
     same = (h, w) == tile.image.shape[:2]
     x, y = (width - w) // 2, (height - h) // 2
     cell[y : y + h, x : x + w] = tile.image if same else ink.resized(tile.image, w, h)
-    ink.chip(cell, f"{tile.name}  {tile.note}".strip(), 0, 0, 12)
+    ink.chip(cell, f"{tile.name}  {tile.note}".strip(), 5, 5, ink.text_size(min(width, 2 * height)))
     return cell
 
 

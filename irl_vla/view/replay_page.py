@@ -179,6 +179,8 @@ class ReplayPageBuilder:
 
 def sampled_note(shown: int, total: int) -> str:
     """How many frames carry pictures, said on the page."""
+    if total == 1:
+        return "One frame."
     if shown == total:
         return f"All {total} frames."
     return f"{shown} of {total} frames are shown, evenly sampled; the plots use all of them."

@@ -40,6 +40,7 @@ from irl_vla.view.trust import judge
 
 MAX_ANCHORS = 12  # painted on the page
 SHEET_ANCHORS = 3  # on the contact sheet
+SHEET_WIDTH = 1440  # [px] of the contact sheet, if it has more than one column
 MOSAIC_WIDTH = 1920  # [px] wide enough to see whether a line lies on the road
 QUALITY = 84  # of WebP, 0..100
 MS = 1_000_000  # [ns]
@@ -141,7 +142,7 @@ class ShowBuilder:
             frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
             rig=rig,
             plots=self._plots(),
-            tables=(*self._missing_images(), self._topics()),
+            tables=(*self._missing_images(), *self._topics()),
             missing=self._missing(),
             warnings=self._warnings(),
         )
@@ -157,6 +158,9 @@ class ShowBuilder:
             frame = kept[index]
             assert frame.cameras is not None
             picture = _pixels(frame.cameras)
+            height = round(picture.shape[0] * SHEET_WIDTH / MOSAIC_WIDTH)
+            width = round(picture.shape[1] * SHEET_WIDTH / MOSAIC_WIDTH)
+            picture = ink.resized(picture, width, height)
             line = np.full((26, picture.shape[1], 3), (17, 22, 29), np.uint8)
             ink.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
             pictures.append(np.vstack([line, picture]))
@@ -200,7 +204,7 @@ class ShowBuilder:
         columns = ("camera", "reason", "anchors", "% of all")
         return [Table("Missing images", columns, tuple(rows), columns[2:])] if rows else []
 
-    def _topics(self) -> Table:
+    def _topics(self) -> list[Table]:
         rows = [
             (
                 topic.name, topic.msgtype, " ".join(filter(None, [topic.role.value, topic.camera])),
@@ -209,7 +213,7 @@ class ShowBuilder:
             for topic in self._info.topics
         ]  # fmt: skip
         columns = ("topic", "type", "read as", "messages", "rate [Hz]", "largest gap [s]", "note")
-        return Table("Topics", columns, tuple(rows), columns[3:6])
+        return [Table("Topics", columns, tuple(rows), columns[3:6])] if rows else []
 
     def _warnings(self) -> tuple[str, ...]:
         said = [
