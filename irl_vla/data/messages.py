@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from rosbags.interfaces.typing import Typesdict
 from rosbags.serde import SerdeError
 from rosbags.typesys import (
@@ -38,10 +39,14 @@ VISION_MSGS = {
     ),
     "vision_msgs/msg/Detection3DArray": "std_msgs/Header header\nDetection3D[] detections\n",
 }
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+MAX_MESSAGE_BYTES = 2**28  # [B] a picture of 9000x9000 RGB
+UNPACK_STEP = 2**22  # [B]
 IDL_SEPARATOR = "=" * 80 + "\n"
 DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
     SerdeError,
     TypesysError,
+    zstandard.ZstdError,
     struct.error,
     ValueError,  # also UnicodeDecodeError
     KeyError,
@@ -86,8 +91,14 @@ def typestore() -> Typestore:
 
 
 @cache
-def _ros1_typestore() -> Typestore:
-    return get_typestore(Stores.ROS1_NOETIC)
+def ros1_typestore() -> Typestore:
+    """Noetic's standard types, and tf."""
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types: Typesdict = {}
+    for name in ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage"):
+        types.update(get_types_from_msg("geometry_msgs/TransformStamped[] transforms\n", name))
+    store.register(types)
+    return store
 
 
 class Decoder:
@@ -100,7 +111,7 @@ class Decoder:
             )
         self.msgtype = topic.msgtype
         self.ros1 = topic.encoding == "ros1"
-        self.store = _store_for(topic, _ros1_typestore() if self.ros1 else typestore())
+        self.store = _store_for(topic, ros1_typestore() if self.ros1 else typestore())
         if topic.msgtype not in self.store.fielddefs:
             raise InputError(f"topic {topic.name}: no definition of {topic.msgtype} is known")
 
@@ -108,7 +119,20 @@ class Decoder:
         """Raises one of DECODE_DAMAGE for bytes that are no such message."""
         if self.ros1:
             return self.store.deserialize_ros1(data, self.msgtype)
+        if data[:4] == ZSTD_MAGIC:  # message-compressed; CDR starts with a zero byte
+            data = _unpacked(data)
         return self.store.deserialize_cdr(data, self.msgtype)
+
+
+def _unpacked(data: bytes | memoryview) -> bytes:
+    """A compressed message; one byte more than allowed is a damaged length, not a message."""
+    reader = zstandard.ZstdDecompressor().stream_reader(bytes(data), read_across_frames=True)
+    plain = b""
+    while piece := reader.read(UNPACK_STEP):
+        plain += piece
+        if len(plain) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of more than {MAX_MESSAGE_BYTES} bytes")
+    return plain
 
 
 def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:
