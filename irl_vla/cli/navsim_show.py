@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import shapely
 
@@ -36,6 +37,7 @@ from irl_vla.view.report import replace_file
 
 WIDTH = 1800  # [px] of the picture
 BEV_HEIGHT = 900  # [px]
+ASPHALT = (38, 44, 52)  # fill of what is drivable
 BEV_REACH = 50.0  # [m] ahead
 
 
@@ -89,15 +91,16 @@ def human_plan(window: Window) -> Plan | None:
 
 def map_from_above(dataset: Dataset, window: Window, overlay: Overlay, cache: Path | None) -> U8:
     """Bird's eye with lanes, centre lines, boxes and the trajectory."""
-    view = bev.window_for(BEV_REACH, BEV_HEIGHT)
+    near = bev.window_for(BEV_REACH, BEV_HEIGHT)
+    view = bev.Window(near.front, near.back, WIDTH / 2 / near.scale, near.scale)
     image = view.canvas()
-    bev.paint_metres(image, view, 10.0)
     title = f"{window.token}  {window.metadata.log_name}  {window.metadata.map_name}"
     try:
         city = CityMap.open(dataset.maps, window.metadata.map_name, cache)
         paint_map(image, view, city, window.now)
     except InputError as reason:
         title = f"{title}  no map: {reason}"
+    bev.paint_metres(image, view, 10.0)
     if overlay.boxes is not None:
         bev.paint_boxes_above(image, view, overlay.boxes)
     bev.paint_ego(image, view)
@@ -109,10 +112,16 @@ def map_from_above(dataset: Dataset, window: Window, overlay: Overlay, cache: Pa
 
 def paint_map(image: U8, view: bev.Window, city: CityMap, frame: Frame) -> None:
     """Outlines of the drivable map, centre lines (route: green), red connectors (red)."""
+    areas = drivable_map(city, ego_centre(frame.pose))
+    for area in areas:
+        if area.lane is None:
+            for part in shapely.get_parts(area.polygon):
+                ring = view.pixels(seen_from(frame, shapely.get_coordinates(part.exterior)))
+                cv2.fillPoly(image, [ink.fixed(ring)], ASPHALT, cv2.LINE_AA, ink.SHIFT)
     red = {str(lane) for lane, is_red in frame.traffic_lights if is_red}
     outlines: dict[LayerName, list[F64]] = {}
     plain, route, closed = list[F64](), list[F64](), list[F64]()
-    for area in drivable_map(city, ego_centre(frame.pose)):
+    for area in areas:
         for part in shapely.get_parts(area.polygon):
             ring = shapely.get_coordinates(part.exterior)
             outlines.setdefault(area.layer, []).append(seen_from(frame, ring))
