@@ -59,14 +59,11 @@ def try_scenes(path: Path) -> Iterator[Scene | InputError]:
     """Each scene of a file, or the reason why that one cannot be used. Raises InputError when the
     file as a whole cannot be read."""
     data = _load(path)
-    if data.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: format: expected '{FORMAT}', got {data.get('format')!r}; convert the file or "
-            "update irl-vla"
-        )
-    if not isinstance(data.get("scenes"), list):
-        raise InputError(f"{path}: expected a list under 'scenes', got {data.get('scenes')!r:.60}")
-    for index, raw in enumerate(data["scenes"]):
+    _check_format(data, f"{path}")
+    listed = data.get("scenes", [data] if "ego" in data else None)
+    if not isinstance(listed, list):
+        raise InputError(f"{path}: expected a list under 'scenes', got {listed!r:.60}")
+    for index, raw in enumerate(listed):
         try:
             yield scene_of(raw, f"{path}: scene {index}")
         except InputError as error:
@@ -79,6 +76,14 @@ def write_scenes(path: Path, scenes: Iterable[Scene]) -> None:
     text = json.dumps({"format": FORMAT, "scenes": [scene_to(scene) for scene in scenes]})
     data = text.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _check_format(data: dict[str, Any], where: str) -> None:
+    if data.get("format") != FORMAT:
+        raise InputError(
+            f"{where}: format: expected '{FORMAT}', got {data.get('format')!r}; convert the file "
+            "or update irl-vla"
+        )
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -103,6 +108,8 @@ def scene_of(raw: Any, where: str) -> Scene:
     top = Field(raw, where)
     scene_id = top["id"].text()
     top = Field(raw, f"{where} '{scene_id}'")
+    if not top.absent("format"):
+        _check_format(raw, top.where)
     time = top["time"]
     if abs(time["step_s"].number() - STEP_S) > 1e-9:
         raise time["step_s"].wrong(f"{STEP_S} s between steps")
@@ -235,7 +242,7 @@ def _previous_of(raw: Field) -> Previous:
 def scene_to(scene: Scene) -> dict[str, Any]:
     """One scene as JSON values."""
     data: dict[str, Any] = {
-        "id": scene.id, "family": scene.family, "seed": list(scene.seed),
+        "format": FORMAT, "id": scene.id, "family": scene.family, "seed": list(scene.seed),
         "time": {"t0_us": scene.t0_us, "step_s": STEP_S, "steps": scene.steps},
         "scene_type": scene.scene_type, "traffic_policy": scene.traffic_policy,
         "ego": _ego_to(scene.ego),
