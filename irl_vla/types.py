@@ -230,9 +230,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which inputs made a plan; repeating it gives the same plan, bit for bit on one back-end."""
+    """Which inputs made a plan; repeating it gives the same plan, bit for bit on one back-end.
+
+    motion_stamp_ns: the newest measurement of the ego that was used
+    """
 
     tokens_stamp_ns: int
+    motion_stamp_ns: int
     memory_stamp_ns: int | None
     command_stamp_ns: int | None
     epoch: int

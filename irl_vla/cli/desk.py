@@ -1,19 +1,21 @@
 """The desk: a recording's events through synchroniser and driving core, as in the car.
 
 Time is the recording's own. A frame set is planned at the stamp at which the car would have had
-it: when its last picture came, or when its deadline passed.
+it: when its last picture came, or when its deadline passed. Where the ego motion at its anchor is
+not known yet, it waits for it, at most a tenth of a second of the recording.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
-from irl_vla.data.bag_events import Event, Notice, NoticeKind, StampedBoxes
+from irl_vla.data.bag_events import Event, Notice, NoticeKind
 from irl_vla.drive.core import DrivingCore, Step
+from irl_vla.drive.history import LATE_NS
 from irl_vla.types import CameraImage, EgoMotion, FrameSet, Intent, IntentDirection
 
 
@@ -34,31 +36,40 @@ class Desk:
     def __post_init__(self) -> None:
         self._sync = AnchorSynchroniser.of_rig(self.core.rig, self.sync_spec)
         self._newest_ns = 0
+        self._waiting: deque[FrameSet] = deque()
         if self.fixed_intent is not None:
             self.core.add_intent(Intent(self.fixed_intent))
 
     def steps(self, events: Iterator[Event]) -> Iterator[tuple[Event | None, Step | None]]:
-        """Every event, with the step it led to; several steps repeat the event as None."""
+        """Every event, with the step it led to; further steps come with None."""
         for event in events:
-            done = [self._step(frames) for frames in self._take(event)]
+            self._take(event)
+            done = [self._step(frames) for frames in self._ready(event.stamp_ns)]
             yield event, done[0] if done else None
             yield from ((None, step) for step in done[1:])
-        for frames in self._sync.flush():
-            yield None, self._step(frames)
+        self._waiting.extend(self._sync.flush())
+        yield from ((None, self._step(frames)) for frames in self._waiting)
         self._note_sync()
 
-    def _take(self, event: Event) -> tuple[FrameSet, ...]:
+    def _ready(self, now_ns: int) -> Iterator[FrameSet]:
+        """Sets whose ego motion is known, or will not come any more."""
+        while self._waiting:
+            anchor = self._waiting[0].anchor_stamp_ns
+            too_late = not 0 <= now_ns - anchor <= LATE_NS
+            if self.core.history.is_waiting(anchor) and not too_late:
+                return
+            yield self._waiting.popleft()
+
+    def _take(self, event: Event) -> None:
         if isinstance(event, CameraImage):
-            return self._image(event)
-        if isinstance(event, EgoMotion):
+            self._waiting.extend(self._image(event))
+        elif isinstance(event, EgoMotion):
             self.core.add_motion(event)
-        elif isinstance(event, Intent) and self.fixed_intent is None:
-            self.core.add_intent(event)
+        elif isinstance(event, Intent):
+            if self.fixed_intent is None:
+                self.core.add_intent(event)
         elif isinstance(event, Notice):
             self._notice(event)
-        elif not isinstance(event, (Intent, StampedBoxes)):
-            raise AssertionError(f"unknown event {event}")
-        return ()
 
     def _image(self, image: CameraImage) -> tuple[FrameSet, ...]:
         resets = self._sync.resets

@@ -85,7 +85,7 @@ def human_plan(window: Window) -> Plan | None:
     return Plan(
         stamp, Trajectory(poses), Candidates(np.zeros((0, len(poses), 3)), np.zeros(0)), None,
         PlanReason.BEST_CANDIDATE, "what the human drove", (), 0.0,
-        Schedule(stamp, None, None, 0, 0), "human",
+        Schedule(stamp, stamp, None, None, 0, 0), "human",
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from irl_vla.data.source import Source, open_source
 from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.types import InputError, IntentDirection
+from irl_vla.types import InputError, IntentDirection, Plan
 from irl_vla.view.ink import png
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
 from irl_vla.view.report import Fact, write_replay_page
@@ -71,7 +71,8 @@ class ReplayRun:
     facts: dict[str, Any]
     page: ReplayPageBuilder
     tally: Tally = field(default_factory=Tally)
-    picture: bytes | None = None
+    picture: bytes | None = None  # of the first plan, else of the first refusal
+    picture_of_plan: bool = False
 
     @staticmethod
     def prepare(
@@ -126,8 +127,9 @@ class ReplayRun:
             source.boxes_at(step.outcome.anchor_stamp_ns) if self.page.wants_pictures() else None,
             step.intent,
         )  # fmt: skip
-        if self.picture is None and step.frames.images:
-            self.picture = png(paint_anchor(anchor)[0])
+        planned = isinstance(step.outcome, Plan)
+        if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
+            self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
         self.page.add(anchor)
 
     def _finish(self, folder: Path, source: Source, interrupted: bool) -> None:

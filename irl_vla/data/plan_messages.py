@@ -114,6 +114,7 @@ def _schedule_to_message(schedule: Schedule) -> Any:
     return new(
         "irl_vla_msgs/msg/Schedule",
         tokens_stamp_ns=schedule.tokens_stamp_ns,
+        motion_stamp_ns=schedule.motion_stamp_ns,
         has_memory=schedule.memory_stamp_ns is not None,
         memory_stamp_ns=schedule.memory_stamp_ns or 0,
         has_command=schedule.command_stamp_ns is not None,
@@ -126,6 +127,7 @@ def _schedule_to_message(schedule: Schedule) -> Any:
 def _schedule_from_message(message: Any) -> Schedule:
     return Schedule(
         tokens_stamp_ns=int(message.tokens_stamp_ns),
+        motion_stamp_ns=int(message.motion_stamp_ns),
         memory_stamp_ns=int(message.memory_stamp_ns) if message.has_memory else None,
         command_stamp_ns=int(message.command_stamp_ns) if message.has_command else None,
         epoch=int(message.epoch),

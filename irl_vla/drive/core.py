@@ -134,7 +134,8 @@ class DrivingCore:
         if age_s > self.config.max_input_age_s:
             detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
             return self._refuse(stamp, RefusalReason.STALE_INPUT, detail)
-        gap = self.history.gap(stamp)
+        until = self.history.newest(stamp)
+        gap = self.history.gap(stamp, until)
         if gap is not None or not ego.valid:
             reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
             return self._refuse(stamp, reason, gap.detail if gap else ego.source)
@@ -150,7 +151,9 @@ class DrivingCore:
             detail="; ".join(f"candidate {r.candidate} {r.reason}" for r in choice.rejected),
             rejected=choice.rejected,
             checked_until_m=0.0,
-            schedule=Schedule(stamp, tokens.memory_stamp_ns, None, self.epoch, self.config.seed),
+            schedule=Schedule(
+                stamp, until, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
+            ),
             bundle_id=self.bundle_id,
         )
         if plan.chosen is not None:
@@ -161,8 +164,9 @@ class DrivingCore:
         """One tick: perceive, think, plan; with the milliseconds each took."""
         stamp, timings = frames.anchor_stamp_ns, dict[str, float]()
         clock = _Clock(timings)
-        ego = clock.timed("ego motion", lambda: self.history.status(stamp))
-        intent = self._intent.at(stamp, self.history)
+        until = self.history.newest(stamp)
+        ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
+        intent = self._intent.at(stamp, self.history, until)
         seen = clock.timed("perceive", lambda: self.perceive(frames))
         tokens = seen.tokens
         if isinstance(tokens, Refusal):
@@ -174,7 +178,7 @@ class DrivingCore:
         return Step(outcome, seen.frames, ego, intent, timings)
 
     def _refuse(self, stamp_ns: int, reason: RefusalReason, detail: str) -> Refusal:
-        ego = self.history.status(stamp_ns)
+        ego = self.history.status(stamp_ns, self.history.newest(stamp_ns))
         known = ego.valid and self._path_now(stamp_ns) is not None
         return Refusal(stamp_ns, reason, detail, self._stop(stamp_ns, ego) if known else None)
 
@@ -187,7 +191,9 @@ class DrivingCore:
         last = self._last_plan
         if last is None or not 0 <= stamp_ns - last.anchor_stamp_ns <= LAST_PATH_NS:
             return None
-        now_from_then = self.history.now_from_then(stamp_ns, last.anchor_stamp_ns)
+        now_from_then = self.history.now_from_then(
+            stamp_ns, last.anchor_stamp_ns, self.history.newest(stamp_ns)
+        )
         if now_from_then is None:
             return None
         return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))

@@ -1,7 +1,7 @@
 """Where the ego was and how it moves, from raw measurements.
 
-Only what was measured at or before the asked stamp is used, so the car and the desk, which see the
-same stamps, get the same numbers. The motion comes from a least-squares fit over half a second:
+Every question says until which stamp measurements count (`until_ns`, see `newest`), so whoever asks
+the same later gets the same numbers. The motion comes from a least-squares fit over half a second:
     twist known:   v(t) = v + a t            (line through the measured vx, vy and yaw rate)
     poses only:    p(t) = p + v t + a t^2/2  (parabola through the positions, line through the yaw)
 May import: types, frames.
@@ -27,6 +27,7 @@ KEEP_NS = 4 * SECOND_NS  # of motion that is remembered
 FIT_NS = SECOND_NS // 2  # window of the fit
 SPARSE_NS = 5 * SECOND_NS // 2  # reach of the fit where fewer than 3 measurements are in the window
 STALE_NS = SECOND_NS // 4  # older motion says too little about now
+LATE_NS = SECOND_NS // 10  # motion may be measured so long after the pictures and still counts
 FASTEST_M_S = 100.0  # a pose that would need more is a jump of the localisation
 
 
@@ -73,65 +74,73 @@ class EgoHistory:
         self._kept.clear()
         self.resets += 1
 
-    def gap(self, stamp_ns: int) -> MotionGap | None:
+    def newest(self, stamp_ns: int) -> int:
+        """Stamp of the newest measurement that counts for `stamp_ns`; `stamp_ns` itself where
+        there is none."""
+        stamps = [m.stamp_ns for m in self._kept if m.stamp_ns <= stamp_ns + LATE_NS]
+        return stamps[-1] if stamps else stamp_ns
+
+    def is_waiting(self, stamp_ns: int) -> bool:
+        """Whether a measurement that may still come is needed to know the motion at `stamp_ns`."""
+        newest = self.newest(stamp_ns)
+        later = bool(self._kept) and self._kept[-1].stamp_ns > stamp_ns + LATE_NS
+        return not later and self.gap(stamp_ns, newest) is not None
+
+    def gap(self, stamp_ns: int, until_ns: int) -> MotionGap | None:
         """Why the motion at `stamp_ns` is not known, or None where it is."""
-        known = self._until(stamp_ns)
+        known = self._until(until_ns)
         if not known:
-            if self._bad:
-                return self._bad
-            why = "only measured later" if self._kept else "no odometry and no tf of the ego so far"
-            return MotionGap(RefusalReason.NO_EGO_MOTION, why)
+            none = "no odometry and no tf of the ego so far"
+            return self._bad or MotionGap(RefusalReason.NO_EGO_MOTION, none)
         age = stamp_ns - known[-1].stamp_ns
         if age > STALE_NS:
-            if self._bad:
-                return self._bad
             detail = f"{known[-1].source} is {age / 1e6:.0f} ms old, at most {STALE_NS / 1e6:.0f}"
-            return MotionGap(RefusalReason.STALE_EGO_MOTION, detail)
+            return self._bad or MotionGap(RefusalReason.STALE_EGO_MOTION, detail)
+        if len(known) == 1 and known[0].twist is None:
+            one = f"{known[0].source}: one pose without twist says nothing about the speed"
+            return MotionGap(RefusalReason.NO_EGO_MOTION, one)
         return None
 
-    def status(self, stamp_ns: int) -> EgoStatus:
+    def status(self, stamp_ns: int, until_ns: int) -> EgoStatus:
         """EgoStatus at `stamp_ns`, smoothed; not valid where `gap` has a reason."""
-        gap = self.gap(stamp_ns)
+        gap = self.gap(stamp_ns, until_ns)
         if gap is not None:
             zero = np.zeros(2)
             return EgoStatus(stamp_ns, zero, zero, 0.0, valid=False, source=gap.detail)
-        known = self._fitted(stamp_ns)
+        known = self._fitted(stamp_ns, until_ns)
         if all(motion.twist is not None for motion in known):
             return _from_twists(known, stamp_ns)
         return _from_poses(known, stamp_ns)
 
-    def pose(self, stamp_ns: int, seen_until_ns: int) -> F64 | None:
-        """world_from_ego at `stamp_ns`, from what was measured until `seen_until_ns`: between two
-        measurements, or carried on with the last motion for at most a quarter of a second; None
-        where it is not known."""
-        seen = self._until(seen_until_ns)
+    def pose(self, stamp_ns: int, until_ns: int) -> F64 | None:
+        """world_from_ego at `stamp_ns`: between two measurements, or carried on with the last
+        motion for at most a quarter of a second; None where it is not known."""
+        seen = self._until(until_ns)
         known = [motion for motion in seen if motion.stamp_ns <= stamp_ns]
-        if not known:
-            return None
-        last = known[-1]
-        if len(known) < len(seen) and stamp_ns > last.stamp_ns:
-            after = seen[len(known)]
+        if known and len(known) < len(seen):
+            last, after = known[-1], seen[len(known)]
             fraction = (stamp_ns - last.stamp_ns) / (after.stamp_ns - last.stamp_ns)
             return interpolate_rigid(last.world_from_ego, after.world_from_ego, fraction)
-        if stamp_ns - last.stamp_ns > STALE_NS:
+        status = self.status(stamp_ns, until_ns)
+        if not status.valid:
             return None
-        status = self.status(stamp_ns)
-        seconds = (stamp_ns - last.stamp_ns) / SECOND_NS
+        nearest = seen[-1] if known else seen[0]
+        seconds = (stamp_ns - nearest.stamp_ns) / SECOND_NS
         step = np.array([*(status.velocity * seconds), status.yaw_rate * seconds])
-        return np.asarray(last.world_from_ego @ rigid_from_pose(step))
+        return np.asarray(nearest.world_from_ego @ rigid_from_pose(step))
 
-    def now_from_then(self, now_ns: int, then_ns: int) -> F64 | None:
-        """(4, 4): takes points of the ego frame at `then_ns` into that at `now_ns` >= `then_ns`."""
-        now, then = self.pose(now_ns, now_ns), self.pose(then_ns, now_ns)
+    def now_from_then(self, now_ns: int, then_ns: int, until_ns: int) -> F64 | None:
+        """(4, 4): takes points of the ego frame at `then_ns` into that at `now_ns`."""
+        now, then = self.pose(now_ns, until_ns), self.pose(then_ns, until_ns)
         return None if now is None or then is None else np.asarray(inverse(now) @ then)
 
     def _until(self, stamp_ns: int) -> list[EgoMotion]:
         stamps = [motion.stamp_ns for motion in self._kept]
         return self._kept[: bisect_right(stamps, stamp_ns)]
 
-    def _fitted(self, stamp_ns: int) -> list[EgoMotion]:
-        known = self._until(stamp_ns)
-        near = [motion for motion in known if stamp_ns - motion.stamp_ns <= FIT_NS]
+    def _fitted(self, stamp_ns: int, until_ns: int) -> list[EgoMotion]:
+        known = self._until(until_ns)
+        near = [motion for motion in known if abs(stamp_ns - motion.stamp_ns) <= FIT_NS]
         if len(near) >= 3:
             return near
         return [motion for motion in known[-3:] if stamp_ns - motion.stamp_ns <= SPARSE_NS]
@@ -178,5 +187,5 @@ def _from_poses(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
     note = "" if len(known) > 2 else f", only {len(known)} poses: acceleration taken as 0"
     return EgoStatus(
         stamp_ns, body @ parabola[1], body @ (2.0 * parabola[2]), float(yaw[1, 0]),
-        valid=len(known) > 1, source=f"{known[-1].source} poses, fitted{note}",
+        valid=True, source=f"{known[-1].source} poses, fitted{note}",
     )  # fmt: skip

@@ -29,13 +29,14 @@ class IntentMemory:
         self._intent = Intent(self._intent.direction, None, self._intent.stamp_ns)
         self._route_world = None
 
-    def at(self, stamp_ns: int, history: EgoHistory) -> Intent:
+    def at(self, stamp_ns: int, history: EgoHistory, until_ns: int) -> Intent:
         """The intent with its route in the ego frame at `stamp_ns`; without the route where the
         ego's place at either stamp is not known, or when all of it lies behind the car."""
         intent = self._intent
         if intent.route is None:
             return intent
-        then, now = history.pose(intent.stamp_ns, stamp_ns), history.pose(stamp_ns, stamp_ns)
+        then = history.pose(intent.stamp_ns, until_ns)
+        now = history.pose(stamp_ns, until_ns)
         if self._route_world is None and then is not None:
             points = np.column_stack([intent.route, np.zeros(len(intent.route))])
             self._route_world = move(points, then)

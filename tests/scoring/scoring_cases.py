@@ -82,6 +82,15 @@ def plan(speed: float, turn: float = 0.0, acceleration: float = 0.0) -> F64:
     return np.stack([x, y, heading], axis=-1)
 
 
+def change_lane(to: float) -> F64:
+    """(8, 3) at 10 m/s, over to y = `to` within 2 s."""
+    s = np.clip(np.arange(1, 9) / 4.0, 0.0, 1.0)
+    poses = plan(10.0)
+    poses[:, 1] = to * (3 * s**2 - 2 * s**3)
+    poses[:, 2] = np.arctan2(to * (6 * s - 6 * s**2) / 2.0, 10.0)
+    return poses
+
+
 def street(speed: float = 10.0, agents: Tracks | None = None) -> Scene:
     """A street along x, 240 m long, ego at its origin: the route's lane y -1.75..1.75, left of it
     the oncoming lane up to 5.25, one roadblock under both, an intersection box at x 60..80.

@@ -52,7 +52,7 @@ def anchor(index: int) -> ReplayAnchor:
     plan = Plan(
         stamp, Trajectory(poses), Candidates(np.stack([poses, poses]), np.ones(2)), 0,
         PlanReason.BEST_CANDIDATE, "", (Rejection(1, "too_fast", "31 m/s"),), 20.0,
-        Schedule(stamp, None, None, 0, 0), "abc",
+        Schedule(stamp, stamp, None, None, 0, 0), "abc",
     )  # fmt: skip
     refusal = Refusal(stamp, RefusalReason.STALE_EGO_MOTION, "0.6 s <old> & cold")
     ego = EgoStatus(stamp, np.array([4.0, 0.0]), np.zeros(2), 0.01, True, "/odom twist")

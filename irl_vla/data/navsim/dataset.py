@@ -87,6 +87,7 @@ class Place:
 
     path: Path
     log_name: str
+    city: str
     first: int | None  # None: a follow-up file
     final_token: str
 
@@ -185,7 +186,7 @@ def windows_in(log: LogTable, scene_filter: SceneFilter) -> Iterator[tuple[str, 
         if wanted is not None and token not in wanted:
             continue
         final = log.tokens[first + scene_filter.length - 1]
-        yield token, Place(log.path, log.log_names[first], first, final)
+        yield token, Place(log.path, log.log_names[first], log.cities[current], first, final)
 
 
 def index_split(dataset: Dataset, split: Split, cache: Path | None = None) -> SplitIndex:
@@ -247,5 +248,5 @@ def _follow_ups(
             continue
         if asked is None and metadata.corresponding_original_scene not in ends:
             continue
-        found[metadata.initial_token] = Place(path, metadata.log_name, None, "")
+        found[metadata.initial_token] = Place(path, metadata.log_name, metadata.map_name, None, "")
     return found

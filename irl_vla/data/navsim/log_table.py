@@ -16,6 +16,7 @@ from irl_vla.data.navsim.logs import Log
 from irl_vla.types import InputError
 
 VERSION = 1  # raised whenever the table's content changes
+COLUMNS = ("tokens", "log_names", "cities", "routed")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class LogTable:
     path: Path
     tokens: tuple[str, ...]
     log_names: tuple[str, ...]
+    cities: tuple[str, ...]
     routed: tuple[bool, ...]
 
     def __len__(self) -> int:
@@ -40,13 +42,12 @@ def log_table(path: Path, cache: Path | None = None) -> LogTable:
     try:
         entry = json.loads(kept.read_text(encoding="utf-8"))
         if entry["source"] == source:
-            columns = (tuple(entry[name]) for name in ("tokens", "log_names", "routed"))
+            columns = (tuple(entry[name]) for name in COLUMNS)
             return LogTable(path, *columns)
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
         pass  # absent, or no file of ours: it is made anew
     table = _read(path)
-    entry = {"source": source, "tokens": table.tokens, "log_names": table.log_names,
-             "routed": table.routed}  # fmt: skip
+    entry = {"source": source, **{name: getattr(table, name) for name in COLUMNS}}
     replace_file(kept, json.dumps(entry).encode())
     return table
 
@@ -82,5 +83,6 @@ def _read(path: Path) -> LogTable:
         path,
         tuple(frame["token"] for frame in log.raw),
         tuple(frame["log_name"] for frame in log.raw),
+        tuple(frame["map_location"] for frame in log.raw),
         tuple(bool(frame["roadblock_ids"]) for frame in log.raw),
     )
