@@ -16,7 +16,7 @@ from irl_vla.data.bag_topics import Role
 from irl_vla.data.source import Source, open_source
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.ink import png
-from irl_vla.view.report import replace_file, write_show_page
+from irl_vla.view.report import ShowPage, replace_file, write_show_page
 from irl_vla.view.show_page import ShowBuilder
 
 EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
@@ -35,38 +35,46 @@ def show(
     ] = None,
 ) -> None:
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration."""
-    console = Console()
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
-        info = recording.info()
-        builder, interrupted = _look(recording, info, rig, console)
-    page = builder.page()
+        builder, interrupted = _look(recording, rig)
+        page = builder.page(recording.info().warnings)
     sheet, html = folder / "contact_sheet.png", folder / "show.html"
     replace_file(sheet, png(builder.sheet()))
     write_show_page(page, html)
+    _say(page, [sheet, html], interrupted)
     if interrupted:
-        console.print("Interrupted: the results show the recording up to there.", style="yellow")
-    for line in page.missing:
-        console.print(f"missing  {line}", style="yellow", markup=False, highlight=False)
-    for line in page.warnings:
-        console.print(f"warning  {line}", style="yellow", markup=False, highlight=False)
-    console.print(f"calibration  {page.verdict.sentence}", markup=False, highlight=False)
-    for path in (sheet, html):
-        size = path.stat().st_size / 1e6
-        console.print(f"wrote  {path}  ({size:.1f} MB)", markup=False, highlight=False)
+        raise typer.Exit(130)
 
 
-def _look(
-    recording: Source, info: BagInfo, rig: Path | None, console: Console
-) -> tuple[ShowBuilder, bool]:
+def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
+    console = Console()
+
+    def line(label: str, text: str, style: str = "") -> None:
+        console.print(f"{label:11s}  {text}", style=style, markup=False, highlight=False,
+                      soft_wrap=True)  # fmt: skip
+
+    if interrupted:
+        line("stopped", "interrupted; the results show the recording up to there", "yellow")
+    for text in page.missing:
+        line("missing", text, "yellow")
+    for text in page.warnings:
+        line("warning", text, "yellow")
+    line("calibration", page.verdict.sentence)
+    for path in written:
+        line("wrote", f"{path}  ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:
     """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
+    info = recording.info()
     calibration, why = _calibration(recording, info, rig)
     builder = ShowBuilder(info, calibration, recording.boxes_at, why)
     total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeRemainingColumn())  # fmt: skip
     interrupted = False
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=total or None)
         try:
             for event in recording.events():

@@ -45,7 +45,7 @@ MAX_FRAMES = 60  # frames with pictures on a page: keeps it below about 15 MB
 MAX_ROWS = 30  # of a table
 MOSAIC_WIDTH = 1440  # [px] of all cameras together on the page
 BEV_LEAST = 420  # [px] height of the bird's eye beside a single flat camera
-QUALITY = 78  # of WebP, 0..100
+QUALITY = 75  # of WebP, 0..100
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from irl_vla.types import InputError
+
 LEVELS = ("ok", "warn", "bad", "unknown")
 
 
@@ -123,14 +125,18 @@ def write_replay_page(page: ReplayPage, path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write beside, then rename: nobody ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside, then rename: nobody ever sees half a file. Raises InputError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(data)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"{path}: cannot be written: {error.strerror}. Choose another folder"
+        raise InputError(text) from None
 
 
 def _render(template: str, page: ShowPage | ReplayPage) -> str:

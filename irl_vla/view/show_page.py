@@ -59,12 +59,13 @@ class ShowBuilder:
     ) -> None:  # fmt: skip
         self._info, self._rig, self._why_no_rig = info, rig, why_no_rig
         self._boxes_at = boxes_at
-        cameras = rig.names if rig else info.cameras
         offsets = {camera.name: camera.offset_ns for camera in rig.cameras} if rig else {}
+        cameras = tuple(dict.fromkeys([*offsets, *info.cameras]))
         self._spec = SyncSpec()
-        self._sync = (
-            AnchorSynchroniser(cameras, self._spec, offsets_ns=offsets) if cameras else None
-        )
+        self._sync = None
+        if cameras:
+            anchor = next((name for name in cameras if name in info.cameras), cameras[0])
+            self._sync = AnchorSynchroniser(cameras, self._spec, anchor=anchor, offsets_ns=offsets)
         self._offsets = offsets
         self._probe = MotionProbe(rig) if rig else None
         self._ego = EgoTraceBuilder()
@@ -74,7 +75,7 @@ class ShowBuilder:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._box_samples: list[Boxes3D] = []
         self._frames = EvenSample[PageFrame](MAX_ANCHORS)
-        self._notices: dict[tuple[str, str], list[str | int]] = {}
+        self._notices: dict[tuple[str, str], tuple[str, int]] = {}
 
     def add_image(self, image: CameraImage) -> None:
         """Take one exposure."""
@@ -94,13 +95,20 @@ class ShowBuilder:
 
     def add_notice(self, notice: Notice) -> None:
         """Take a message that could not be used: the first of its kind is quoted, all counted."""
-        first = self._notices.setdefault((notice.topic, notice.kind.value), [notice.text, 0])
-        first[1] = int(first[1]) + 1
+        self._note(notice.topic, notice.kind.value, notice.text)
+
+    def _note(self, source: str, kind: str, text: str) -> None:
+        first, count = self._notices.get((source, kind), (text, 0))
+        self._notices[source, kind] = (first, count + 1)
 
     def finish(self) -> None:
         """Nothing more comes, or somebody interrupted."""
-        for frames in self._sync.flush() if self._sync else ():
+        if self._sync is None:
+            return
+        for frames in self._sync.flush():
             self._take(frames)
+        for event in self._sync.take_events():
+            self._note("synchroniser", event.camera, f"camera '{event.camera}': {event.text}")
 
     def _take(self, frames: FrameSet) -> None:
         """Count who is there, and paint if the page has a place for it."""
@@ -129,8 +137,9 @@ class ShowBuilder:
         level = "warn" if frames.missing else "ok"
         return PageFrame(time_s, count + seen, ink.webp(cameras, QUALITY), above, level)
 
-    def page(self) -> ShowPage:
-        """The page of what was taken in; call `finish` first."""
+    def page(self, warnings: tuple[str, ...]) -> ShowPage:
+        """The page of what was taken in; call `finish` first. warnings: the source's own, after
+        reading."""
         evidence = self._probe.evidence() if self._probe else {}
         verdict = judge(self._rig, self._sizes, self._box_samples, evidence)
         rig = None if self._rig is None else ink.webp(paint_rig(self._rig), 90)
@@ -144,7 +153,7 @@ class ShowBuilder:
             plots=self._plots(),
             tables=(*self._missing_images(), *self._topics()),
             missing=self._missing(),
-            warnings=self._warnings(),
+            warnings=self._warnings(warnings),
         )
 
     def sheet(self) -> U8:
@@ -215,12 +224,16 @@ class ShowBuilder:
         columns = ("topic", "type", "read as", "messages", "rate [Hz]", "largest gap [s]", "note")
         return [Table("Topics", columns, tuple(rows), columns[3:6])] if rows else []
 
-    def _warnings(self) -> tuple[str, ...]:
+    def _warnings(self, read: tuple[str, ...]) -> tuple[str, ...]:
         said = [
-            f"{text} ({count} times)" if int(count) > 1 else str(text)
+            f"{text} ({count} times)" if count > 1 else text
             for text, count in self._notices.values()
         ]
-        return tuple(dict.fromkeys([*self._info.warnings, *said]))
+        absent = [
+            f"camera '{name}' of the rig is not in the recording"
+            for name in (self._rig.names if self._rig else ()) if name not in self._info.cameras
+        ]  # fmt: skip
+        return tuple(dict.fromkeys([*read, *absent, *said]))
 
     def _missing(self) -> tuple[str, ...]:
         why = [self._why_no_rig] if self._why_no_rig else []
