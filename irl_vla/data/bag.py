@@ -154,24 +154,28 @@ class Bag:
         ]:
             for message in self._first(topic, limit):
                 put_transforms(tree, message)
-        infos = {}
-        for name, topics in self.chosen.cameras.items():
-            for message in self._first(topics.camera_info, 1):
-                infos[name] = message
-        child = ""
-        for message in self._first(self.chosen.odometry, 1):
-            child = frame_name(message.child_frame_id)
-        return calibrate(tree, infos, child, self.chosen)
+        infos = {
+            name: message
+            for name, topics in self.chosen.cameras.items()
+            for message in self._first(topics.camera_info, 1)
+        }
+        return calibrate(tree, infos, self._odometry_child, self.chosen)
+
+    @cached_property
+    def _odometry_child(self) -> str:
+        """The frame that the odometry moves, "" where it does not say."""
+        children = [m.child_frame_id for m in self._first(self.chosen.odometry, 1)]
+        return frame_name(children[0]) if children else ""
 
     @cached_property
     def _motion(self) -> str:
         """Where ego motion comes from: the odometry's topic, a description of the tf chain, or
         nothing."""
         calibration, base = self.calibration, self.calibration.base_frame
-        for message in self._first(self.chosen.odometry, 1):
-            child = frame_name(message.child_frame_id) or base
-            if calibration.tree.find(child, base) is not None:
-                return str(self.chosen.odometry)
+        child = self._odometry_child or base
+        if self.chosen.odometry and calibration.tree.find(child, base) is not None:
+            return self.chosen.odometry
+        if self.chosen.odometry:
             self._notes.append(
                 f"topic {self.chosen.odometry}: moves frame '{child}', and tf does not say where "
                 f"that is from '{base}'; it is not used"

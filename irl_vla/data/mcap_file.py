@@ -34,7 +34,7 @@ RUN_BYTES = 2**22  # [B] messages outside chunks are read in runs of about this 
 MAX_STAMP_NS = 2**63 - 1
 DAMAGE = (
     struct.error,  # a field beyond the end of its record
-    UnicodeDecodeError,  # a name that is no text
+    ValueError,  # a name that is no text
     zstandard.ZstdError,
     RuntimeError,  # lz4: broken frame
     EOFError,
@@ -144,8 +144,8 @@ def _take(scan: _Scan, stream: BinaryIO, opcode: int, body: int, length: int, cu
         _take_loose_message(scan, stream.read(MESSAGE_HEAD.size), body, length)
     elif opcode == MESSAGE_INDEX and scan.blocks:
         channel, size = struct.unpack("<HI", stream.read(6))
-        pairs = np.frombuffer(stream.read(min(size, length - 6)), "<u8")
-        _count(scan, channel, pairs[: len(pairs) // 2 * 2 : 2])
+        pairs = np.frombuffer(stream.read(max(0, min(size, length - 6)) // 16 * 16), "<u8")
+        _count(scan, channel, pairs[::2])  # log time, offset
         block = scan.blocks[-1]
         block.channels = (block.channels or set()) | {channel}
 

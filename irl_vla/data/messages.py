@@ -137,7 +137,7 @@ def _unpacked(data: bytes | memoryview) -> bytes:
 
 def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:
     """`known` where it agrees with the embedded definition or there is none, else a store of the
-    embedded definition alone."""
+    embedded definition alone. One that lacks or retypes a field that we know is damaged."""
     if not topic.definition:
         return known
     try:
@@ -147,6 +147,10 @@ def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:
             for name, entry in types.items()
         ):
             return known
+        for name in types.keys() & known.fielddefs.keys():
+            there = _fields(types[name])
+            if not all(field in there for field in _fields(known.fielddefs[name])):
+                return known
         own = get_typestore(Stores.EMPTY)
         own.register(types)
         own.get_msgdef(topic.msgtype)
