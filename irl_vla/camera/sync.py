@@ -119,7 +119,8 @@ class AnchorSynchroniser:
         anchor: str | None = None,
         offsets_ns: Mapping[str, int] | None = None,
     ) -> None:
-        """cameras: all that belong to a set, usually `rig.names`; anchor: by default the first
+        """cameras: all that belong to a set, usually `rig.names`
+        anchor: by default the first; if rates differ, the slowest gives whole sets
         offsets_ns: by how much a camera's stamps come after the anchor's (`Camera.offset_ns`)
         """
         for name in (anchor, *(offsets_ns or {})):

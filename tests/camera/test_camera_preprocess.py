@@ -255,3 +255,21 @@ def test_real_pictures_come_out_whole_sharp_and_the_same_with_threads() -> None:
         for shift in (-1, 1):  # one pixel to the side is clearly worse
             aside = np.abs(slow[:, 1:-1, 1] - np.roll(fast, shift, 1)[:, 1:-1]).mean()
             assert aside > 1.3 * np.abs(slow[..., 1] - fast).mean()
+
+
+def test_known_things_of_a_real_scene_stay_where_they_are_in_the_smaller_picture() -> None:
+    rig, _ = nuscenes()
+    scene = json.loads((NUSCENES / "scene-0061.json").read_text())["data_list"][0]
+    shown = 0
+    for camera, small in zip(rig.cameras, fitted_cameras(rig, ImageSpec()), strict=True):
+        crop = fit(camera, ImageSpec()).crop
+        for thing in scene["cam_instances"][camera.name]:
+            centre = np.array(thing["bbox_3d"][:3])
+            u, v = thing["center_2d"]  # the data set's own projection
+            np.testing.assert_allclose(project(camera, centre).pixels, [u, v], atol=0.01)
+            moved = project(small, centre)
+            if moved.visible:
+                back = (moved.pixels + 0.5) * [crop.width / 704, crop.height / 256] - 0.5
+                np.testing.assert_allclose(back, [u - crop.left, v - crop.top], atol=0.01)
+                shown += 1
+    assert shown >= 60

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irl_vla.camera.sync import MAX_OPEN, MAX_WAITING, AnchorSynchroniser, SyncSpec
+from irl_vla.camera.sync import MAX_OPEN, MAX_WAITING, AnchorSynchroniser, Missing, SyncSpec
 from irl_vla.types import CameraImage, FrameSet, InputError
 
 MS = 1_000_000
@@ -280,6 +280,31 @@ def test_no_image_is_used_twice_and_all_are_within_tolerance(
     stamps = [frames.anchor_stamp_ns for frames in sets]
     assert sync.resets or stamps == sorted(set(stamps))
     assert run(AnchorSynchroniser("abc", spec), images) == sets
+
+
+LEAPS = st.one_of(st.integers(-20, 400), st.sampled_from([-10_000, -3_200, 3_200, 10_000]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), LEAPS), max_size=80))
+def test_whatever_the_stamps_do_sets_stay_true_and_every_loss_has_a_name(
+    steps: list[tuple[str, int]],
+) -> None:
+    clock = dict.fromkeys("abc", 1000)
+    images = []
+    for camera, step in steps:  # in this order, whatever their stamps say
+        clock[camera] += step
+        images.append(shot(camera, clock[camera]))
+    sync = AnchorSynchroniser("abc")
+    sets = run(sync, images)
+    used = [id(image) for frames in sets for image in frames.images.values()]
+    assert len(used) == len(set(used))
+    for frames in sets:
+        assert set(frames.images) | set(frames.missing) == set("abc")
+        spread = [image.stamp_ns - frames.anchor_stamp_ns for image in frames.images.values()]
+        assert max(map(abs, spread)) <= sync.spec.tolerance_ns
+        for camera in frames.missing:
+            Missing(reason(frames, camera))  # a ValueError where the reason has no known name
 
 
 @settings(max_examples=100, deadline=None)
