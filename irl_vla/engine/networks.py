@@ -1,0 +1,105 @@
+"""All networks of one preset, as they are trained, saved and exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as read_safetensors
+from safetensors.torch import save as write_safetensors
+from torch import Tensor, nn
+
+from irl_vla.perception.example import example_bev, example_camera
+from irl_vla.perception.networks import Perception, build
+from irl_vla.perception.preset import Preset
+from irl_vla.planner.denoiser import Denoiser
+from irl_vla.planner.example import example_planner
+from irl_vla.planner.sampler import PlannerGraph, build_planner
+from irl_vla.types import InputError
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Perception and planner of one preset."""
+
+    preset: Preset
+    perception: Perception
+    planner: Denoiser
+
+    def graphs(self) -> dict[str, nn.Module]:
+        """The three graphs by name, in evaluation mode; weights are shared with the networks."""
+        camera, bev = self.perception.graphs()
+        planner = PlannerGraph(self.planner, self.preset.planner.denoise_steps).eval()
+        return {"camera": camera, "bev": bev, "planner": planner}
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What carries weights, by the prefix of their names."""
+        return {
+            "camera": self.perception.camera, "bev": self.perception.bev, "planner": self.planner
+        }  # fmt: skip
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every weight and statistic by name, such as `planner.anchors`."""
+        return {
+            f"{prefix}.{name}": value.contiguous()
+            for prefix, part in self.parts().items()
+            for name, value in part.state_dict().items()
+        }
+
+
+def build_networks(preset: Preset, seed: int) -> Networks:
+    """Seeded initial weights, untrained."""
+    return Networks(preset, build(preset, seed), build_planner(preset, seed))
+
+
+def weights_to_bytes(networks: Networks) -> bytes:
+    """safetensors, with the entries sorted by name."""
+    return write_safetensors(dict(sorted(networks.weights().items())))
+
+
+def networks_from_bytes(preset: Preset, content: bytes, where: str) -> Networks:
+    """Networks of `preset` with weights from safetensors. Raises InputError where they differ."""
+    try:
+        weights = read_safetensors(content)
+    except SafetensorError as error:
+        raise InputError(f"{where}: no safetensors file: {error}") from None
+    anchors = np.zeros((preset.planner.anchors, 8, 2), np.float32)  # replaced by the loaded ones
+    networks = Networks(preset, build(preset, 0), build_planner(preset, 0, anchors))
+    expected = networks.weights()
+    for name in sorted(set(expected) ^ set(weights)):
+        verb = "misses" if name in expected else "has an unknown"
+        raise InputError(f"{where}: {verb} weight '{name}' for preset '{preset.name}'")
+    for name, value in expected.items():
+        if value.shape != weights[name].shape or value.dtype != weights[name].dtype:
+            raise InputError(
+                f"{where}: weight '{name}': preset '{preset.name}' has {list(value.shape)} "
+                f"{value.dtype}, got {list(weights[name].shape)} {weights[name].dtype}"
+            )
+    for prefix, part in networks.parts().items():
+        mine = {k: v for k, v in weights.items() if k.startswith(f"{prefix}.")}
+        part.load_state_dict({k.removeprefix(f"{prefix}."): v for k, v in mine.items()})
+    return networks
+
+
+def example_inputs(
+    preset: Preset, graph: str, rng: np.random.Generator, images: int = 1
+) -> dict[str, NDArray[Any]]:
+    """Fresh random inputs of one graph; `images` is the batch of the camera graph."""
+    if graph == "camera":
+        return example_camera(preset, rng, images)
+    return example_bev(preset, rng) if graph == "bev" else example_planner(preset, rng)
+
+
+@torch.no_grad()
+def run_module(
+    module: nn.Module, inputs: dict[str, NDArray[Any]], outputs: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    """The reference: a graph as torch runs it, on the device of its weights."""
+    device = next(module.parameters()).device
+    told = module(*(torch.from_numpy(value).to(device) for value in inputs.values()))
+    values = (told,) if isinstance(told, Tensor) else told
+    return {name: value.cpu().numpy() for name, value in zip(outputs, values, strict=True)}
