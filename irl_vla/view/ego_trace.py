@@ -26,8 +26,8 @@ class EgoTraceBuilder:
         self._source = ""
 
     def add(self, motion: EgoMotion) -> None:
-        """Take one measurement; what comes too early or runs backwards is passed over."""
-        if self._stamps and motion.stamp_ns - self._stamps[-1] < THIN_NS * 0.9:
+        """Take one measurement; what comes too soon after the last is passed over."""
+        if self._stamps and abs(motion.stamp_ns - self._stamps[-1]) < THIN_NS * 0.9:
             return
         pose = motion.world_from_ego
         speed, rate = np.nan, np.nan
@@ -40,12 +40,12 @@ class EgoTraceBuilder:
     def trace(self, start_ns: int | None) -> EgoTrace | None:
         """The whole motion, time counted from `start_ns` (or the first measurement); None where
         there are fewer than two."""
-        if len(self._stamps) < 2:
+        if len(set(self._stamps)) < 2:
             return None
-        stamps = np.array(self._stamps)
+        stamps, order = np.unique(np.array(self._stamps), return_index=True)
         origin = int(stamps[0]) if start_ns is None else start_ns
         time_s = np.asarray((stamps - origin) / SECOND_NS, np.float64)
-        x, y, yaw, speed, rate = np.array(self._rows).T
+        x, y, yaw, speed, rate = np.array(self._rows)[order].T
         driven, turned = _differences(time_s, x, y, yaw)
         source = self._source
         if np.isnan(speed).all():

@@ -2,8 +2,10 @@
 
 Points are followed between two images of one camera. Seen through the calibration, a standing
 thing must stay in the plane of its first ray and the camera's motion (epipolar constraint:
-ray2 . (t x R ray1) = 0). How far it leaves that plane, in pixels, tells how wrong the rotation,
-the focal length, the lens or the ego motion is. Moving things are outvoted by the median.
+t . (R ray1 x ray2) = 0). So the pixels themselves tell the direction t in which the camera moved;
+turned into the ego frame it must be the direction in which the car moved. The angle between the two
+is the error of the camera's yaw and pitch (not of its roll, and hardly of the focal length: on a
+straight road these leave t as it is). Moving things are outvoted.
 In: CameraImage and EgoMotion in stream order   Out: MotionEvidence   May import: camera, types.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +22,7 @@ import numpy as np
 from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import unproject
 from irl_vla.camera.rig import Camera, Rig
-from irl_vla.frames import interpolate_rigid, inverse
+from irl_vla.frames import interpolate_rigid, inverse, wrap_angle
 from irl_vla.types import F64, SECOND_NS, U8, CameraImage, EgoMotion, InputError
 from irl_vla.view.camera import fit
 
@@ -34,12 +37,22 @@ WINDOW, LEVELS = (17, 17), 4  # of the pyramid in which points are followed
 KEEP_NS = 2 * SECOND_NS  # of ego motion
 
 
+class Turn(NamedTuple):
+    """Pixels against calibration. yaw: to the left, pitch: up [rad] by which the motion that the
+    pixels show is turned against the car's; residual: median distance [px at WIDTH] of the points
+    from their planes even so."""
+
+    yaw: float
+    pitch: float
+    residual: float
+
+
 @dataclass(frozen=True)
 class MotionEvidence:
-    """Of one camera. residuals: [px at WIDTH] one median per image pair, empty if none could be
-    judged; reason: why not, then."""
+    """Of one camera. turns: how far its pixels say it is turned against its calibration, one per
+    image pair, empty if none could be judged; reason: why not, then."""
 
-    residuals: tuple[float, ...]
+    turns: tuple[Turn, ...]
     reason: str = ""
 
 
@@ -52,7 +65,7 @@ class MotionProbe:
         self._last: dict[str, CameraImage] = {}
         self._waiting: list[tuple[CameraImage, CameraImage]] = []
         self._judged_ns: dict[str, int] = {}
-        self._residuals: dict[str, list[float]] = defaultdict(list)
+        self._turns: dict[str, list[Turn]] = defaultdict(list)
         self._reason: dict[str, str] = {}
 
     def add_motion(self, motion: EgoMotion) -> None:
@@ -79,7 +92,7 @@ class MotionProbe:
         if not 0 < apart <= LONGEST_NS:
             self._reason[name] = f"images are {apart / SECOND_NS:.1f} s apart"
             return
-        if len(self._residuals[name]) >= MAX_PAIRS or len(self._waiting) >= len(self._cameras):
+        if len(self._turns[name]) >= MAX_PAIRS or len(self._waiting) >= len(self._cameras):
             return
         if before.stamp_ns - self._judged_ns.get(name, -PAUSE_NS) >= PAUSE_NS:
             self._judged_ns[name] = image.stamp_ns
@@ -89,7 +102,7 @@ class MotionProbe:
         """What was found, camera by camera."""
         return {
             name: MotionEvidence(
-                tuple(self._residuals[name]),
+                tuple(self._turns[name]),
                 self._reason.get(name, "no two images with ego motion around them"),
             )
             for name in self._cameras
@@ -106,14 +119,14 @@ class MotionProbe:
             self._reason[camera.name] = "the car hardly moves"
             return
         try:
-            residual = epipolar_residual(decode(before), decode(after), camera, move)
+            turn = turn_seen(decode(before), decode(after), camera, move)
         except InputError as error:
             self._reason[camera.name] = str(error)
             return
-        if residual is None:
+        if turn is None:
             self._reason[camera.name] = "too few points could be followed"
         else:
-            self._residuals[camera.name].append(residual)
+            self._turns[camera.name].append(turn)
 
     def _pose_at(self, stamp_ns: int) -> F64 | None:
         poses = list(self._poses)
@@ -125,8 +138,8 @@ class MotionProbe:
         return None
 
 
-def epipolar_residual(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> float | None:
-    """Median distance [px at WIDTH] of followed points from their epipolar planes; None where too
+def turn_seen(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> Turn | None:
+    """How far the motion that two images show is turned against `cam2_from_cam1`; None where too
     few points could be followed or hardly anything moves in the picture."""
     if first.shape != second.shape or first.shape[:2] != (camera.height, camera.width):
         return None
@@ -139,10 +152,39 @@ def epipolar_residual(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64
     if float(np.median(np.linalg.norm(tracks[:, 1] - tracks[:, 0], axis=1))) < LEAST_FLOW:
         return None
     ray1, ray2 = unproject(fitted, tracks[:, 0]), unproject(fitted, tracks[:, 1])
-    normal = np.cross(cam2_from_cam1[:3, 3], ray1 @ cam2_from_cam1[:3, :3].T)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    leave = np.abs(np.sum(ray2 * normal, axis=1))
-    return float(np.nanmedian(np.arcsin(np.clip(leave, 0, 1))) * fitted.intrinsics[0, 0])
+    ray1 = ray1 @ cam2_from_cam1[:3, :3].T
+    good = np.isfinite(ray1).all(1) & np.isfinite(ray2).all(1)
+    expected = -cam2_from_cam1[:3, 3]  # points move backwards when the camera moves forward
+    shown = direction_of_motion(ray1[good], ray2[good])
+    shown = shown * np.sign(shown @ expected)
+    plane = np.cross(shown, ray1[good])
+    leave = np.abs(np.sum(ray2[good] * plane, axis=1)) / np.linalg.norm(plane, axis=1)
+    ego_from_cam = camera.ego_from_cam[:3, :3]
+    (yaw1, pitch1), (yaw2, pitch2) = (_angles(ego_from_cam @ d) for d in (expected, shown))
+    residual = float(np.median(leave) * fitted.intrinsics[0, 0])
+    return Turn(float(wrap_angle(yaw2 - yaw1)), pitch2 - pitch1, residual)
+
+
+def direction_of_motion(ray1: F64, ray2: F64) -> F64:
+    """(3,) unit vector t with t . (ray1 x ray2) = 0 for as many points as possible; its sign is
+    arbitrary. Reweighted so that points far from it lose their say. ray1, ray2: (n, 3), already
+    freed of the rotation."""
+    normals = np.cross(ray1, ray2)
+    size = np.linalg.norm(normals, axis=1)
+    weight = np.ones(len(normals))
+    motion = np.zeros(3)
+    for _ in range(20):
+        weighted = normals * weight[:, None]
+        motion = np.linalg.eigh(weighted.T @ weighted)[1][:, 0]
+        distance = np.abs(normals @ motion) / np.maximum(size, 1e-9)
+        weight = 1.0 / (distance + max(float(np.median(distance)), 1e-5))  # Cauchy's, nearly
+    return motion
+
+
+def _angles(direction: F64) -> tuple[float, float]:
+    """Yaw and pitch (up) [rad] of a direction in the ego frame."""
+    x, y, z = direction
+    return float(np.arctan2(y, x)), float(np.arctan2(z, np.hypot(x, y)))
 
 
 def _follow(first: U8, second: U8) -> F64:

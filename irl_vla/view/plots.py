@@ -109,14 +109,15 @@ def _calm(axis: Axes, value: F64, least: float) -> None:
 def plot_sync(trace: SyncTrace) -> Plot:
     """Per camera: state over time, and how far its images lie from the anchor."""
     cameras = list(trace.offset_ms)
+    order = np.argsort(trace.time_s, kind="stable")  # a recording's clock may run backwards
 
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
         for row, camera in enumerate(cameras):
-            offset = trace.offset_ms[camera]
+            offset = trace.offset_ms[camera][order]
             late = np.abs(offset) > trace.tolerance_ms / 2
             states = np.select([np.isnan(offset), late], [2, 1], 0)
-            _timeline(left, row, trace.time_s, states, list(_SYNC_COLORS.values()))
+            _timeline(left, row, trace.time_s[order], states, list(_SYNC_COLORS.values()))
             _spread(right, row, offset)
         left.set_yticks(range(len(cameras)), cameras)
         left.set_ylim(len(cameras) - 0.4, -0.6)
@@ -213,14 +214,15 @@ def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) ->
     plan first, then refusals, which share vermillion."""
     colors = [*_OUTCOME_COLORS[: len(names)]]
     colors += [VERMILLION] * (len(names) - len(colors))
-    states = np.array([names.index(outcome) for outcome in outcomes])
+    order = np.argsort(time_s, kind="stable")  # a recording's clock may run backwards
+    states = np.array([names.index(outcome) for outcome in outcomes])[order]
 
     def paint(figure: Figure) -> None:
         axis = figure.subplots()
         for row in range(len(names)):
             mine = states == row
             if mine.any():
-                start, width = cells(time_s)
+                start, width = cells(time_s[order])
                 _bars(axis, row, start[mine], width[mine], colors[row])
             axis.text(1.01, row, f"{int(mine.sum())}", va="center",
                       transform=axis.get_yaxis_transform())  # fmt: skip

@@ -163,8 +163,9 @@ class ReplayPageBuilder:
     def _ego_trace(self) -> EgoTrace | None:
         if not self._ego:
             return None
-        stamps = np.array([stamp for stamp, _, _ in self._ego])
-        motion = np.array([values for _, *values in self._ego])
+        ego = sorted(self._ego)
+        stamps = np.array([stamp for stamp, _, _ in ego])
+        motion = np.array([values for _, *values in ego])
         time_s = (stamps - self._stamps[0]) / SECOND_NS
         return EgoTrace(time_s, motion[:, 0], motion[:, 1], self._ego_source)
 

@@ -24,8 +24,9 @@ SAME_PLACE = 0.01  # [m] two cameras this close ...
 SAME_VIEW = np.radians(2.0)  # ... that look the same way are one transform given twice
 NEAR_BOX = (4.0, 40.0)  # [m] boxes that must show in some image
 GROUND_MISS = 0.5  # [m] median height of near boxes' bottoms above z = 0
-GOOD_RESIDUAL = 1.0  # [px at 640 px width] points leave their epipolar planes by less ...
-BAD_RESIDUAL = 3.0  # ... or by more
+GOOD_TURN = np.radians(1.0)  # pixels and calibration agree: 0.5 m at 30 m
+BAD_TURN = np.radians(3.0)  # they contradict each other: half a lane at 30 m
+GOOD_FIT = 1.5  # [px at 640 px width] points farther from any one motion were badly followed
 
 
 def judge(
@@ -189,18 +190,24 @@ def _boxes(rig: Rig, boxes: Sequence[Boxes3D]) -> Check:
 
 def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
     """The check that counts: pixels against calibration and ego motion."""
-    name = "Motion in the images"
-    known = {c: float(np.median(e.residuals)) for c, e in evidence.items() if e.residuals}
+    name = "Yaw and pitch, from the images"
+    known = {c: np.median(np.array(e.turns), axis=0) for c, e in evidence.items() if e.turns}
     if not known:
         reasons = sorted({e.reason for e in evidence.values() if e.reason})
         return Check("unknown", name, "; ".join(reasons) or "no ego motion to compare with")
-    worst = max(known.values())
-    level = "ok" if worst <= GOOD_RESIDUAL else "warn" if worst <= BAD_RESIDUAL else "bad"
-    pairs = sum(len(evidence[c].residuals) for c in known)
-    parts = [f"{c} {residual:.2f} px" for c, residual in known.items()]
+    worst = max(float(np.abs(turn[:2]).max()) for turn in known.values())
+    level = "ok" if worst <= GOOD_TURN else "warn" if worst <= BAD_TURN else "bad"
+    if level == "ok" and max(turn[2] for turn in known.values()) > GOOD_FIT:
+        level = "warn"
+    parts = [
+        f"{camera} {np.degrees(yaw):+.1f}° yaw, {np.degrees(pitch):+.1f}° pitch ({fit:.2f} px)"
+        for camera, (yaw, pitch, fit) in known.items()
+    ]
+    pairs = sum(len(evidence[c].turns) for c in known)
     left = [c.name for c in rig.cameras if c.name not in known]
     detail = (
-        f"followed points leave their epipolar planes by (median, at 640 px width) "
-        f"{join_words(parts)}, in {pairs} image pairs; up to {GOOD_RESIDUAL:g} px is good"
+        f"the motion that the pixels show is off the car's by {'; '.join(parts)}, median of {pairs}"
+        f" image pairs; up to {np.degrees(GOOD_TURN):.0f}° is good. Roll and focal length cannot be"
+        " told this way"
     )
     return Check(level, name, detail + (f"; not checked: {join_words(left)}" if left else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,11 @@ from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.rig import Look, Rig, ego_from_look
 from irl_vla.cli.show import show
 from irl_vla.data.bag_info import BagInfo
+from irl_vla.data.source import open_source
 from irl_vla.frames import rigid_from_pose
 from irl_vla.types import SECOND_NS, Boxes3D, CameraImage, EgoMotion, InputError
 from irl_vla.view.ego_trace import EgoTraceBuilder
+from irl_vla.view.evidence import MotionProbe
 from irl_vla.view.show_page import ShowBuilder
 
 RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings"
@@ -90,6 +93,19 @@ def test_a_camera_that_dies_half_way_is_named_with_its_reason() -> None:
     assert sum(int(row[2]) for row in table.rows) == 40
 
 
+def test_a_clock_that_runs_backwards_does_not_stop_anybody() -> None:
+    builder = ShowBuilder(info(), None, no_boxes)
+    for index in [*range(30), *range(5, 40), 10**6]:
+        for name in ("front", "left"):
+            builder.add_image(image(name, index))
+        pose = np.full((4, 4), np.nan) if index == 7 else np.eye(4)
+        builder.add_motion(EgoMotion(index * STEP, pose, None, "/odom"))
+    builder.finish()
+    page = builder.page(())
+    assert [plot.title for plot in page.plots] == ["Synchronisation", "Ego motion"]
+    assert any("front" in text for text in page.warnings)
+
+
 def test_images_of_another_size_than_calibrated_are_not_painted_on() -> None:
     builder = ShowBuilder(info(("front",)), Rig("r", (front(320, 180),)), no_boxes)
     builder.add_image(image("front", 0))
@@ -148,6 +164,22 @@ def test_six_real_cameras_are_shown_with_their_boxes(tmp_path: Path) -> None:
 def test_real_pixels_confirm_the_calibration_of_a_real_clip(tmp_path: Path) -> None:
     output, _ = run(recording("kitti_clip1"), tmp_path)
     assert "the images move as calibration and ego motion say" in output
+
+
+def test_real_pixels_tell_that_a_camera_was_turned_by_two_degrees() -> None:
+    with open_source(recording("kitti_clip1")) as source:
+        true, events = source.rig().cameras[0], list(source.events())
+    turned = replace(true, ego_from_cam=rigid_from_pose((0, 0, np.radians(2))) @ true.ego_from_cam)
+    yaws = []
+    for camera in (true, turned):
+        probe = MotionProbe(Rig("one", (camera,)))
+        for event in events:
+            if isinstance(event, CameraImage):
+                probe.add_image(event)
+            elif isinstance(event, EgoMotion):
+                probe.add_motion(event)
+        yaws.append(np.median([turn.yaw for turn in probe.evidence()[camera.name].turns]))
+    assert np.degrees(yaws[1] - yaws[0]) == pytest.approx(2.0, abs=0.1)
 
 
 def test_69_real_boxes_are_shown(tmp_path: Path) -> None:

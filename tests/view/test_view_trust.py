@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.rig import Look, Rig, ego_from_look
 from irl_vla.frames import inverse, rigid
 from irl_vla.types import F64, U8, Boxes3D
-from irl_vla.view.evidence import MotionEvidence, epipolar_residual
+from irl_vla.view.evidence import MotionEvidence, Turn, direction_of_motion, turn_seen
 from irl_vla.view.trust import judge
 
 LENS = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
@@ -23,7 +21,10 @@ def front(height: float = 1.5, look: Look | None = None, name: str = "front") ->
     return Camera(name, 640, 480, CameraModel.PLUMB_BOB, LENS, np.zeros(0), pose)
 
 
-GOOD = {"front": MotionEvidence((0.2, 0.3)), "left": MotionEvidence((0.4,))}
+GOOD = {
+    "front": MotionEvidence((Turn(0.001, 0.002, 0.2), Turn(0.0, 0.001, 0.3))),
+    "left": MotionEvidence((Turn(-0.003, 0.0, 0.4),)),
+}
 
 
 def rig(*cameras: Camera) -> Rig:
@@ -108,31 +109,44 @@ def seen_ground(camera: Camera, x: float) -> U8:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def residual(believed: Camera) -> float:
+def turn(believed: Camera) -> Turn:
+    """What the pixels of a camera that looks 4 degrees down say about another belief."""
     true = front(look=Look(pitch_deg=4.0))
-    world_from_first, world_from_second = np.eye(4), rigid(np.eye(3), (0.8, 0.0, 0.0))
-    motion: F64 = inverse(world_from_second @ believed.ego_from_cam) @ (
-        world_from_first @ believed.ego_from_cam
-    )
-    got = epipolar_residual(seen_ground(true, 0.0), seen_ground(true, 0.8), believed, motion)
+    world_from_second = rigid(np.eye(3), (0.8, 0.0, 0.0))
+    motion: F64 = inverse(world_from_second @ believed.ego_from_cam) @ believed.ego_from_cam
+    got = turn_seen(seen_ground(true, 0.0), seen_ground(true, 0.8), believed, motion)
     assert got is not None
     return got
 
 
-def test_pixels_confirm_the_true_calibration_and_contradict_a_turned_one() -> None:
-    true = residual(front(look=Look(pitch_deg=4.0)))
-    turned = residual(front(look=Look(pitch_deg=4.0, yaw_deg=5.0)))
-    assert true < 0.5
-    assert turned > 3 * true
+@pytest.mark.parametrize(("yaw", "pitch"), [(0.0, 0.0), (5.0, 0.0), (0.0, -3.0)])
+def test_pixels_tell_by_how_much_a_camera_is_turned_against_its_calibration(
+    yaw: float, pitch: float
+) -> None:
+    got = turn(front(look=Look(pitch_deg=4.0 + pitch, yaw_deg=yaw)))
+    assert np.degrees(got.yaw) == pytest.approx(yaw, abs=0.3)
+    assert np.degrees(got.pitch) == pytest.approx(-pitch, abs=0.3)  # rig files count down
+    assert got.residual < 0.5
+
+
+def test_the_direction_of_motion_is_found_among_moving_things() -> None:
+    rng = np.random.default_rng(5)
+    motion = np.array([0.1, -0.05, 1.0])
+    points = rng.uniform([-10, -3, 6], [10, 3, 40], (300, 3))
+    after = points - motion
+    after[:60] += rng.uniform(-1, 1, (60, 3))  # a fifth moves by itself
+    found = direction_of_motion(*(p / np.linalg.norm(p, axis=1, keepdims=True)
+                                  for p in (points, after)))  # fmt: skip
+    assert abs(found @ motion) / np.linalg.norm(motion) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_standing_picture_proves_nothing() -> None:
     image = seen_ground(front(), 0.0)
-    assert epipolar_residual(image, image, front(), np.eye(4)) is None
+    assert turn_seen(image, image, front(), np.eye(4)) is None
 
 
-def test_a_residual_of_five_pixels_is_not_trusted() -> None:
-    evidence = {"front": MotionEvidence((5.0, 5.2))}
-    verdict = judge(rig(dataclasses.replace(front())), {}, (), evidence)
+def test_a_camera_that_its_pixels_contradict_is_not_trusted() -> None:
+    evidence = {"front": MotionEvidence((Turn(0.0, 0.1, 0.2), Turn(0.0, 0.12, 0.2)))}
+    verdict = judge(rig(front()), {}, (), evidence)
     assert verdict.level == "bad"
-    assert "motion in the images" in verdict.sentence
+    assert "+6.3° pitch" in verdict.checks[-1].detail
