@@ -79,13 +79,15 @@ def boxes_of(frame: Frame) -> Boxes3D:
 def human_plan(window: Window) -> Plan | None:
     """What the human drove, as a plan that can be painted; None for follow-ups."""
     poses = window.human_trajectory(HORIZON_POSES)
-    if len(poses) == 0:
-        return None
+    return painted_plan(window, poses, "what the human drove") if len(poses) else None
+
+
+def painted_plan(window: Window, poses: F64, detail: str) -> Plan:
+    """Poses (n, 3) as a Plan, which the painters of a drive take."""
     stamp = window.now.timestamp_us * 1000
     return Plan(
         stamp, Trajectory(poses), Candidates(np.zeros((0, len(poses), 3)), np.zeros(0)), None,
-        PlanReason.BEST_CANDIDATE, "what the human drove", (), 0.0,
-        Schedule(stamp, stamp, None, None, 0, 0), "human",
+        PlanReason.BEST_CANDIDATE, detail, (), 0.0, Schedule(stamp, stamp, None, None, 0, 0), "",
     )  # fmt: skip
 
 
