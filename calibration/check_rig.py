@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl_vla.camera.preprocess import decode
-from irl_vla.camera.projection import project, unproject
+from irl_vla.camera.projection import horizon_row, project, unproject
 from irl_vla.camera.rig import Camera, Rig, load_rig
 from irl_vla.frames import inverse, move
 from irl_vla.types import U8, CameraImage, InputError
@@ -75,10 +75,12 @@ def describe(camera: Camera) -> str:
     pitch = np.degrees(np.arcsin(np.clip(-ahead[2], -1.0, 1.0)))
     turn = f"{abs(yaw):.1f}° to the {'left' if yaw >= 0 else 'right'}"
     tilt = f"{abs(pitch):.1f}° {'down' if pitch >= 0 else 'up'}"
+    row = horizon_row(camera)
+    horizon = "no horizon" if np.isnan(row) else f"horizon at row {row:.0f}"
     return (
         f"{camera.name:<16} {camera.width}x{camera.height} {camera.model.value}, view"
         f" {_lens_view(camera)}, at x {x:.2f} y {y:.2f} z {z:.2f} m, looks {turn} and {tilt},"
-        f" {_horizon(camera)}"
+        f" {horizon}"
     )
 
 
@@ -95,14 +97,6 @@ def _lens_view(camera: Camera) -> str:
     if blind == 0.0:
         return f"{angle:.0f}°"
     return f"{angle:.0f}° ({blind:.0f} % of the picture lies beyond the lens model)"
-
-
-def _horizon(camera: Camera) -> str:
-    """Row where the horizon crosses the middle of the picture."""
-    flat = camera.ego_from_cam[:2, 2]
-    far = camera.position + 1e6 * np.append(flat, 0.0)
-    row = project(camera, move(far, inverse(camera.ego_from_cam))).pixels[1]
-    return f"horizon at row {row:.0f}" if np.isfinite(row) else "no horizon"
 
 
 def _signed(degree: int) -> int:

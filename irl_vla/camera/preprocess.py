@@ -1,10 +1,12 @@
 """Exposures -> pictures of one size, normalised, with the geometry that belongs to those pixels.
 
 How a picture is fitted into the size of the policy (`fit`): it is scaled until it covers that size;
-surplus rows are cut from the top (sky), surplus columns from both sides alike. A JPEG of at least
-twice the needed size is decoded at 1/2, 1/4 or 1/8: its 8x8 blocks give smaller blocks, which costs
-half and, unlike skipping pixels, does not alias. The cut is then made in whole reduced pixels, so
-that the geometry does not depend on how a picture was decoded.
+surplus columns are cut from both sides alike, surplus rows so that the horizon (which the rig
+knows) comes as near as it can to a fixed height: mostly sky goes, and the bonnet of the car.
+
+A JPEG of at least twice the needed size is decoded at 1/2, 1/4 or 1/8: its 8x8 blocks give smaller
+blocks, which costs half and, unlike skipping pixels, does not alias. The cut is made in whole
+reduced pixels, so that the geometry does not depend on how a picture was decoded.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl_vla.camera.camera import MAX_SIDE_PX
+from irl_vla.camera.projection import horizon_row
 from irl_vla.camera.rig import Camera, Region, Rig, resized
 from irl_vla.types import F32, U8, CameraImage, FrameSet, InputError
 
@@ -45,18 +48,22 @@ class ImageSpec:
     """What the network wants: size [px], and mean and deviation of R, G, B in 0..255.
 
     Defaults of mean and std: ImageNet's, with which public backbones were trained.
+    horizon: where the horizon should lie, as far as rows are cut at all; 0 = top, 1 = bottom
     """
 
     width: int = 704
     height: int = 256
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    horizon: float = 0.3  # nuScenes' front camera with a third of the rows, the sky, cut: 0.29
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 8:
             raise ValueError(f"image size {self.width}x{self.height}: expected at least 8x8 px")
         if min(self.std) <= 0:
             raise ValueError(f"image std must be positive, got {self.std}")
+        if not 0.0 <= self.horizon <= 1.0:
+            raise ValueError(f"image horizon must lie between 0 and 1, got {self.horizon}")
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,10 @@ def fit(camera: Camera, spec: ImageSpec) -> Fit:
     columns, rows = camera.width // step, camera.height // step  # whole reduced pixels there are
     width = min(columns, max(1, round(spec.width / scale / step)))
     height = min(rows, max(1, round(spec.height / scale / step)))
-    crop = Region(
-        (columns - width) // 2 * step, (rows - height) * step, width * step, height * step
-    )
+    row = horizon_row(camera)
+    above = (camera.height / 2 if np.isnan(row) else row) / step - spec.horizon * height
+    top = round(float(np.clip(above, 0, rows - height)))
+    crop = Region((columns - width) // 2 * step, top * step, width * step, height * step)
     return Fit(resized(camera, spec.width, spec.height, crop), crop, step)
 
 

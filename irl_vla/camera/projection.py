@@ -18,6 +18,7 @@ from irl_vla.frames import inverse, move
 from irl_vla.types import F32, F64, InputError
 
 NEAR_M = 1e-6  # [m] along the optical axis; nearer is behind the camera
+LEAST_LEVEL = 1e-3  # of the view's unit vector on the ground: less has no direction ahead
 OUTSIDE = np.float32(-2.0)  # grid_sample coordinate of a point that is not seen: beyond the border
 
 
@@ -56,6 +57,16 @@ def unproject(camera: Camera, pixels: F64) -> F64:
     flat = undistort(camera, bent)
     ray = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
     return np.asarray(ray / np.linalg.norm(ray, axis=-1, keepdims=True))
+
+
+def horizon_row(camera: Camera) -> float:
+    """Row [px] of the horizon straight ahead of the camera, also outside the picture; NaN for a
+    camera that looks straight up or down."""
+    level = camera.ego_from_cam[:2, 2]  # where it looks, on the ground
+    if np.hypot(*level) < LEAST_LEVEL:
+        return float("nan")
+    direction = camera.ego_from_cam[:3, :3].T @ np.append(level, 0.0)
+    return float(project(camera, direction).pixels[1])
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from irl_vla.camera.preprocess import (
     image_size,
     preprocess,
 )
-from irl_vla.camera.projection import project, unproject
-from irl_vla.camera.rig import Camera, CameraModel, Rig, camera_from_info
+from irl_vla.camera.projection import horizon_row, project, unproject
+from irl_vla.camera.rig import Camera, CameraModel, Look, Rig, camera_from_info, ego_from_look
 from irl_vla.types import F64, U8, CameraImage, FrameSet, InputError
 
 NUSCENES = Path(__file__).parents[3] / "shared" / "recordings" / "nuscenes_scene0061"
@@ -28,9 +28,10 @@ SIZES = [(1600, 900), (1601, 901), (1936, 1216), (1226, 370), (1283, 719), (3841
 PLAIN = ImageSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
-def lens(width: int, height: int, name: str = "cam") -> Camera:
+def lens(width: int, height: int, name: str = "cam", pitch_deg: float = 0.0) -> Camera:
     k = np.array([[0.7 * width, 0, 0.51 * width], [0, 0.7 * width, 0.48 * height], [0, 0, 1.0]])
-    return Camera(name, width, height, CameraModel.PLUMB_BOB, k, np.zeros(0), np.eye(4))
+    mounting = ego_from_look((1.5, 0.0, 1.5), Look(pitch_deg=pitch_deg))
+    return Camera(name, width, height, CameraModel.PLUMB_BOB, k, np.zeros(0), mounting)
 
 
 def jpeg(name: str, picture: U8, quality: int = 95) -> CameraImage:
@@ -87,17 +88,32 @@ def test_a_known_point_lands_where_the_moved_calibration_says(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_fit_covers_the_target_and_gives_up_sky_before_road(size: tuple[int, int]) -> None:
+def test_the_fit_covers_the_target_and_keeps_one_side_whole(size: tuple[int, int]) -> None:
     camera = lens(*size)
     how = fit(camera, ImageSpec())
     crop, step = how.crop, how.reduction
     assert (how.camera.width, how.camera.height) == (704, 256)
     assert all(side % step == 0 for side in (crop.left, crop.top, crop.width, crop.height))
-    assert size[1] - (crop.top + crop.height) < step  # the road is kept
     assert size[0] - crop.width < step or size[1] - crop.height < step  # one side is kept whole
     assert ((crop.width / step >= 704) and (crop.height / step >= 256)) or step == 1
     stretch = how.camera.intrinsics[0, 0] / how.camera.intrinsics[1, 1]
     assert stretch == pytest.approx(1.0, abs=0.004)  # whole pixels, hence not quite 1
+
+
+@pytest.mark.parametrize("pitch_deg", [-6.0, -2.0, 0.0, 3.0, 8.0])
+def test_rows_are_cut_so_that_the_horizon_lies_where_the_spec_says(pitch_deg: float) -> None:
+    camera = lens(1936, 1216, pitch_deg=pitch_deg)
+    how = fit(camera, ImageSpec())
+    row = horizon_row(how.camera)
+    wanted = 0.3 * 256
+    if how.crop.top == 0:
+        assert row < wanted + 1  # nothing is left above to show
+    elif how.crop.top + how.crop.height == 1216:
+        assert row > wanted - 1  # nothing is left below
+    else:
+        assert row == pytest.approx(wanted, abs=0.6)
+    down = lens(1600, 900, pitch_deg=90.0)
+    assert np.isnan(horizon_row(down)) and fit(down, ImageSpec()).crop.height == 582
 
 
 def test_jpegs_are_reduced_only_where_the_source_is_at_least_twice_the_target() -> None:
