@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from irl_vla.cli.navsim_bundle import bundle_agent
 from irl_vla.cli.navsim_page import write_score_page
-from irl_vla.data.navsim.agents import BundleLoader
 from irl_vla.data.navsim.dataset import Dataset, SplitIndex, index_split
 from irl_vla.data.navsim.evaluation import Scored, Skipped
 from irl_vla.data.navsim.jobs import Outcomes, Plan, in_order, run, scored_tokens
@@ -36,7 +36,6 @@ def score_navsim(
     traffic: str | None = None,
     cache: Path | None = CACHE,
     splits: Path | None = None,
-    load_bundle: BundleLoader | None = None,
 ) -> int:
     """Scores a split and writes scores.csv, skipped.csv and scores.html into `out`.
 
@@ -53,7 +52,7 @@ def score_navsim(
     index = index_split(dataset, chosen, folder)
     for line in index.notes():
         console.print(f"note  {line}", style="yellow", markup=False, highlight=False)
-    plan = Plan(index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=load_bundle)
+    plan = Plan(index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=bundle_agent)
     scored, skipped = in_order(index, iter(_with_progress(plan, jobs, ray, console)))
     rows = two_stage_rows(chosen.groups, scored) if chosen.is_two_stage else one_stage_rows(scored)
     replace_file(out / "skipped.csv", skipped_csv(skipped).encode())

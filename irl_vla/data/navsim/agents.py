@@ -30,9 +30,6 @@ class Agent:
     needs_window: bool = False
 
 
-BundleLoader = Callable[[Path], Agent]
-
-
 def constant_velocity(scene: Scene, window: Window | None) -> F64:
     """Straight on. Speed and poses are float32, as in the devkit's agent."""
     velocity = scene.ego.initial[VX : VY + 1].astype(np.float32)
@@ -68,7 +65,7 @@ AGENTS: dict[str, Agent] = {
 }
 
 
-def agent_of(name: str, load_bundle: BundleLoader | None = None) -> Agent:
+def agent_of(name: str, load_bundle: Callable[[Path], Agent] | None = None) -> Agent:
     """The agent of a name as the command line gives it. Raises InputError for unknown ones."""
     if name.startswith("bundle:"):
         folder = Path(name.removeprefix("bundle:"))

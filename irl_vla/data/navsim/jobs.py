@@ -7,13 +7,14 @@ more. Results do not depend on the number of workers.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from irl_vla.data.navsim.agents import Agent, BundleLoader, agent_of
+from irl_vla.data.navsim.agents import Agent, agent_of
 from irl_vla.data.navsim.dataset import SplitIndex
 from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped, score_tokens
 from irl_vla.types import InputError
@@ -21,6 +22,7 @@ from irl_vla.types import InputError
 SCENES_PER_UNIT = 16  # of one log: long enough to pay for reading it, short enough to share out
 
 Outcomes = list[Scored | Skipped]
+BundleLoader = Callable[[Path, SplitIndex], Agent]  # given by the commands, which know the engines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +36,22 @@ class Plan:
     cache: Path | None = None
     load_bundle: BundleLoader | None = None
 
+    def make_agent(self) -> Agent:
+        """The agent of this plan; raises InputError for unknown names."""
+        load = self.load_bundle
+        return agent_of(self.agent, None if load is None else partial(_load, load, self.index))
+
+
+def _load(load: BundleLoader, index: SplitIndex, folder: Path) -> Agent:
+    return load(folder, index)
+
 
 class Worker:
     """One process's share: an evaluator and an agent, made once."""
 
     def __init__(self, plan: Plan) -> None:
         self.evaluator = Evaluator(plan.index, plan.cache)
-        self.agent: Agent = agent_of(plan.agent, plan.load_bundle)
+        self.agent = plan.make_agent()
         self.reactive = plan.reactive
 
     def score(self, tokens: Sequence[str]) -> Outcomes:
@@ -67,7 +78,7 @@ def units(index: SplitIndex, tokens: Sequence[str]) -> list[list[str]]:
 def run(plan: Plan, jobs: int = 1, ray_address: str | None = None) -> Iterator[Outcomes]:
     """Outcomes unit by unit, in any order. jobs: processes on this machine; ray_address: "auto" or
     the address of a Ray cluster, then `jobs` is the number of its workers."""
-    agent_of(plan.agent, plan.load_bundle)  # a wrong name is said before any work
+    plan.make_agent()  # a wrong name is said before any work
     work = units(plan.index, scored_tokens(plan.index))
     if ray_address is not None:
         yield from _over_ray(plan, work, jobs, ray_address)
