@@ -94,10 +94,22 @@ def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:
 def _calibration(recording: Source, info: BagInfo, rig: Path | None) -> tuple[Rig | None, str]:
     """The rig to paint with, or why there is none."""
     if rig is not None:
-        return load_rig(rig), ""
+        return given_rig(rig, info), ""
     if not info.cameras:
         return None, ""
     try:
         return recording.rig(), ""
     except InputError as error:
         return None, f"{error}. The pictures are shown plain; a rig file can be given with --rig"
+
+
+def given_rig(path: Path, info: BagInfo) -> Rig:
+    """A rig file; InputError if it speaks of none of the recording's cameras."""
+    rig = load_rig(path)
+    if info.cameras and not set(rig.names) & set(info.cameras):
+        raise InputError(
+            f"{path}: none of its cameras is in the recording. It has {', '.join(rig.names)}; the "
+            f"recording has {', '.join(info.cameras)}. Rename the cameras in the rig file, or give "
+            "--topics"
+        )
+    return rig

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from irl_vla.camera.camera import Camera, CameraModel
-from irl_vla.camera.rig import Look, Rig, ego_from_look
+from irl_vla.camera.rig import Look, Rig, ego_from_look, save_rig
 from irl_vla.cli.show import show
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.source import open_source
@@ -210,6 +210,12 @@ def test_what_is_no_recording_is_refused_in_one_sentence(tmp_path: Path) -> None
     with pytest.raises(InputError):
         run(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_rig_file_of_another_car_is_refused_with_both_lists(tmp_path: Path) -> None:
+    save_rig(Rig("other", (front(),)), tmp_path / "rig.yaml")
+    with pytest.raises(InputError, match=r"It has front; the recording has camera_front"):
+        run(recording("kitti_clip1"), tmp_path / "out", "--rig", str(tmp_path / "rig.yaml"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
