@@ -225,7 +225,8 @@ def from_bytes(content: bytes, where: str) -> Manifest:
     if to_bytes(manifest) != content:
         raise InputError(
             f"{where}: not in canonical spelling (sorted keys, one space of indentation, every "
-            "setting present). It was edited by hand; export the bundle again"
+            f"setting present). It was edited by hand, or made by another version "
+            f"('{manifest.made_by}'). Export the bundle again"
         )
     return manifest
 

@@ -1,7 +1,7 @@
 """Runners: one protocol, several engines, the same numbers.
 
-Torch is the reference, ONNX Runtime the default. Both check every tensor they are given: a wrong
-shape is a sentence, never undefined behaviour inside an engine.
+ONNX Runtime is the default, and needs no torch; `torch_runner.py` is the reference. All check every
+tensor they are given: a wrong shape is a sentence, never undefined behaviour inside an engine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.compare import refuse_difference
 from irl_vla.engine.manifest import GRAPHS, Graph
-from irl_vla.engine.networks import networks_from_bytes, run_module
 from irl_vla.perception.tokens import Tensors, TensorSpec
 from irl_vla.types import InputError
 
@@ -39,31 +38,6 @@ class Runner(Protocol):
         call gives fresh arrays, which stay as they are. Raises InputError on a wrong tensor.
         """
         ...
-
-
-class TorchRunner:
-    """The reference: networks built from the bundle's preset and weights."""
-
-    variant = FP32
-
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
-        network = bundle.network
-        where = f"bundle {bundle.root}: {network.weights}"
-        networks = networks_from_bytes(network.preset, bundle.read(network.weights), where)
-        self._graphs = network.graphs
-        self._modules = {name: module.to(device) for name, module in networks.graphs().items()}
-
-    def run(self, graph: str, inputs: Tensors, out: Tensors | None = None) -> dict[str, Any]:
-        """See Runner."""
-        spec = self._graphs[graph]
-        ordered, _ = checked(graph, spec, inputs)
-        told = run_module(
-            self._modules[graph], ordered, tuple(tensor.name for tensor in spec.outputs)
-        )
-        for name, target in (out or {}).items():
-            np.copyto(target, told[name], casting="no")
-            told[name] = target
-        return told
 
 
 class OnnxRunner:

@@ -1,0 +1,45 @@
+"""`irl-vla export`: networks of a preset with seeded weights -> a bundle that proves itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from irl_vla.engine.bundle import Bundle
+from irl_vla.engine.manifest import GRAPHS
+from irl_vla.perception.preset import load_preset
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="folder of the new bundle; must not exist")],
+    preset: Annotated[
+        str, typer.Option(help="nano, tiny, base, paper, or the path of a .yaml file")
+    ] = "tiny",
+    seed: Annotated[int, typer.Option(min=0, help="of the initial weights")] = 0,
+) -> None:
+    """Export untrained networks as ONNX graphs, each proven equal to torch."""
+    sizes = load_preset(preset)
+    # Torch takes seconds to import; the other commands need not wait for it.
+    from irl_vla.engine.export import Provenance, export_bundle, stored_differences
+    from irl_vla.engine.networks import build_networks
+
+    console = Console()
+    with console.status("building the networks") as status:
+        networks = build_networks(sizes, seed)
+        origin = Provenance(name=f"{sizes.name}-untrained", seed=seed)
+        bundle = export_bundle(networks, out, origin, tell=status.update)
+    _table(console, bundle, stored_differences(bundle))
+    console.print(f"bundle {bundle.id[:16]} in {out}: untrained weights, seed {seed}", style="bold")
+
+
+def _table(console: Console, bundle: Bundle, differences: dict[str, float]) -> None:
+    table = Table("graph", "variant", "size MB", "largest difference from torch")
+    for name in GRAPHS:
+        for variant, files in bundle.graph(name).variants.items():
+            size = bundle.manifest.files[files.onnx].bytes / 1e6
+            table.add_row(name, variant, f"{size:.1f}", f"{differences[name]:.1e} (relative)")
+    console.print(table)
