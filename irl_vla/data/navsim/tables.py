@@ -87,9 +87,14 @@ def predecessors(scored: Sequence[Scored]) -> dict[str, Scored]:
             logs.setdefault(scene.log_name, []).append(scene)
     for scenes in logs.values():
         for earlier, now in itertools.pairwise(sorted(scenes, key=lambda scene: scene.t0_us)):
-            if 0 < now.t0_us - earlier.t0_us < MAX_INTERVAL_US:
+            if is_pair(now, earlier):
                 found[now.token] = earlier
     return found
+
+
+def is_pair(now: Scored, earlier: Scored) -> bool:
+    """Whether two scenes are consecutive frames."""
+    return 0 < now.t0_us - earlier.t0_us < MAX_INTERVAL_US
 
 
 def pair_comfort(now: Scored, earlier: Scored) -> float:
