@@ -80,7 +80,9 @@ def _sizes(rig: Rig, sizes: Mapping[str, tuple[int, int]]) -> Check:
             return None
         return f"images are {width}x{height}, calibration is for {camera.width}x{camera.height}"
 
-    return _per_camera(rig, "Image size", f"as calibrated in all {len(known)} cameras", fault)
+    return _per_camera(
+        rig, "Image size", f"as calibrated, in {len(known)} of {len(rig.cameras)} cameras", fault
+    )
 
 
 def _heights(rig: Rig) -> Check:
@@ -188,6 +190,11 @@ def _boxes(rig: Rig, boxes: Sequence[Boxes3D]) -> Check:
     return Check("ok" if shown.any() and abs(bottom) < GROUND_MISS else "warn", name, detail)
 
 
+def _degrees(angle: float) -> str:
+    """Radians -> "+0.4°", without a minus before zero."""
+    return f"{round(float(np.degrees(angle)), 1) + 0.0:+.1f}°"
+
+
 def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
     """The check that counts: pixels against calibration and ego motion."""
     name = "Yaw and pitch, from the images"
@@ -200,7 +207,7 @@ def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
     if level == "ok" and max(turn[2] for turn in known.values()) > GOOD_FIT:
         level = "warn"
     parts = [
-        f"{camera} {np.degrees(yaw):+.1f}° yaw, {np.degrees(pitch):+.1f}° pitch ({fit:.2f} px)"
+        f"{camera} {_degrees(yaw)} yaw, {_degrees(pitch)} pitch ({fit:.2f} px)"
         for camera, (yaw, pitch, fit) in known.items()
     ]
     pairs = sum(len(evidence[c].turns) for c in known)
