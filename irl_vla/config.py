@@ -65,7 +65,7 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
     if isinstance(data, (list, tuple)):
         for index, item in enumerate(data):
             for inner in get_args(kind):
-                _refuse_unknown(inner, item, where, f"{path}[{index}]")
+                _refuse_unknown(inner, item, where, f"{path.rstrip('.')}[{index}].")
         return
     if not isinstance(data, Mapping):
         return

@@ -50,7 +50,7 @@ def test_yaml_becomes_the_dataclass_with_its_types() -> None:
         ({**GOOD, "colur": "red"}, ["x.yaml", "'colur'", "Did you mean 'colour'"]),
         ({"inner": {"size": [1, 2], "scal": 1}}, ["'inner.scal'", "Did you mean 'scale'"]),
         ({**GOOD, "many": {"a": {"size": [1, 2], "zzz": 1}}}, ["zzz", "Known settings"]),
-        ({**GOOD, "row": [{"siz": [1, 2]}]}, ["siz", "'size'"]),
+        ({**GOOD, "row": [{"siz": [1, 2]}]}, ["'row[0].siz'", "'size'"]),
         ({**GOOD, "maybe": {"siz": [1, 2]}}, ["siz", "'size'"]),
         ({}, ["'inner' is missing"]),
         ({"inner": {"size": "big"}}, ["inner.size", "'big'"]),
