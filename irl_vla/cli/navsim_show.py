@@ -60,7 +60,8 @@ def picture_of(dataset: Dataset, window: Window, sensors: Path, cache: Path | No
     frames = frame_set(sensors, now)
     plan = human_plan(window)
     overlay = Overlay(grid=False, boxes=boxes_of(now), plan=plan, intent=now.intent)
-    mosaic = paint_cameras(frames, rig_of(now, frames), overlay, WIDTH)
+    rig = rig_of(now, frames) if frames.images else None
+    mosaic = paint_cameras(frames, rig, overlay, WIDTH)
     above = map_from_above(dataset, window, overlay, cache)
     return contact_sheet([mosaic, above])
 

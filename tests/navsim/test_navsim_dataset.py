@@ -201,3 +201,14 @@ def test_truncated_and_text_lidar_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"FIELDS x y")
     with pytest.raises(InputError, match="DATA"):
         read_pcd(path)
+
+
+def test_a_second_look_at_a_split_reads_no_pickles_and_finds_the_same(
+    own_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, cache = Dataset(own_copy), tmp_path / "cache"
+    split = dataset.split("syn_two_stage")
+    first = index_split(dataset, split, cache)
+    monkeypatch.setattr("irl_vla.data.navsim.unpickle._Reader.load", None)
+    again = index_split(dataset, split, cache)
+    assert again.places == first.places and again.follow_ups

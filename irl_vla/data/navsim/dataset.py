@@ -211,7 +211,8 @@ def index_split(dataset: Dataset, split: Split, cache: Path | None = None) -> Sp
     lost = [token for token in scene_filter.tokens or () if token in wanted - set(places)]
     missing: tuple[str, ...] = ()
     if scene_filter.include_synthetic_scenes:
-        places.update(_follow_ups(dataset.follow_ups(split.name), scene_filter, places))
+        folder = dataset.follow_ups(split.name)
+        places.update(_follow_ups(folder, scene_filter, places, cache))
         asked = scene_filter.synthetic_scene_tokens or ()
         scored = scene_filter.reactive_synthetic_initial_tokens or ()
         missing = tuple(token for token in (*asked, *scored) if token not in places)
@@ -224,7 +225,7 @@ def index_split(dataset: Dataset, split: Split, cache: Path | None = None) -> Sp
 
 
 def _follow_ups(
-    folder: Path, scene_filter: SceneFilter, places: dict[str, Place]
+    folder: Path, scene_filter: SceneFilter, places: dict[str, Place], cache: Path | None
 ) -> dict[str, Place]:
     """Follow-ups of the loaded first-stage scenes, by name.
 
@@ -243,7 +244,7 @@ def _follow_ups(
     for path in sorted(folder.glob("*.pkl")):
         if asked is not None and path.stem not in asked:
             continue
-        metadata = load_metadata(path)
+        metadata = load_metadata(path, cache)
         if scene_filter.log_names is not None and metadata.log_name not in scene_filter.log_names:
             continue
         if asked is None and metadata.corresponding_original_scene not in ends:

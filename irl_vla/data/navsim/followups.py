@@ -6,12 +6,14 @@ as nuPlan objects, which are read as `Stub`s.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from irl_vla.data.navsim.log_table import replace_file, source_of
 from irl_vla.data.navsim.logs import annotations_from
 from irl_vla.data.navsim.records import (
     MOVING_TYPES,
@@ -27,11 +29,25 @@ from irl_vla.types import InputError
 
 RED = 2  # value of nuPlan's TrafficLightStatusType.RED; green, yellow and unknown are not red
 FUTURE_STEPS = 8  # 4 s at 2 Hz
+VERSION = 1  # of the metadata that are kept as JSON
 
 
-def load_metadata(path: Path) -> Metadata:
-    """Only who the follow-up is. The whole file is read: a pickle has no index."""
-    return _metadata(_read(path), path)
+def load_metadata(path: Path, cache: Path | None = None) -> Metadata:
+    """Only who the follow-up is. A pickle has no index, so the whole file must be read; what was
+    learnt is kept as JSON in `cache` (the devkit reads every file again in every process)."""
+    if cache is None:
+        return _metadata(_read(path), path)
+    kept = cache / "follow_ups" / f"v{VERSION}" / path.parents[1].name / f"{path.stem}.json"
+    source = source_of(path)
+    try:
+        entry = json.loads(kept.read_text(encoding="utf-8"))
+        if entry["source"] == source:
+            return Metadata(**entry["metadata"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        pass  # absent, or no file of ours: it is made anew
+    metadata = _metadata(_read(path), path)
+    replace_file(kept, json.dumps({"source": source, "metadata": vars(metadata)}).encode())
+    return metadata
 
 
 def load_follow_up(path: Path) -> Window:
