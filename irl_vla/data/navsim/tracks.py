@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from irl_vla.data.navsim.detections import detections_of
 from irl_vla.data.navsim.records import OBJECT_TYPES, Detections, Window
+from irl_vla.frames import wrap_angle
 from irl_vla.scoring.scene import STEPS, Tracks
 from irl_vla.types import F64, InputError
 
@@ -81,7 +82,10 @@ def step_order(types: NDArray[np.int8], present: NDArray[np.bool_]) -> NDArray[n
 
 
 def between(knots: F64, observed: F64, steps: NDArray[np.int64]) -> F64:
-    """(s, 5) states at `steps`, linear between `observed` (n, 5) at `knots` (n,)."""
+    """(s, 5) states at `steps`, linear between `observed` (n, 5) at `knots` (n,); headings turn
+    the short way and come back wrapped."""
     values = observed.copy()
     values[:, 2] = np.unwrap(values[:, 2])
-    return np.column_stack([np.interp(steps, knots, column) for column in values.T])
+    result = np.column_stack([np.interp(steps, knots, column) for column in values.T])
+    result[:, 2] = wrap_angle(result[:, 2])
+    return result
