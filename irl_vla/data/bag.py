@@ -54,7 +54,8 @@ class Bag:
     def __init__(self, stored: StoredBag, given: Topics) -> None:
         self._stored = stored
         self.path = stored.path
-        self.name = stored.path.stem or stored.path.resolve().name
+        resolved = stored.path.resolve()
+        self.name = resolved.name if resolved.is_dir() else resolved.stem
         self.chosen = choose_topics(stored.topics, stored.stats, given, str(stored.path))
         self._notes: list[str] = []
         self._boxes = _BoxesAt(self._box_events)
@@ -77,7 +78,7 @@ class Bag:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is damaged or left out, as far as has been read."""
-        return (*self._stored.warnings, *self._notes)
+        return tuple(dict.fromkeys([*self._stored.warnings, *self._notes]))
 
     def info(self) -> BagInfo:
         """The topic table, and what replay would lack. Counts come from indexes where there are

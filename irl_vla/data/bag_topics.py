@@ -22,6 +22,7 @@ ODOMETRY = "nav_msgs/msg/Odometry"
 TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 INTENT = "irl_vla_msgs/msg/Intent"
 STRING = "std_msgs/msg/String"
+ENCODINGS = ("cdr", "ros1")
 BOXES = "vision_msgs/msg/Detection3DArray"
 NO_PICTURES = ("depth", "disparity", "mask", "segment", "semantic", "label", "theora", "ffmpeg")
 IMAGE_WORDS = {
@@ -95,7 +96,12 @@ def choose_topics(
 ) -> ChosenTopics:
     """Assign parts. Raises InputError for a given name that the bag does not have, or that is of
     another type."""
-    why: dict[str, str] = {}
+    why = {
+        name: f"messages are encoded as '{topic.encoding}', expected {' or '.join(ENCODINGS)}"
+        for name, topic in there.items()
+        if topic.encoding not in ENCODINGS
+    }
+    there = {name: topic for name, topic in there.items() if name not in why}
     by_count = sorted(there, key=lambda name: (-stats[name].count, name))
     of_type = {kind: [n for n in by_count if there[n].msgtype == kind] for kind in _types(there)}
 

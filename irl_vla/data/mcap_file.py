@@ -42,7 +42,7 @@ DAMAGE = (
 )
 
 
-@dataclass
+@dataclass(slots=True)
 class _Block:
     """Bytes of the file that hold records: a chunk, or a run of messages outside chunks."""
 
@@ -289,8 +289,10 @@ def _stored(scan: _Scan) -> StoredFile:
             continue
         names[key] = channel.topic
         file.stats.setdefault(channel.topic, TopicStats()).join(scan.stats.get(key, TopicStats()))
+    sets: dict[frozenset[str], frozenset[str]] = {}  # a long bag has few different ones
     for block in scan.blocks:
         inside = frozenset(names[key] for key in block.channels or () if key in names)
+        inside, block.channels = sets.setdefault(inside, inside), None
         read = partial(_read, scan.path, file, names, block)
         file.lanes.append(Lane(block.start_ns, block.end_ns, inside, read))
     return file

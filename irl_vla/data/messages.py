@@ -105,10 +105,6 @@ class Decoder:
     """Bytes of one topic -> message. The definition that the bag carries goes before ours."""
 
     def __init__(self, topic: StoredTopic) -> None:
-        if topic.encoding not in ("cdr", "ros1"):
-            raise InputError(
-                f"topic {topic.name}: messages are encoded as '{topic.encoding}', expected cdr"
-            )
         self.msgtype = topic.msgtype
         self.ros1 = topic.encoding == "ros1"
         self.store = _store_for(topic, ros1_typestore() if self.ros1 else typestore())

@@ -65,6 +65,11 @@ class Recorded:
     def close(self) -> None:
         """Nothing is held open."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """None: a folder that is not whole is refused when it is opened."""
+        return ()
+
     def info(self) -> BagInfo:
         """At a glance; there are no topics."""
         stamps = [moment.stamp_ns for moment in self.moments]

@@ -82,7 +82,7 @@ class TopicStats:
         return (self.count - 1) * SECOND_NS / span if span > 0 else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Lane:
     """A piece of a file. read(wanted topics) yields its records in log-time order.
 

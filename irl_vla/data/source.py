@@ -25,6 +25,10 @@ class Source(Protocol):
     def name(self) -> str:
         """Short name for titles and files."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is damaged or left out, as far as has been read."""
+
     def info(self) -> BagInfo:
         """What is in it, and what replay would lack."""
 

@@ -20,6 +20,7 @@ from bag_maker import (
     write_mcap,
     write_rosbag2,
 )
+from mcap.writer import Writer as McapWriter
 
 from irl_vla.data.bag import open_bag
 from irl_vla.data.bag_events import Notice, NoticeKind, StampedBoxes
@@ -303,13 +304,59 @@ def test_boxes_of_any_known_frame_come_in_the_ego_frame(tmp_path: Path) -> None:
 
 
 def test_unknown_message_types_are_listed_and_skipped(tmp_path: Path) -> None:
-    path = write_mcap(tmp_path / "a.mcap", scene(2))
+    path = write_mcap(tmp_path / "a.mcap", scene(2), chunked=False)
     data = path.read_bytes().replace(b"nav_msgs/msg/Odometry", b"my_msgs/mess/Odometry")
     path.write_bytes(data)
     with open_bag(path) as bag:
         row = next(row for row in bag.info().topics if row.name == "/odom")
         assert (row.msgtype, row.role) == ("my_msgs/mess/Odometry", Role.IGNORED)
-        assert of(EgoMotion, bag.events()) == []
+        events = list(bag.events())
+    assert of(EgoMotion, events) == [] and len(of(CameraImage, events)) == 4
+
+
+def with_definition(path: Path, msgtype: str, encoding: str, text: str, data: bytes) -> Path:
+    """One message on /intent, of a type that the file itself describes."""
+    with path.open("wb") as stream:
+        writer = McapWriter(stream)
+        writer.start("ros2", "test")
+        schema = writer.register_schema(msgtype, encoding, text.encode())
+        channel = writer.register_channel("/intent", "cdr", schema)
+        writer.add_message(channel, START, data, START)
+        writer.finish()
+    return path
+
+
+WORD = b"\x00\x01\x00\x00" + (6).to_bytes(4, "little") + b"right\x00"  # CDR of "right"
+IDL = "module std_msgs { module msg { struct String { string data; }; }; };"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "data"),
+    [
+        ("ros2msg", "string data\n", WORD),
+        ("ros2msg", "string data\nuint8 loudness\n", WORD + b"\x07"),  # a newer definition
+        ("ros2msg", "string d@ta\n", WORD),  # a broken one
+        ("ros2msg", "", WORD),
+        ("ros2idl", f"{'=' * 80}\nIDL: std_msgs/msg/String\n{IDL}\n", WORD),
+        ("ros2idl", IDL, WORD),
+    ],
+)
+def test_the_definition_in_the_bag_goes_before_ours_unless_it_is_broken(
+    encoding: str, text: str, data: bytes, tmp_path: Path
+) -> None:
+    path = with_definition(tmp_path / "a.mcap", "std_msgs/msg/String", encoding, text, data)
+    with open_bag(path) as bag:
+        (intent,) = bag.events()
+    assert intent.direction is IntentDirection.RIGHT
+
+
+def test_other_encodings_than_ros_are_named(tmp_path: Path) -> None:
+    path = write_mcap(tmp_path / "a.mcap", scene(1), chunked=False)
+    path.write_bytes(path.read_bytes().replace(b"\x03\x00\x00\x00cdr", b"\x03\x00\x00\x00xml"))
+    with open_bag(path) as bag:
+        rows = bag.info().topics
+        assert list(bag.events()) == []
+    assert all(row.role is Role.IGNORED and "encoded as 'xml'" in row.why for row in rows)
 
 
 def test_a_bag_without_definitions_is_read_with_ours(tmp_path: Path) -> None:
