@@ -17,6 +17,7 @@ from irl_vla.types import InputError
 
 HYDRA_KEYS = {"_target_", "_convert_", "_recursive_", "_partial_", "defaults"}
 MAPPING = "reactive_all_mapping"
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: navtrain has 100,000 tokens
 
 Pair = tuple[str, str]  # tokens now and 0.5 s before
 
@@ -88,7 +89,7 @@ class Split:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     except FileNotFoundError:
         raise InputError(f"{path}: this split file does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

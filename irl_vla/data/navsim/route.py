@@ -154,13 +154,13 @@ def search(
     for _ in range(max_depth - 1):
         first_seen: dict[str, Block] = {}
         for block in by_first:
-            for next_block in _blocks(city, neighbours(block)):
+            for next_block in _known(city, neighbours(block)):
                 if next_block.id not in seen:
                     first_seen.setdefault(next_block.id, next_block)
         parent: dict[str, Block] = {}
         last_seen: dict[str, Block] = {}
         for block in by_last:
-            for next_block in _blocks(city, neighbours(block)):
+            for next_block in _known(city, neighbours(block)):
                 if next_block.id not in seen:
                     last_seen.pop(next_block.id, None)
                     last_seen[next_block.id], parent[next_block.id] = next_block, block
@@ -173,6 +173,11 @@ def search(
             return None
         seen.update(first_seen)
     return None
+
+
+def _known(city: CityMap, ids: Iterable[str]) -> list[Block]:
+    """Blocks that the map has; links that end at its border lead nowhere."""
+    return [block for block_id in ids if (block := city.block(block_id)) is not None]
 
 
 def _walk_back(goal: Block, parents: list[dict[str, Block]]) -> list[Block]:
