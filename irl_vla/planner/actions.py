@@ -30,6 +30,9 @@ MEAN_SPEED = 7.5  # [m/s] of the action 0: town driving
 UNIT_SPEED = 7.5  # [m/s] steady difference of one unit: 0..15 m/s is -1..1
 UNIT_TURN = 0.25  # [rad] per step, steady, of one unit: 0.5 rad/s, half the comfort bound 0.95
 ROUGHNESS_POWERS = (2.0, 1.0)  # S_k falls with (1 + k)^-p: speed (as white jerk does), turn
+READABLE_M = 0.05  # [m] of a shorter step (0.1 m/s) no turn is read
+STANDS_M = 1e-12  # [m] keeps the derivative of a chord of length 0 finite
+SLOW_TURN = 0.5 * TURN_FLOOR_M  # [rad] u of a curve of 2 m radius, tighter than any car turns
 _SMALL = 1e-3  # [rad] below it sin(h) / h is 1 - h^2 / 6 to 1e-13
 
 
@@ -68,19 +71,22 @@ def _drive(distance: Tensor, turn: Tensor) -> Tensor:
 def trajectory_to_action(poses: Tensor) -> Tensor:
     """(..., T, 3) poses -> (..., T, 2) normalised actions.
 
-    Undoes `action_to_trajectory` wherever every step moves and turns by less than pi (a step that
-    stands has no turn to read; 0 is taken). Of a trajectory that slips sideways the headings and
-    the distances are kept.
+    Undoes `action_to_trajectory` where every step is at least 5 cm long, turns by less than pi and
+    has a radius of at least 2 m. What is shorter or tighter is the noise of a standing car's log:
+    no turn is read from it, or a bounded one. Of a trajectory that slips sideways the headings
+    and the distances are kept.
     """
     before = torch.cat([torch.zeros_like(poses[..., :1, :]), poses[..., :-1, :]], dim=-2)
     dx, dy, dyaw = (poses - before).unbind(-1)
     turn = torch.remainder(dyaw + math.pi, 2 * math.pi) - math.pi
     middle = before[..., 2] + turn / 2
     forward = dx * middle.cos() + dy * middle.sin()  # < 0 when reversing
-    distance = torch.hypot(dx, dy) * forward.sign() / _sinc(turn / 2)
-    stands = distance.abs() < 1e-6
-    rolled = torch.where(stands, 1.0, distance)
-    steady = torch.where(stands, 0.0, turn * rolled.abs().clamp(min=TURN_FLOOR_M) / rolled)
+    chord = torch.hypot(dx, torch.where(dx == 0.0, dy + STANDS_M, dy))  # its slope at 0 is finite
+    distance = chord * forward.sign() / _sinc(turn / 2)
+    long = distance.abs()
+    slow = turn * TURN_FLOOR_M / long.clamp(min=READABLE_M)
+    slow = torch.where(long < READABLE_M, 0.0, slow.clamp(-SLOW_TURN, SLOW_TURN))
+    steady = torch.where(long < TURN_FLOOR_M, slow, turn) * forward.sign()
     steps = torch.stack([distance - MEAN_SPEED * STEP_S, steady], dim=-1)
     return (_constant(cosine_basis(), steps) @ steps) / _constant(units(), steps)
 

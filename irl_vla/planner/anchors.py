@@ -54,15 +54,15 @@ def synthetic_driving(seed: int, count: int = SYNTHETIC_COUNT) -> F64:
     change = rng.normal(0.0, 1.0, (count, 1)).clip(-3.0, 2.0) * (speed > 0.0)
     speeds = (speed + change * times).clip(0.0, MAX_SPEED)
     distance = (speeds[:, 1:] + speeds[:, :-1]) / 2 * STEP_S
-    mean = distance.mean(axis=1, keepdims=True) / STEP_S
-    tightest = np.minimum(TIGHTEST, LATERAL_BOUND / np.maximum(mean, 1.0) ** 2)
+    fastest = speeds.max(axis=1, keepdims=True)
+    tightest = np.minimum(TIGHTEST, LATERAL_BOUND / np.maximum(fastest, 1.0) ** 2)
     bend = tightest * rng.uniform(-1.0, 1.0, (count, 1)) ** 3  # mostly gentle
     turn = bend * distance + _lane_change(rng, distance)
     return _arcs(distance, turn)
 
 
 def _lane_change(rng: np.random.Generator, distance: F64) -> F64:
-    """(n, T) turns of one lane to either side over the horizon, for one fast car in five.
+    """(n, T) turns of one lane to either side over the horizon, for one steady fast car in five.
 
     Offset y(s) = L (s / S - sin(2 pi s / S) / 2 pi) has the curvature 2 pi L / S^2 sin(2 pi s / S).
     """
@@ -70,7 +70,8 @@ def _lane_change(rng: np.random.Generator, distance: F64) -> F64:
     side = rng.choice([-1.0, 0.0, 1.0], (len(distance), 1), p=[0.1, 0.8, 0.1])
     share = (np.cumsum(distance, axis=1) - distance / 2) / np.maximum(total, 1e-9)
     bend = 2 * np.pi * LANE_M / np.maximum(total, 30.0) ** 2 * np.sin(2 * np.pi * share)
-    return np.asarray(side * (total > 30.0) * bend * distance)
+    steady = (total > 30.0) & (distance.min(axis=1, keepdims=True) > 0.8 * total / HORIZON_POSES)
+    return np.asarray(side * steady * bend * distance)
 
 
 def _arcs(distance: F64, turn: F64) -> F64:
