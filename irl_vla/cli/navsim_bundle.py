@@ -11,10 +11,9 @@ from irl_vla.data.navsim.calibration import rig_of
 from irl_vla.data.navsim.dataset import SplitIndex
 from irl_vla.data.navsim.records import Frame, Window
 from irl_vla.data.navsim.sensors import frame_set, sensor_root
+from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.runner import OnnxRunner
 from irl_vla.frames import rigid_from_pose, wrap_angle
 from irl_vla.scoring.scene import Scene
 from irl_vla.types import F64, EgoMotion, InputError, Refusal
@@ -24,9 +23,7 @@ FRAMES_SEEN = 2  # now, and 0.5 s before for the memory
 
 def bundle_agent(folder: Path, index: SplitIndex) -> Agent:
     """The policy of a bundle, driven by a fresh core in every scene. Raises InputError."""
-    bundle = load_bundle(folder)
-    runner = None if bundle.manifest.kind == "rule" else OnnxRunner(bundle)
-    policy = policy_from_bundle(bundle, runner)
+    mind = mind_from_bundle(load_bundle(folder))
     config = CoreConfig()
 
     def plan(scene: Scene, window: Window | None) -> F64:
@@ -38,7 +35,7 @@ def bundle_agent(folder: Path, index: SplitIndex) -> Agent:
                 f"scene {window.token}: none of its {len(now.missing)} images is on disk below "
                 f"{root}; a bundle drives by what it sees. Download the sensor_blobs of this split."
             )
-        core = DrivingCore(policy, str(folder), rig_of(window.now, now), config)
+        core = DrivingCore(mind, rig_of(window.now, now), config)
         for motion in motions(window):
             core.add_motion(motion)
         step: Step | None = None

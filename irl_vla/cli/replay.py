@@ -21,9 +21,9 @@ from irl_vla.cli.plan_files import Tally, plan_line
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
 from irl_vla.data.source import Source, open_source
+from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.engine.policies import policy_from_bundle
 from irl_vla.types import InputError, IntentDirection, Plan
 from irl_vla.view.ink import png
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
@@ -83,7 +83,7 @@ class ReplayRun:
         if not info.cameras:
             raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
         used = source.rig() if rig is None else _checked(load_rig(rig), info, rig)
-        core = DrivingCore(policy_from_bundle(bundle), bundle.id, used, CoreConfig(seed=seed))
+        core = DrivingCore(mind_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
             "bundle": bundle.manifest.name,

@@ -6,22 +6,27 @@ the desk and the closed loop call `step`. May import: see the room's door plate.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TypeVar
 
-from irl_vla.camera.preprocess import BadImage, ImageSpec, preprocess
+import numpy as np
+
+from irl_vla.camera.preprocess import BadImage, CalibratedImages, preprocess
 from irl_vla.camera.rig import Rig
-from irl_vla.drive.guard import Limits, choose, present_arc, rest_of, stop_along
+from irl_vla.drive.checks import checked_until, slowed, surroundings
+from irl_vla.drive.eyes import Eyes, Moment, broken_tensor
+from irl_vla.drive.guard import STOP_M_S2, Limits, choose, present_arc, rest_of, stop_along
 from irl_vla.drive.history import EgoHistory
 from irl_vla.drive.intent import IntentMemory
+from irl_vla.drive.memory import BevBank
 from irl_vla.frames import inverse, pose_of
 from irl_vla.planner.policy import Policy
 from irl_vla.types import (
     F64,
     SECOND_NS,
+    Candidates,
     Command,
     EgoMotion,
     EgoStatus,
@@ -49,8 +54,16 @@ class CoreConfig:
 
     seed: int = 0
     max_input_age_s: float = 0.5  # older frame sets are refused
-    image: ImageSpec = field(default_factory=lambda: ImageSpec(width=352, height=128))
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What a bundle brings: its policy, its eyes, and its id."""
+
+    policy: Policy
+    eyes: Eyes
+    bundle_id: str
 
 
 @dataclass(frozen=True)
@@ -75,10 +88,11 @@ class Perceived:
 class DrivingCore:
     """One car's mind: it remembers ego motion, intent and the last good path."""
 
-    def __init__(self, policy: Policy, bundle_id: str, rig: Rig, config: CoreConfig) -> None:
-        self.policy, self.bundle_id, self.rig, self.config = policy, bundle_id, rig, config
+    def __init__(self, mind: Mind, rig: Rig, config: CoreConfig) -> None:
+        self.mind, self.rig, self.config = mind, rig, config
         self.history = EgoHistory()
         self.epoch = 0
+        self._bank = BevBank()
         self._intent = IntentMemory()
         self._last_plan: Plan | None = None  # the last good path
 
@@ -89,6 +103,7 @@ class DrivingCore:
         if self.history.resets != resets:
             self._last_plan = None
             self._intent.forget_route()
+            self._bank.clear()
 
     def add_intent(self, intent: Intent) -> None:
         """Take what navigation wants from now on."""
@@ -99,23 +114,40 @@ class DrivingCore:
         if rig.names != self.rig.names:
             raise ValueError(f"recalibration: expected cameras {self.rig.names}, got {rig.names}")
         self.rig = rig
+        self._bank.clear()
 
-    def perceive(self, frames: FrameSet) -> Perceived:
+    def perceive(self, frames: FrameSet, ego: EgoStatus, intent: Intent) -> Perceived:
         """Frames -> tokens. A picture that cannot be used makes its camera missing, with the
-        reason; without any picture there is nothing to see."""
+        reason; without any picture there is nothing to see. intent: in the anchor's ego frame."""
         stamp, images = frames.anchor_stamp_ns, None
         while images is None:
             try:
-                images = preprocess(frames, self.rig, self.config.image)
+                images = preprocess(frames, self.rig, self.mind.eyes.image)
             except BadImage as error:
                 frames = _without(frames, error.camera, str(error))
         if images.present.any():
-            return Perceived(SceneTokens.blind(stamp, self.epoch), frames)
+            return Perceived(self._look(images, stamp, ego, intent), frames)
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(frames.missing.items()))
         bad = any(why.startswith(BAD_IMAGE) for why in frames.missing.values())
         reason = RefusalReason.BAD_IMAGE if bad else RefusalReason.NO_IMAGES
         detail = reasons or "no camera of the rig gave a picture"
         return Perceived(Refusal(stamp, reason, detail), frames)
+
+    def _look(
+        self, images: CalibratedImages, stamp_ns: int, ego: EgoStatus, intent: Intent
+    ) -> SceneTokens | Refusal:
+        """Pictures -> tokens, with the memory that fits; remembers what was seen."""
+        until = self.history.newest(stamp_ns)
+        found = self._bank.get(stamp_ns, until, self.epoch, self.history)
+        memory, memory_stamp = (None, None) if found is None else found
+        moment = Moment(stamp_ns, self.epoch, ego, intent, memory, memory_stamp)
+        tokens = self.mind.eyes.see(images, moment)
+        broken = broken_tensor(tokens)
+        if broken is not None:
+            detail = f"perception: '{broken}' holds what is not a number"
+            return Refusal(stamp_ns, RefusalReason.NETWORK_NAN, detail)
+        self._bank.put(tokens)
+        return tokens
 
     def think(self, frames: FrameSet, intent: Intent) -> Command:
         """What the language model advises: nothing yet (UNKNOWN, no meta tokens)."""
@@ -139,26 +171,46 @@ class DrivingCore:
         if gap is not None or not ego.valid:
             reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
             return self._refuse(stamp, reason, gap.detail if gap else ego.source)
-        seed = noise_seed(stamp, self.config.seed)
-        candidates = self.policy.propose(tokens, command, ego, intent, seed)
-        choice = choose(candidates, ego, self.config.limits, self._stop(stamp, ego))
-        plan = Plan(
-            anchor_stamp_ns=stamp,
-            trajectory=choice.trajectory,
-            candidates=candidates,
-            chosen=choice.chosen,
-            reason=_reason(choice.chosen, len(choice.rejected)),
-            detail="; ".join(f"candidate {r.candidate} {r.reason}" for r in choice.rejected),
-            rejected=choice.rejected,
-            checked_until_m=0.0,
-            schedule=Schedule(
-                stamp, until, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
-            ),
-            bundle_id=self.bundle_id,
+        candidates = self.mind.policy.propose(tokens, command, ego, intent, self.config.seed)
+        if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
+            detail = "planner: every candidate is not a number"
+            return self._refuse(stamp, RefusalReason.NETWORK_NAN, detail)
+        schedule = Schedule(
+            stamp, until, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
         )
+        plan = self._guarded(candidates, tokens, ego, schedule)
         if plan.chosen is not None:
             self._last_plan = plan
         return plan
+
+    def _guarded(
+        self, candidates: Candidates, tokens: SceneTokens, ego: EgoStatus, schedule: Schedule
+    ) -> Plan:
+        """Choose, and slow down where the plan leaves what was observed."""
+        stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
+        seen = surroundings(tokens, self.mind.eyes.area)
+        choice = choose(candidates, ego, self.config.limits, seen, self._stop(stamp, ego))
+        trajectory, notes = choice.trajectory, [
+            f"candidate {r.candidate}: {r.reason} ({r.detail})" for r in choice.rejected
+        ]  # fmt: skip
+        until_m = checked_until(trajectory.poses, seen)
+        if seen.area is not None and choice.chosen is not None:
+            capped = slowed(trajectory.poses, trajectory.step_s, until_m, speed, STOP_M_S2)
+            if not np.allclose(capped.poses, trajectory.poses, atol=1e-6):
+                trajectory = capped
+                notes.append(f"slowed down: nothing is known beyond {until_m:.1f} m")
+        return Plan(
+            anchor_stamp_ns=stamp,
+            trajectory=trajectory,
+            candidates=candidates,
+            chosen=choice.chosen,
+            reason=_reason(choice.chosen, len(choice.rejected)),
+            detail="; ".join(notes),
+            rejected=choice.rejected,
+            checked_until_m=until_m,
+            schedule=schedule,
+            bundle_id=self.mind.bundle_id,
+        )
 
     def step(self, frames: FrameSet, now_ns: int) -> Step:
         """One tick: perceive, think, plan; with the milliseconds each took."""
@@ -167,7 +219,7 @@ class DrivingCore:
         until = self.history.newest(stamp)
         ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
         intent = self._intent.at(stamp, self.history, until)
-        seen = clock.timed("perceive", lambda: self.perceive(frames))
+        seen = clock.timed("perceive", lambda: self.perceive(frames, ego, intent))
         tokens = seen.tokens
         if isinstance(tokens, Refusal):
             outcome: Plan | Refusal = self._refuse(stamp, tokens.reason, tokens.detail)
@@ -197,12 +249,6 @@ class DrivingCore:
         if now_from_then is None:
             return None
         return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))
-
-
-def noise_seed(anchor_stamp_ns: int, seed: int) -> int:
-    """The planner's noise for one anchor: the same input gives the same plan, on any machine."""
-    digest = hashlib.sha256(f"{anchor_stamp_ns}:{seed}".encode()).digest()
-    return int.from_bytes(digest[:8], "big")
 
 
 def _reason(chosen: int | None, rejected: int) -> PlanReason:

@@ -1,8 +1,9 @@
 """The guard: what the car may be asked to do, and what it does instead.
 
-A candidate is refused when it is not finite, does not start where the ego is, or asks for more than
-a car can do. The best one left drives. If none is left the car stops comfortably along the last
-good path, else along its present arc. May import: types, frames.
+A candidate is refused when it is not finite, does not start where the ego is, asks for more than a
+car can do, or is in conflict with what was seen (checks.py). The best one left drives. If none is
+left the car stops comfortably along the last good path, else along its present arc.
+May import: types, frames, checks.
 
 The limits are those of a car on dry asphalt, not of comfort (that is scored): a plan within them
 can be driven, a plan outside them is a fault of the planner.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from irl_vla.drive.checks import Surroundings, conflict
 from irl_vla.frames import to_inner, wrap_angle
 from irl_vla.types import F64, STEP_S, Candidates, EgoStatus, Rejection, Trajectory
 
@@ -49,13 +51,16 @@ class Choice:
     rejected: tuple[Rejection, ...]
 
 
-def choose(candidates: Candidates, ego: EgoStatus, limits: Limits, stop: Trajectory) -> Choice:
+def choose(
+    candidates: Candidates, ego: EgoStatus, limits: Limits, seen: Surroundings, stop: Trajectory
+) -> Choice:
     """The first drivable candidate in the policy's own order, else `stop`."""
     rejected: list[Rejection] = []
     order = np.argsort(-np.nan_to_num(candidates.confidence, nan=-np.inf), kind="stable")
     for index in order:
         poses = candidates.poses[index]
-        reason = fault(poses, candidates.step_s, ego, limits)
+        step_s = candidates.step_s
+        reason = fault(poses, step_s, ego, limits) or conflict(poses, step_s, seen)
         if reason is None:
             return Choice(Trajectory(poses, candidates.step_s), int(index), tuple(rejected))
         rejected.append(Rejection(int(index), *reason))

@@ -28,6 +28,7 @@ FIT_NS = SECOND_NS // 2  # window of the fit
 SPARSE_NS = 5 * SECOND_NS // 2  # reach of the fit where fewer than 3 measurements are in the window
 STALE_NS = SECOND_NS // 4  # older motion says too little about now
 LATE_NS = SECOND_NS // 10  # motion may be measured so long after the pictures and still counts
+YAW_FROM_POSES = "twist, fitted; its yaw rate is always 0, so that is taken from the poses"
 FASTEST_M_S = 100.0  # a pose that would need more is a jump of the localisation
 
 
@@ -164,24 +165,35 @@ def _fit(time: F64, values: F64, degree: int) -> F64:
     return np.vstack([solved, np.zeros((degree + 1 - len(solved), values.shape[1]))])
 
 
+def _poses(known: list[EgoMotion]) -> F64:
+    """(n, 3) planar poses in the frame of the last one."""
+    last_from_world = inverse(known[-1].world_from_ego)
+    return np.array([pose_of(last_from_world @ motion.world_from_ego) for motion in known])
+
+
+def _yaws(known: list[EgoMotion]) -> F64:
+    """(n, 1) headings in the frame of the last pose."""
+    return np.asarray(np.unwrap(_poses(known)[:, 2])[:, None])
+
+
 def _from_twists(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
-    twists = np.array([motion.twist for motion in known])
-    line = _fit(_seconds(known, stamp_ns), twists, degree=1)
-    yaw_rate = float(line[0, 2])
+    twists, time = np.array([motion.twist for motion in known]), _seconds(known, stamp_ns)
+    line = _fit(time, twists, degree=1)
+    yaw_rate, source = float(line[0, 2]), "twist, fitted"
+    if not twists[:, 2].any() and len(known) > 1:  # many drivers leave that field empty
+        yaw_rate, source = float(_fit(time, _yaws(known), degree=1)[1, 0]), YAW_FROM_POSES
     spin = yaw_rate * np.array([-line[0, 1], line[0, 0]])  # the body frame turns under the velocity
     note = "" if len(known) > 1 else ", one measurement: acceleration taken as 0"
     return EgoStatus(
         stamp_ns, line[0, :2], line[1, :2] + (spin if len(known) > 1 else 0.0), yaw_rate,
-        valid=True, source=f"{known[-1].source} twist, fitted{note}",
+        valid=True, source=f"{known[-1].source} {source}{note}",
     )  # fmt: skip
 
 
 def _from_poses(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
-    last_from_world = inverse(known[-1].world_from_ego)
-    poses = np.array([pose_of(last_from_world @ motion.world_from_ego) for motion in known])
-    time = _seconds(known, stamp_ns)
+    poses, time = _poses(known), _seconds(known, stamp_ns)
     parabola = _fit(time, poses[:, :2], degree=2)
-    yaw = _fit(time, np.unwrap(poses[:, 2])[:, None], degree=1)
+    yaw = _fit(time, _yaws(known), degree=1)
     turned = float(wrap_angle(yaw[0, 0]))  # since the last measurement
     body = np.array([[np.cos(turned), np.sin(turned)], [-np.sin(turned), np.cos(turned)]])
     note = "" if len(known) > 2 else f", only {len(known)} poses: acceleration taken as 0"

@@ -51,6 +51,17 @@ def test_a_steady_circle_has_the_centripetal_acceleration(with_twist: bool) -> N
     np.testing.assert_allclose(status.acceleration, [0.0, 1.0], atol=0.051)
 
 
+def test_a_yaw_rate_that_nobody_fills_in_comes_from_the_poses() -> None:
+    history, rate = EgoHistory(), 0.2
+    for k in range(21):
+        yaw = rate * 0.05 * k
+        history.add(motion(0.05 * k, (25 * np.sin(yaw), 25 * (1 - np.cos(yaw)), yaw), (5, 0, 0)))
+    status = history.status(SECOND_NS, SECOND_NS)
+    assert status.yaw_rate == pytest.approx(rate, abs=1e-9)
+    assert "from the poses" in status.source
+    assert status.velocity[0] == pytest.approx(5.0)
+
+
 def test_what_is_measured_later_changes_nothing_at_an_earlier_stamp() -> None:
     history = braking(with_twist=True)
     before = history.status(SECOND_NS, SECOND_NS), history.pose(SECOND_NS, SECOND_NS)

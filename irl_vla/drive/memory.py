@@ -1,0 +1,53 @@
+"""The last second of BEVs: perception is handed the one nearest to half a second old.
+
+Its age is an input of the network, so 2 Hz recordings and a 10 Hz car agree (DESIGN section 3,
+Memory). It is emptied on time jumps, on another rig and on another epoch. May import: types,
+perception, history.
+"""
+
+from __future__ import annotations
+
+from irl_vla.drive.history import EgoHistory
+from irl_vla.perception.tokens import BevMemory
+from irl_vla.types import SECOND_NS, SceneTokens
+
+WANTED_NS = SECOND_NS // 2
+YOUNGEST_NS, OLDEST_NS = SECOND_NS // 5, 4 * SECOND_NS // 5  # outside it is no memory
+KEEP_NS = SECOND_NS
+
+
+class BevBank:
+    """BEVs by anchor stamp."""
+
+    def __init__(self) -> None:
+        self._kept: list[SceneTokens] = []
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
+    def put(self, tokens: SceneTokens) -> None:
+        """Remember what was seen; stamps that run back start anew."""
+        if self._kept and tokens.anchor_stamp_ns <= self._kept[-1].anchor_stamp_ns:
+            self.clear()
+        self._kept.append(tokens)
+        oldest = tokens.anchor_stamp_ns - KEEP_NS
+        self._kept = [kept for kept in self._kept if kept.anchor_stamp_ns >= oldest]
+
+    def get(
+        self, stamp_ns: int, until_ns: int, epoch: int, history: EgoHistory
+    ) -> tuple[BevMemory, int] | None:
+        """(memory, its anchor stamp) for an anchor, or None where there is none of fitting age, or
+        the way since then is not known."""
+        fitting = [
+            kept for kept in self._kept
+            if YOUNGEST_NS <= stamp_ns - kept.anchor_stamp_ns <= OLDEST_NS and kept.epoch == epoch
+        ]  # fmt: skip
+        if not fitting:
+            return None
+        best = min(fitting, key=lambda kept: abs(stamp_ns - kept.anchor_stamp_ns - WANTED_NS))
+        then = best.anchor_stamp_ns
+        now_from_then = history.now_from_then(stamp_ns, then, until_ns)
+        if now_from_then is None:
+            return None
+        return BevMemory(best.bev, now_from_then, (stamp_ns - then) / SECOND_NS), then
