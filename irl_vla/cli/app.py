@@ -13,7 +13,9 @@ from rich.console import Console
 
 from irl_vla import __version__
 from irl_vla.cli.bag import bag_app
+from irl_vla.cli.bench import bench
 from irl_vla.cli.demo import demo
+from irl_vla.cli.export import export
 from irl_vla.cli.replay import replay
 from irl_vla.cli.show import show
 from irl_vla.types import InputError
@@ -29,6 +31,8 @@ app = typer.Typer(
 app.command()(show)
 app.command()(replay)
 app.command()(demo)
+app.command()(export)
+app.command()(bench)
 app.add_typer(bag_app, name="bag")
 
 

@@ -6,6 +6,7 @@ the desk and the closed loop call `step`. May import: see the room's door plate.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -36,6 +37,7 @@ from irl_vla.types import (
     PlanReason,
     Refusal,
     RefusalReason,
+    Rejection,
     SceneTokens,
     Schedule,
     Trajectory,
@@ -190,9 +192,7 @@ class DrivingCore:
         stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
         seen = surroundings(tokens, self.mind.eyes.area)
         choice = choose(candidates, ego, self.config.limits, seen, self._stop(stamp, ego))
-        trajectory, notes = choice.trajectory, [
-            f"candidate {r.candidate}: {r.reason} ({r.detail})" for r in choice.rejected
-        ]  # fmt: skip
+        trajectory, notes = choice.trajectory, _refused(choice.rejected)
         until_m = checked_until(trajectory.poses, seen)
         if seen.area is not None and choice.chosen is not None:
             capped = slowed(trajectory.poses, trajectory.step_s, until_m, speed, STOP_M_S2)
@@ -249,6 +249,15 @@ class DrivingCore:
         if now_from_then is None:
             return None
         return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))
+
+
+def _refused(rejected: tuple[Rejection, ...]) -> list[str]:
+    """One sentence for all refused candidates; each has its own in `Plan.rejected`."""
+    if not rejected:
+        return []
+    names = Counter(rejection.reason for rejection in rejected)
+    counts = ", ".join(f"{name} {count}" for name, count in names.most_common())
+    return [f"{len(rejected)} better candidates refused ({counts})"]
 
 
 def _reason(chosen: int | None, rejected: int) -> PlanReason:
