@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.compare import refuse_difference
@@ -20,6 +21,10 @@ from irl_vla.perception.tokens import Tensors, TensorSpec
 from irl_vla.types import InputError
 
 FP32 = "fp32"
+REFUSALS = (  # what ONNX Runtime raises at a model that it cannot use; no common base of their own
+    ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.NotImplemented,
+    ort_errors.InvalidProtobuf, ort_errors.NoModel, ort_errors.RuntimeException, RuntimeError,
+)  # fmt: skip
 DEFAULT_THREADS = 2
 
 
@@ -71,7 +76,7 @@ def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:  # ONNX Runtime's own errors derive from these
+    except REFUSALS as error:
         raise InputError(f"{where}: ONNX Runtime refuses the model: {error}") from None
 
 
