@@ -23,6 +23,7 @@ FORMAT = "irl-vla-bundle/1"
 MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
+MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
 GRAPHS = ("camera", "bev", "planner")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")

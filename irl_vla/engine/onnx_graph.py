@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.export import Dim
 
-from irl_vla.camera.rig import MAX_CAMERAS
+from irl_vla.engine.manifest import MAX_IMAGES
 from irl_vla.perception.tokens import GraphIo, TensorSpec
 
 OPSET = 18  # read by ONNX Runtime 1.23 and TensorRT 10; GridSample is there since 16
@@ -26,7 +26,7 @@ def to_onnx(module: nn.Module, io: GraphIo, inputs: dict[str, NDArray[Any]]) -> 
     Only dimensions that the GraphIo names are dynamic, 1..8. Names and types are checked against
     it afterwards: a graph that does not say what its contract says is our own mistake.
     """
-    images = Dim("images", min=1, max=MAX_CAMERAS)
+    images = Dim("images", min=1, max=MAX_IMAGES)
     shapes = tuple({0: images} if isinstance(t.shape[0], str) else None for t in io.inputs)
     dynamic = any(shape is not None for shape in shapes)
     with _quietly(), torch.no_grad():

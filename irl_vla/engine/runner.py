@@ -16,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.compare import refuse_difference
-from irl_vla.engine.manifest import GRAPHS, Graph
+from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES, Graph
 from irl_vla.perception.tokens import Tensors, TensorSpec
 from irl_vla.types import InputError
 
@@ -115,8 +115,10 @@ def checked(graph: str, spec: Graph, inputs: Tensors) -> tuple[dict[str, NDArray
         value = np.ascontiguousarray(inputs[tensor.name])
         if isinstance(tensor.shape[0], str):
             images = value.shape[0] if value.ndim else 0
-            if not 1 <= images <= 8:
-                raise InputError(f"graph '{graph}': expected 1 to 8 images, got {images}")
+            if not 1 <= images <= MAX_IMAGES:
+                raise InputError(
+                    f"graph '{graph}': expected 1 to {MAX_IMAGES} images, got {images}"
+                )
         shape = tuple(images if isinstance(size, str) else size for size in tensor.shape)
         _refuse_other(graph, "input", tensor, value, shape)
         ordered[tensor.name] = value

@@ -15,11 +15,12 @@ import pytest
 import torch
 from torch import nn
 
+from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.engine import export as export_module
 from irl_vla.engine.bundle import Bundle, file_entries, load_bundle, write_bundle
 from irl_vla.engine.compare import difference
 from irl_vla.engine.export import Provenance, export_bundle, stored_differences
-from irl_vla.engine.manifest import GRAPHS
+from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES
 from irl_vla.engine.networks import build_networks, example_inputs, weights_to_bytes
 from irl_vla.engine.onnx_graph import to_onnx
 from irl_vla.engine.runner import OnnxRunner, verify_golden
@@ -71,6 +72,10 @@ def test_an_untrained_bundle_says_so(nano: Bundle) -> None:
     assert nano.network.quantisation is None
     with pytest.raises(InputError, match="no variant 'int8-trt', only fp32"):
         nano.variant("bev", "int8-trt")
+
+
+def test_a_batch_holds_the_images_of_the_largest_rig() -> None:
+    assert MAX_IMAGES == MAX_CAMERAS
 
 
 def test_only_the_number_of_images_is_dynamic(nano: Bundle) -> None:
