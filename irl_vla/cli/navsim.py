@@ -22,6 +22,7 @@ from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
 CACHE = Path("~/.cache/irl-vla/navsim")
+SOME_FAILED = 4  # exit code, see app.py
 TRAFFIC = ("log_replay", "reactive")
 
 
@@ -42,7 +43,8 @@ def score_navsim(
     agent: constant_velocity, human, pdm_closed or bundle:DIR; traffic: "log_replay" or "reactive",
     by default as the devkit does it (two-stage splits: reactive); cache: None for none; splits:
     folder of the devkit's split files, if not below the root.
-    Returns 0, or 1 if not one scene could be scored. Raises InputError.
+    Returns the exit code: 0, or 4 if some scenes could not be scored. Raises InputError, also
+    where not one scene could be scored.
     """
     console = Console()
     dataset = Dataset(root, splits)
@@ -54,13 +56,15 @@ def score_navsim(
         console.print(f"note  {line}", style="yellow", markup=False, highlight=False)
     plan = Plan(index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=bundle_agent)
     scored, skipped = in_order(index, iter(_with_progress(plan, jobs, ray, console)))
-    rows = two_stage_rows(chosen.groups, scored) if chosen.is_two_stage else one_stage_rows(scored)
     replace_file(out / "skipped.csv", skipped_csv(skipped).encode())
-    if scored:
-        replace_file(out / "scores.csv", as_csv(rows).encode())
-        write_score_page(plan, scored, skipped, rows, out / "scores.html")
+    if not scored:
+        why = skipped[0].reason if skipped else "the split picks no scene from these logs"
+        raise InputError(f"split '{split}': not one scene could be scored; first reason: {why}")
+    rows = two_stage_rows(chosen.groups, scored) if chosen.is_two_stage else one_stage_rows(scored)
+    replace_file(out / "scores.csv", as_csv(rows).encode())
+    write_score_page(plan, scored, skipped, rows, out / "scores.html")
     _report(console, index, scored, skipped, rows, out)
-    return 0 if scored else 1
+    return SOME_FAILED if skipped else 0
 
 
 def reactive_traffic(traffic: str | None, two_stage: bool) -> bool:
@@ -93,9 +97,8 @@ def _report(
     out: Path,
 ) -> None:
     """The averages as a table, what is in no mean, and what was written."""
-    if scored:
-        averages = [row for row in rows if str(row["token"]) not in index.places]
-        console.print(averages_table(averages))
+    averages = [row for row in rows if str(row["token"]) not in index.places]
+    console.print(averages_table(averages))
     if skipped:
         console.print(
             f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are in "
