@@ -122,11 +122,7 @@ def worst_scene(run: Run, evaluator: Evaluator, scored: Scored, score: float) ->
     if run.reactive:
         world = reactive_world(world, scored.plan)
     losses = explain(world, scored.plan).losses
-    sentences = tuple(
-        f"{loss.mark.upper()} {loss.value:.2f}: {loss.text}"
-        + (" (the human failed it too: not counted)" if loss.forgiven else "")
-        for loss in losses
-    )
+    sentences = tuple(f"{loss.mark.upper()} {loss.value:.2f}: {loss.text}" for loss in losses)
     window = run.index.window(scored.token)
     overlay = Overlay(boxes=boxes_of(window.now), plan=painted_plan(window, scored.plan, "scored"))
     picture = map_from_above(run.index.dataset, window, overlay, run.cache)
