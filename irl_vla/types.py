@@ -62,6 +62,7 @@ class EgoStatus:
     velocity: (2,) vx, vy [m/s]; acceleration: (2,) ax, ay [m/s^2]; yaw_rate [rad/s],
     counter-clockwise
     source: where the numbers come from, for example "/odom twist" or "tf differences, smoothed"
+    measured_ns: stamp of the newest measurement that was used
     """
 
     stamp_ns: int
@@ -70,6 +71,7 @@ class EgoStatus:
     yaw_rate: float
     valid: bool
     source: str
+    measured_ns: int = 0
 
 
 @dataclass(frozen=True)

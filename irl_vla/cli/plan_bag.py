@@ -41,7 +41,7 @@ class PlanBag:
     def write(self, step: Step, core: DrivingCore) -> None:
         """One anchor: where the ego was and what it planned. A refusal leaves a gap."""
         plan, stamp = step.outcome, step.outcome.anchor_stamp_ns
-        pose = core.history.pose(stamp, core.history.newest(stamp))
+        pose = core.history.pose(stamp, step.ego.measured_ns)
         if pose is not None and step.ego.valid:
             twist = np.array([*step.ego.velocity, step.ego.yaw_rate])
             self._writer.write_motion(EgoMotion(stamp, pose, twist, step.ego.source))

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.desk import Desk
-from irl_vla.cli.plan_bag import PlanBag
-from irl_vla.cli.plan_files import Tally, plan_line
-from irl_vla.data.bag_info import BagInfo
-from irl_vla.data.bag_topics import Role
-from irl_vla.data.source import Source, open_source
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
-from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.types import InputError, IntentDirection, Plan
-from irl_vla.view.ink import png
-from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
-from irl_vla.view.report import Fact, write_replay_page
+from irl_vla.cli.plan_check import PLANS, compare_plans
+from irl_vla.cli.replay_run import ReplayOptions, ReplayRun, Results
+from irl_vla.data.source import open_source
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.types import InputError, IntentDirection
 
-READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
+EXIT_FAILURES = 4
+SHOWN = 10  # changed anchors that are printed
 
 
 def replay(
@@ -45,6 +31,15 @@ def replay(
         IntentDirection | None, typer.Option(help="in place of the recording's own")
     ] = None,
     seed: Annotated[int, typer.Option(help="of the planner's noise")] = 0,
+    follow: Annotated[
+        Path | None, typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="folder of an earlier replay: fail if the plans drift")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="of --check: metres, and tenths of a radian", min=0.0)
+    ] = 0.01,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/replay/NAME")
     ] = None,
@@ -53,169 +48,45 @@ def replay(
     byte for byte."""
     loaded = load_bundle(bundle)
     folder = out or Path("out") / "replay" / bag.resolve().stem
+    if check is not None:
+        _refuse_bad_reference(check, folder)
     with open_source(bag, topics) as source:
-        run = ReplayRun.prepare(source, loaded, rig, intent, seed)
-        with _Results(folder) as results:
+        options = ReplayOptions(rig=rig, intent=intent, seed=seed, follow=follow)
+        run = ReplayRun.prepare(source, loaded, options)
+        with Results(folder) as results:
             interrupted = run.drive(source, results.folder)
         _say(run, folder, interrupted)
     if interrupted:
         raise typer.Exit(130)
+    if check is not None:
+        _check(folder, check, tolerance)
 
 
-@dataclass
-class ReplayRun:
-    """One replay: the desk and everything that watches it."""
-
-    info: BagInfo
-    desk: Desk
-    facts: dict[str, Any]
-    page: ReplayPageBuilder
-    tally: Tally = field(default_factory=Tally)
-    picture: bytes | None = None  # of the first plan, else of the first refusal
-    picture_of_plan: bool = False
-
-    @staticmethod
-    def prepare(
-        source: Source, bundle: Bundle, rig: Path | None, intent: IntentDirection | None, seed: int
-    ) -> ReplayRun:
-        """Everything that can fail fails here, before anything is written."""
-        info = source.info()
-        if not info.cameras:
-            raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
-        used = source.rig() if rig is None else _checked(load_rig(rig), info, rig)
-        core = DrivingCore(mind_from_bundle(bundle), used, CoreConfig(seed=seed))
-        facts = {
-            "recording": source.name,
-            "bundle": bundle.manifest.name,
-            "bundle_id": bundle.id,
-            "trained": bundle.manifest.trained,
-            "rig": used.name,
-            "cameras": list(used.names),
-            "ego_motion": info.motion,
-            "seed": seed,
-        }
-        desk = Desk(core, intent, rig_is_given=rig is not None)
-        page = ReplayPageBuilder(source.name, _page_facts(facts), _warnings(info, used))
-        return ReplayRun(info, desk, facts, page)
-
-    def drive(self, source: Source, folder: Path) -> bool:
-        """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid)."""
-        interrupted = False
-        with (
-            (folder / "plans.jsonl").open("w", encoding="utf-8") as lines,
-            PlanBag(folder / "plans.mcap") as plans,
-            _progress(self.info) as advance,
-        ):
-            try:
-                for event, step in self.desk.steps(source.events()):
-                    if step is not None:
-                        lines.write(plan_line(step) + "\n")
-                        plans.write(step, self.desk.core)
-                        self._watch(step, source)
-                    if event is not None:
-                        advance(self.tally)
-            except KeyboardInterrupt:
-                interrupted = True
-        self._finish(folder, source, interrupted)
-        return interrupted
-
-    def _watch(self, step: Step, source: Source) -> None:
-        self.tally.add(step)
-        anchor = ReplayAnchor(
-            step.frames, self.desk.core.rig, step.outcome,
-            step.ego if step.ego.valid else None,
-            source.boxes_at(step.outcome.anchor_stamp_ns) if self.page.wants_pictures() else None,
-            step.intent,
-        )  # fmt: skip
-        planned = isinstance(step.outcome, Plan)
-        if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
-            self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
-        self.page.add(anchor)
-
-    def _finish(self, folder: Path, source: Source, interrupted: bool) -> None:
-        notices = [
-            f"{text} ({n} times)" if n > 1 else text for text, n in self.desk.notices.items()
-        ]
-        facts = {**self.facts, "interrupted": interrupted,
-                 "warnings": [*source.info().warnings, *notices]}  # fmt: skip
-        summary = json.dumps(self.tally.summary(facts), indent=2)
-        (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
-        if self.picture is not None:
-            (folder / "first.png").write_bytes(self.picture)
-        write_replay_page(self.page.page(self.tally.timings_ms), folder / "report.html")
-
-
-def _checked(rig: Rig, info: BagInfo, path: Path) -> Rig:
-    """A rig file must speak of the recording's cameras."""
-    if not set(rig.names) & set(info.cameras):
+def _refuse_bad_reference(reference: Path, folder: Path) -> None:
+    if not (reference / PLANS).is_file():
         raise InputError(
-            f"{path}: none of its cameras is in the recording. It has {', '.join(rig.names)}; "
-            f"the recording has {', '.join(info.cameras)}. Rename the cameras in the rig file, or "
-            "give --topics"
+            f"{reference}: has no {PLANS}. Give the --out folder of an earlier replay to --check"
         )
-    return rig
+    if reference.resolve() == folder.resolve():
+        raise InputError(
+            f"{folder}: is the reference of --check and would be overwritten. Give another --out"
+        )
 
 
-def _warnings(info: BagInfo, rig: Rig) -> list[str]:
-    unknown = [name for name in rig.names if name not in info.cameras]
-    absent = [f"camera '{name}' of the rig is not in the recording" for name in unknown]
-    return [*info.warnings, *info.missing, *absent]
-
-
-def _page_facts(facts: dict[str, Any]) -> list[Fact]:
-    trained = {True: "", False: " (not trained)"}[facts["trained"]]
-    return [
-        Fact("policy", f"{facts['bundle']}{trained}"),
-        Fact("bundle", facts["bundle_id"][:12]),
-        Fact("rig", f"{facts['rig']}, {len(facts['cameras'])} cameras"),
-        Fact("ego motion", facts["ego_motion"] or "none"),
-        Fact("seed", str(facts["seed"])),
-    ]
-
-
-class _Results:
-    """Files are made beside the results and moved over when they are whole: an error or a crash
-    leaves older results as they were."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __enter__(self) -> _Results:
-        try:
-            self.target.mkdir(parents=True, exist_ok=True)
-            self.folder = Path(mkdtemp(prefix=".unfinished-", dir=self.target))
-        except OSError as error:
-            raise InputError(f"{self.target}: cannot write there: {error.strerror}") from None
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            for made in sorted(self.folder.iterdir()):
-                made.replace(self.target / made.name)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class _progress:
-    """A bar over the messages, with what has happened so far."""
-
-    def __init__(self, info: BagInfo) -> None:
-        total = sum(topic.count for topic in info.topics if topic.role in READ_ROLES)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(),
-            console=Console(stderr=True), transient=True,
-        )  # fmt: skip
-        self._task = self._bar.add_task("driving", total=total or None)
-
-    def __enter__(self) -> Callable[[Tally], None]:
-        self._bar.start()
-        return self._advance
-
-    def _advance(self, tally: Tally) -> None:
-        plans, refusals = sum(tally.plans.values()), sum(tally.refusals.values())
-        self._bar.update(self._task, advance=1, description=f"{plans} plans, {refusals} refusals")
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+def _check(folder: Path, reference: Path, tolerance: float) -> None:
+    """Exit code 4 where the plans have drifted."""
+    drift = compare_plans(folder / PLANS, reference / PLANS)
+    for line in drift.changed[:SHOWN]:
+        typer.echo(f"changed   {line}")
+    if len(drift.changed) > SHOWN:
+        typer.echo(f"changed   ... and {len(drift.changed) - SHOWN} more")
+    where = "" if drift.worst_ns is None else f" (largest at anchor {drift.worst_ns})"
+    typer.echo(
+        f"drift     {drift.metres:.6f} m, {drift.radians:.6f} rad over {drift.anchors} anchors"
+        f"{where}; tolerated: {tolerance:g} m, {tolerance / 10:g} rad"
+    )
+    if drift.exceeds(tolerance, tolerance / 10):
+        raise typer.Exit(EXIT_FAILURES)
 
 
 def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:

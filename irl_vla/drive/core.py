@@ -61,21 +61,29 @@ class CoreConfig:
 
 @dataclass(frozen=True)
 class Mind:
-    """What a bundle brings: its policy, its eyes, and its id."""
+    """What a bundle brings: its policy, its eyes, and its id.
+
+    take_ms: milliseconds of each network since it was last asked
+    """
 
     policy: Policy
     eyes: Eyes
     bundle_id: str
+    take_ms: Callable[[], dict[str, float]] = dict
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one frame set led to. frames: with unusable pictures moved to `missing`."""
+    """What one frame set led to.
+
+    frames: with unusable pictures moved to `missing`; tokens: None where nothing was perceived
+    """
 
     outcome: Plan | Refusal
     frames: FrameSet
     ego: EgoStatus
     intent: Intent
+    tokens: SceneTokens | None
     timings_ms: dict[str, float]
 
 
@@ -118,36 +126,43 @@ class DrivingCore:
         self.rig = rig
         self._bank.clear()
 
-    def perceive(self, frames: FrameSet, ego: EgoStatus, intent: Intent) -> Perceived:
+    def perceive(
+        self, frames: FrameSet, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
+    ) -> Perceived:
         """Frames -> tokens. A picture that cannot be used makes its camera missing, with the
-        reason; without any picture there is nothing to see. intent: in the anchor's ego frame."""
-        stamp, images = frames.anchor_stamp_ns, None
+        reason; without any picture there is nothing to see.
+
+        intent: in the anchor's ego frame; memory_stamp_ns: anchor of the memory to use, or None
+        """
+        images = None
         while images is None:
             try:
                 images = preprocess(frames, self.rig, self.mind.eyes.image)
             except BadImage as error:
                 frames = _without(frames, error.camera, str(error))
         if images.present.any():
-            return Perceived(self._look(images, stamp, ego, intent), frames)
+            return Perceived(self._look(images, ego, intent, memory_stamp_ns), frames)
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(frames.missing.items()))
         bad = any(why.startswith(BAD_IMAGE) for why in frames.missing.values())
         reason = RefusalReason.BAD_IMAGE if bad else RefusalReason.NO_IMAGES
         detail = reasons or "no camera of the rig gave a picture"
-        return Perceived(Refusal(stamp, reason, detail), frames)
+        return Perceived(Refusal(frames.anchor_stamp_ns, reason, detail), frames)
 
     def _look(
-        self, images: CalibratedImages, stamp_ns: int, ego: EgoStatus, intent: Intent
+        self, images: CalibratedImages, ego: EgoStatus, intent: Intent, then_ns: int | None
     ) -> SceneTokens | Refusal:
-        """Pictures -> tokens, with the memory that fits; remembers what was seen."""
-        until = self.history.newest(stamp_ns)
-        found = self._bank.get(stamp_ns, until, self.epoch, self.history)
-        memory, memory_stamp = (None, None) if found is None else found
-        moment = Moment(stamp_ns, self.epoch, ego, intent, memory, memory_stamp)
-        tokens = self.mind.eyes.see(images, moment)
+        """Pictures -> tokens; remembers what was seen."""
+        stamp, memory = ego.stamp_ns, None
+        if then_ns is not None:
+            memory = self._bank.get(then_ns, stamp, ego.measured_ns, self.history)
+        memory_stamp = None if memory is None else then_ns
+        tokens = self.mind.eyes.see(
+            images, Moment(stamp, self.epoch, ego, intent, memory, memory_stamp)
+        )
         broken = broken_tensor(tokens)
         if broken is not None:
             detail = f"perception: '{broken}' holds what is not a number"
-            return Refusal(stamp_ns, RefusalReason.NETWORK_NAN, detail)
+            return Refusal(stamp, RefusalReason.NETWORK_NAN, detail)
         self._bank.put(tokens)
         return tokens
 
@@ -164,21 +179,20 @@ class DrivingCore:
         age_s = (now_ns - stamp) / SECOND_NS
         if tokens.epoch != self.epoch:
             detail = f"tokens of epoch {tokens.epoch}, the engines are at {self.epoch}"
-            return self._refuse(stamp, RefusalReason.EPOCH_MISMATCH, detail)
+            return self._refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
         if age_s > self.config.max_input_age_s:
             detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
-            return self._refuse(stamp, RefusalReason.STALE_INPUT, detail)
-        until = self.history.newest(stamp)
-        gap = self.history.gap(stamp, until)
+            return self._refuse(ego, RefusalReason.STALE_INPUT, detail)
+        gap = self.history.gap(stamp, ego.measured_ns)
         if gap is not None or not ego.valid:
             reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
-            return self._refuse(stamp, reason, gap.detail if gap else ego.source)
+            return self._refuse(ego, reason, gap.detail if gap else ego.source)
         candidates = self.mind.policy.propose(tokens, command, ego, intent, self.config.seed)
         if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
             detail = "planner: every candidate is not a number"
-            return self._refuse(stamp, RefusalReason.NETWORK_NAN, detail)
+            return self._refuse(ego, RefusalReason.NETWORK_NAN, detail)
         schedule = Schedule(
-            stamp, until, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
+            stamp, ego.measured_ns, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
         )
         plan = self._guarded(candidates, tokens, ego, schedule)
         if plan.chosen is not None:
@@ -191,7 +205,7 @@ class DrivingCore:
         """Choose, and slow down where the plan leaves what was observed."""
         stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
         seen = surroundings(tokens, self.mind.eyes.area)
-        choice = choose(candidates, ego, self.config.limits, seen, self._stop(stamp, ego))
+        choice = choose(candidates, ego, self.config.limits, seen, self._stop(ego))
         trajectory, notes = choice.trajectory, _refused(choice.rejected)
         until_m = checked_until(trajectory.poses, seen)
         if seen.area is not None and choice.chosen is not None:
@@ -212,40 +226,44 @@ class DrivingCore:
             bundle_id=self.mind.bundle_id,
         )
 
-    def step(self, frames: FrameSet, now_ns: int) -> Step:
-        """One tick: perceive, think, plan; with the milliseconds each took."""
+    def step(self, frames: FrameSet, now_ns: int, follow: Schedule | None = None) -> Step:
+        """One tick: perceive, think, plan; with the milliseconds each took.
+
+        follow: repeat this schedule instead of choosing motion and memory by what is there
+        """
         stamp, timings = frames.anchor_stamp_ns, dict[str, float]()
         clock = _Clock(timings)
-        until = self.history.newest(stamp)
+        until = self.history.newest(stamp) if follow is None else follow.motion_stamp_ns
         ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
         intent = self._intent.at(stamp, self.history, until)
-        seen = clock.timed("perceive", lambda: self.perceive(frames, ego, intent))
+        memory = self._bank.stamp_for(stamp, self.epoch)
+        if follow is not None:
+            memory = follow.memory_stamp_ns
+        seen = clock.timed("perceive", lambda: self.perceive(frames, ego, intent, memory))
         tokens = seen.tokens
         if isinstance(tokens, Refusal):
-            outcome: Plan | Refusal = self._refuse(stamp, tokens.reason, tokens.detail)
+            outcome: Plan | Refusal = self._refuse(ego, tokens.reason, tokens.detail)
         else:
             command = clock.timed("think", lambda: self.think(seen.frames, intent))
             outcome = clock.timed("plan", lambda: self.plan(tokens, command, ego, intent, now_ns))
         timings["step"] = sum(timings.values())
-        return Step(outcome, seen.frames, ego, intent, timings)
+        tokens_seen = None if isinstance(tokens, Refusal) else tokens
+        return Step(outcome, seen.frames, ego, intent, tokens_seen, timings | self.mind.take_ms())
 
-    def _refuse(self, stamp_ns: int, reason: RefusalReason, detail: str) -> Refusal:
-        ego = self.history.status(stamp_ns, self.history.newest(stamp_ns))
-        known = ego.valid and self._path_now(stamp_ns) is not None
-        return Refusal(stamp_ns, reason, detail, self._stop(stamp_ns, ego) if known else None)
+    def _refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
+        known = ego.valid and self._path_now(ego) is not None
+        return Refusal(ego.stamp_ns, reason, detail, self._stop(ego) if known else None)
 
-    def _stop(self, stamp_ns: int, ego: EgoStatus) -> Trajectory:
-        path = self._path_now(stamp_ns)
+    def _stop(self, ego: EgoStatus) -> Trajectory:
+        path = self._path_now(ego)
         return stop_along(present_arc(ego) if path is None else path, float(ego.velocity[0]))
 
-    def _path_now(self, stamp_ns: int) -> F64 | None:
-        """What is left of the last good path, in the ego frame at `stamp_ns`."""
-        last = self._last_plan
-        if last is None or not 0 <= stamp_ns - last.anchor_stamp_ns <= LAST_PATH_NS:
+    def _path_now(self, ego: EgoStatus) -> F64 | None:
+        """What is left of the last good path, in the present ego frame."""
+        last, stamp = self._last_plan, ego.stamp_ns
+        if last is None or not 0 <= stamp - last.anchor_stamp_ns <= LAST_PATH_NS:
             return None
-        now_from_then = self.history.now_from_then(
-            stamp_ns, last.anchor_stamp_ns, self.history.newest(stamp_ns)
-        )
+        now_from_then = self.history.now_from_then(stamp, last.anchor_stamp_ns, ego.measured_ns)
         if now_from_then is None:
             return None
         return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))

@@ -81,6 +81,10 @@ class EgoHistory:
         stamps = [m.stamp_ns for m in self._kept if m.stamp_ns <= stamp_ns + LATE_NS]
         return stamps[-1] if stamps else stamp_ns
 
+    def has(self, stamp_ns: int) -> bool:
+        """Whether the measurement of exactly this stamp is remembered."""
+        return any(motion.stamp_ns == stamp_ns for motion in self._kept)
+
     def is_waiting(self, stamp_ns: int) -> bool:
         """Whether a measurement that may still come is needed to know the motion at `stamp_ns`."""
         newest = self.newest(stamp_ns)
@@ -107,7 +111,9 @@ class EgoHistory:
         gap = self.gap(stamp_ns, until_ns)
         if gap is not None:
             zero = np.zeros(2)
-            return EgoStatus(stamp_ns, zero, zero, 0.0, valid=False, source=gap.detail)
+            return EgoStatus(
+                stamp_ns, zero, zero, 0.0, valid=False, source=gap.detail, measured_ns=until_ns
+            )
         known = self._fitted(stamp_ns, until_ns)
         if all(motion.twist is not None for motion in known):
             return _from_twists(known, stamp_ns)
@@ -186,7 +192,7 @@ def _from_twists(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
     note = "" if len(known) > 1 else ", one measurement: acceleration taken as 0"
     return EgoStatus(
         stamp_ns, line[0, :2], line[1, :2] + (spin if len(known) > 1 else 0.0), yaw_rate,
-        valid=True, source=f"{known[-1].source} {source}{note}",
+        valid=True, measured_ns=known[-1].stamp_ns, source=f"{known[-1].source} {source}{note}",
     )  # fmt: skip
 
 
@@ -200,4 +206,5 @@ def _from_poses(known: list[EgoMotion], stamp_ns: int) -> EgoStatus:
     return EgoStatus(
         stamp_ns, body @ parabola[1], body @ (2.0 * parabola[2]), float(yaw[1, 0]),
         valid=True, source=f"{known[-1].source} poses, fitted{note}",
+        measured_ns=known[-1].stamp_ns,
     )  # fmt: skip

@@ -34,20 +34,21 @@ class BevBank:
         oldest = tokens.anchor_stamp_ns - KEEP_NS
         self._kept = [kept for kept in self._kept if kept.anchor_stamp_ns >= oldest]
 
-    def get(
-        self, stamp_ns: int, until_ns: int, epoch: int, history: EgoHistory
-    ) -> tuple[BevMemory, int] | None:
-        """(memory, its anchor stamp) for an anchor, or None where there is none of fitting age, or
-        the way since then is not known."""
+    def stamp_for(self, stamp_ns: int, epoch: int) -> int | None:
+        """Anchor stamp of the memory for an anchor; None where none has a fitting age."""
         fitting = [
-            kept for kept in self._kept
+            kept.anchor_stamp_ns for kept in self._kept
             if YOUNGEST_NS <= stamp_ns - kept.anchor_stamp_ns <= OLDEST_NS and kept.epoch == epoch
         ]  # fmt: skip
-        if not fitting:
+        return min(fitting, key=lambda then: abs(stamp_ns - then - WANTED_NS), default=None)
+
+    def get(
+        self, then_ns: int, stamp_ns: int, until_ns: int, history: EgoHistory
+    ) -> BevMemory | None:
+        """What was seen at `then_ns`, for the anchor `stamp_ns`; None where it is not kept, or the
+        way since then is not known."""
+        kept = next((kept for kept in self._kept if kept.anchor_stamp_ns == then_ns), None)
+        now_from_then = history.now_from_then(stamp_ns, then_ns, until_ns)
+        if kept is None or now_from_then is None:
             return None
-        best = min(fitting, key=lambda kept: abs(stamp_ns - kept.anchor_stamp_ns - WANTED_NS))
-        then = best.anchor_stamp_ns
-        now_from_then = history.now_from_then(stamp_ns, then, until_ns)
-        if now_from_then is None:
-            return None
-        return BevMemory(best.bev, now_from_then, (stamp_ns - then) / SECOND_NS), then
+        return BevMemory(kept.bev, now_from_then, (stamp_ns - then_ns) / SECOND_NS)
