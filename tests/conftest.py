@@ -1,4 +1,4 @@
-"""One exported nano bundle for the whole room; tests that change a bundle work on a copy."""
+"""One exported nano bundle for all rooms; tests that change a bundle work on a copy."""
 
 from __future__ import annotations
 
