@@ -22,6 +22,7 @@ from irl_vla.types import F64, SECOND_NS, U8, Boxes3D, CameraImage, EgoMotion
 
 Rgb = tuple[int, int, int]
 
+TYRE: Rgb = (26, 27, 30)
 LEAVES, TRUNK, WALLS = (
     (62, 104, 58),
     (92, 72, 54),
@@ -204,8 +205,10 @@ class _Canvas:
                 paint(rigid_from_pose(pose))
 
     def car(self, colour: Rgb, outer: F64) -> None:
-        """A body and a cabin."""
+        """Wheels, a body and a cabin."""
         length, width, height = CAR_SIZE
+        for axle in (-1.35, 1.35):
+            self._block(outer, (axle - 0.32, axle + 0.32), width, (0.0, 0.5), TYRE)
         self._block(outer, (-length / 2, length / 2), width, (0.25, 0.85), colour)
         self._block(outer, (-1.6, 0.9), width * 0.9, (0.85, height), (44, 54, 64))
 
