@@ -92,7 +92,10 @@ class Evaluator:
     def _load(self, tokens: Sequence[str]) -> dict[str, Scene] | None:
         if self.cache is None:
             return None
-        name, source = self._key(tokens)
+        try:
+            name, source = self._key(tokens)
+        except InputError:
+            return None  # a map is missing; preparing says so, scene by scene
         return SceneCache(self.cache).load(self.index.split.name, name, source, tokens)
 
     def _key(self, tokens: Sequence[str]) -> tuple[str, str]:
