@@ -60,3 +60,7 @@ def main() -> None:
             f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(EXIT_INPUT)
+
+
+if __name__ == "__main__":
+    main()
