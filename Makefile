@@ -30,9 +30,9 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV) || \
 	  { echo "no venv: on Debian and Ubuntu install it with 'apt install python3-venv'"; exit 1; }
 	@$(PIP) install --quiet --upgrade "pip>=24"
-	@if $(BIN)/python -c '$(HAS_TORCH)' 2>/dev/null; then echo "setup: torch is there and is kept"; \
+	@if $(BIN)/python -W ignore -c '$(HAS_TORCH)' 2>/dev/null; then echo "setup: torch is there and is kept"; \
 	 else $(PIP) install --quiet "torch==$(TORCH_VERSION)" $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)); fi
-	@$(BIN)/python -c 'import re, torch; v = torch.__version__.split("+")[0]; \
+	@$(BIN)/python -W ignore -c 'import re, torch; v = torch.__version__.split("+")[0]; \
 	  t = open("constraints.txt").read(); \
 	  open("$(VENV)/constraints.txt", "w").write(re.sub(r"(?m)^torch==.*$$", "torch==" + torch.__version__, t))'
 	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable ".[net,navsim,test,check]"
