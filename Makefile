@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -W ignore -c 'import re, torch; v = torch.__version__.split("+")[0]; \
 	  t = open("constraints.txt").read(); \
 	  open("$(VENV)/constraints.txt", "w").write(re.sub(r"(?m)^torch==.*$$", "torch==" + torch.__version__, t))'
-	@$(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable ".[net,navsim,test,check]"
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable ".[net,navsim,test,check]"
 	@touch $(READY)
 
 demo: $(READY)
