@@ -39,6 +39,7 @@ class Missing(str, Enum):
     DUPLICATE_STAMP = "duplicate_stamp"
     STAMP_BACKWARDS = "stamp_backwards"
     CLOCK_APART = "clock_apart"
+    BAD_IMAGE = "bad_image"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Stream:
     period_ns: int = 0  # smoothed; 0 until two images came
     lag_ns: int = 0  # how far behind the newest stamp its last image arrived
     trouble: tuple[Missing, str] | None = None  # why its last message was not used,
-    trouble_ns: int = 0  # and when that was
+    trouble_ns: int = 0  # and when that was; 0: before time began
 
     @property
     def last_ns(self) -> int | None:
@@ -158,6 +159,13 @@ class AnchorSynchroniser:
             return self._suspect(shot)
         return self._accept(shot)
 
+    def spoil(self, camera: str, why: str) -> None:
+        """A camera sent something that is no image: the sets that lack it name this reason. Of a
+        camera that does not belong to the sets it is not looked at."""
+        if camera in self._streams:
+            stream = self._streams[camera]
+            stream.trouble, stream.trouble_ns = (Missing.BAD_IMAGE, why), self._now_ns or 0
+
     def advance(self, now_ns: int) -> tuple[FrameSet, ...]:
         """Lets time pass without an image (a timer in the car); gives the sets whose deadline has
         passed. `now_ns` is on the clock of the stamps."""
@@ -209,7 +217,8 @@ class AnchorSynchroniser:
                 kind = Missing.STAMP_BACKWARDS if step else Missing.DUPLICATE_STAMP
                 text = f"its stamp ran back by {_ms(-step)}" if step else "its stamp came twice"
                 stream.trouble, stream.trouble_ns = (kind, text), self._now()
-                self._note(shot.time_ns, shot.image.camera, f"{text}; the image is not used")
+                what = "its stamp ran back" if step else text  # the same words each time: counted
+                self._note(shot.time_ns, shot.image.camera, f"{what}; the image is not used")
                 return False
             old = stream.period_ns or step
             if step <= SILENT_PERIODS * old:  # a longer step is a gap, not a rhythm
@@ -354,7 +363,7 @@ class AnchorSynchroniser:
     def _why(self, name: str, done: _OpenSet) -> tuple[Missing, str]:
         stream = self._streams[name]
         recently = self._now() - stream.trouble_ns <= self.spec.silence_ns
-        if stream.trouble is not None and recently:
+        if stream.trouble is not None and (recently or not stream.trouble_ns):
             return stream.trouble
         if stream.last_ns is None:
             return Missing.NEVER_SEEN, "no image yet" + " since the time jump" * bool(self.resets)

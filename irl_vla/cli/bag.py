@@ -24,7 +24,8 @@ def _bag() -> None:
 def info(
     source: Annotated[Path, typer.Argument(help="rosbag, or a DGP, nuScenes or comma2k19 folder")],
     topics: Annotated[
-        Path | None, typer.Option(help="which topics to read (YAML); default: found by type")
+        Path | None,
+        typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
 ) -> None:
     """Topics with counts, rates and gaps; what is damaged; what a replay would lack."""

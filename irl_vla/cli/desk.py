@@ -19,7 +19,26 @@ from irl_vla.cli.ahead import ahead
 from irl_vla.data.bag_events import Event, Notice, NoticeKind
 from irl_vla.drive.core import DrivingCore, Step
 from irl_vla.drive.history import LATE_NS
-from irl_vla.types import CameraImage, EgoMotion, FrameSet, Intent, IntentDirection, Schedule
+from irl_vla.types import (
+    SECOND_NS,
+    CameraImage,
+    EgoMotion,
+    FrameSet,
+    Intent,
+    IntentDirection,
+    Schedule,
+)
+
+MAX_NOTICES = 200  # different texts that are kept; a long recording may have one per picture
+FURTHER = "further notices, each of them different"
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A set, and when the car would have had it."""
+
+    frames: FrameSet
+    now_ns: int
 
 
 @dataclass
@@ -28,7 +47,7 @@ class Desk:
 
     rig_is_given: a rig file was given, so a recording that changes its calibration is only noted
     follow: schedules to repeat, by anchor stamp; other anchors choose for themselves
-    notices: what the recording had to say, with counts
+    notices: what the recording had to say, with counts; at most MAX_NOTICES different texts
     """
 
     core: DrivingCore
@@ -41,7 +60,8 @@ class Desk:
     def __post_init__(self) -> None:
         self._sync = AnchorSynchroniser.of_rig(self.core.rig, self.sync_spec)
         self._newest_ns = 0
-        self._waiting: deque[FrameSet] = deque()
+        self._latest_motion_ns = 0
+        self._waiting: deque[_Arrived] = deque()
         if self.fixed_intent is not None:
             self.core.add_intent(Intent(self.fixed_intent))
 
@@ -49,17 +69,19 @@ class Desk:
         """Every event, with the step it led to; further steps come with None."""
         for event in ahead(events, self._developed):
             self._take(event)
-            done = [self._step(frames) for frames in self._ready(event.stamp_ns)]
+            self._note_sync()
+            done = [self._step(arrived) for arrived in self._ready(event.stamp_ns)]
             yield event, done[0] if done else None
             yield from ((None, step) for step in done[1:])
-        self._waiting.extend(self._sync.flush())
-        yield from ((None, self._step(frames)) for frames in self._waiting)
+        self._arrive(self._sync.flush(), self._newest_ns)
+        yield from ((None, self._step(arrived)) for arrived in self._waiting)
         self._note_sync()
+        self._note_silence()
 
-    def _ready(self, now_ns: int) -> Iterator[FrameSet]:
+    def _ready(self, now_ns: int) -> Iterator[_Arrived]:
         """Sets whose ego motion is known, or will not come any more."""
         while self._waiting:
-            anchor = self._waiting[0].anchor_stamp_ns
+            anchor = self._waiting[0].frames.anchor_stamp_ns
             too_late = not 0 <= now_ns - anchor <= LATE_NS
             if self._is_waiting(anchor) and not too_late:
                 return
@@ -80,8 +102,9 @@ class Desk:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, CameraImage):
-            self._waiting.extend(self._image(event))
+            self._image(event)
         elif isinstance(event, EgoMotion):
+            self._latest_motion_ns = event.stamp_ns
             self.core.add_motion(event)
         elif isinstance(event, Intent):
             if self.fixed_intent is None:
@@ -89,21 +112,34 @@ class Desk:
         elif isinstance(event, Notice):
             self._notice(event)
 
-    def _image(self, image: CameraImage) -> tuple[FrameSet, ...]:
-        resets = self._sync.resets
+    def _image(self, image: CameraImage) -> None:
+        resets, before_ns = self._sync.resets, self._newest_ns
         ready = self._sync.push(image)
         jumped = self._sync.resets != resets
         self._newest_ns = image.stamp_ns if jumped else max(self._newest_ns, image.stamp_ns)
-        return ready
+        self._arrive(ready, before_ns)
 
-    def _step(self, frames: FrameSet) -> Step:
-        """now: when the car had this set, at the latest when its deadline passed."""
-        latest = frames.anchor_stamp_ns + self.sync_spec.deadline_ns
-        now_ns = max(frames.anchor_stamp_ns, min(self._newest_ns, latest))
-        return self.core.step(frames, now_ns, self.follow.get(frames.anchor_stamp_ns))
+    def _arrive(self, ready: tuple[FrameSet, ...], before_ns: int) -> None:
+        """When the car would have had these sets: when the last picture came or the deadline
+        passed; for a set that a new anchor opened after its deadline, at that moment.
+
+        before_ns: the newest stamp before the picture that set them free
+        """
+        for frames in ready:
+            anchor = frames.anchor_stamp_ns
+            latest = max(anchor + self.sync_spec.deadline_ns, before_ns)
+            jumped = self._newest_ns < anchor  # sets of the time before a jump back
+            now = latest if jumped else min(self._newest_ns, latest)
+            self._waiting.append(_Arrived(frames, max(anchor, now)))
+
+    def _step(self, arrived: _Arrived) -> Step:
+        frames = arrived.frames
+        return self.core.step(frames, arrived.now_ns, self.follow.get(frames.anchor_stamp_ns))
 
     def _notice(self, notice: Notice) -> None:
-        self.notices[f"{notice.kind.value}: {notice.text}"] += 1
+        self._note(f"{notice.kind.value}: {notice.text}")
+        if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
+            self._sync.spoil(notice.camera, notice.text)
         now = notice.now
         if notice.kind is NoticeKind.CALIBRATION_CHANGED and now and not self.rig_is_given:
             cameras = tuple(
@@ -114,4 +150,14 @@ class Desk:
 
     def _note_sync(self) -> None:
         for event in self._sync.take_events():
-            self.notices[f"synchroniser: camera '{event.camera}': {event.text}"] += 1
+            self._note(f"synchroniser: camera '{event.camera}': {event.text}")
+
+    def _note_silence(self) -> None:
+        """Where all cameras fall silent, no set is left that could name the reason."""
+        silence_ns = self._latest_motion_ns - self._newest_ns
+        if self._newest_ns and silence_ns > self.sync_spec.silence_ns:
+            self._note(f"all cameras stopped {silence_ns / SECOND_NS:.1f} s before the ego motion")
+
+    def _note(self, text: str) -> None:
+        known = text in self.notices or len(self.notices) < MAX_NOTICES
+        self.notices[text if known else FURTHER] += 1

@@ -81,12 +81,17 @@ class Tally:
         for stage, ms in step.timings_ms.items():
             self.timings_ms.setdefault(stage, array("d")).append(ms)
 
+    @property
+    def frames(self) -> int:
+        """Anchors so far."""
+        return sum(self.plans.values()) + sum(self.refusals.values())
+
     def summary(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The content of summary.json; `facts` come first."""
         planned, refused = sum(self.plans.values()), sum(self.refusals.values())
         return {
             **facts,
-            "frames": planned + refused,
+            "frames": self.frames,
             "plans": planned,
             "plans_by_reason": dict(self.plans),
             "refusals": refused,

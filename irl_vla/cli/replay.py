@@ -9,23 +9,27 @@ import typer
 from rich.console import Console
 
 from irl_vla.cli.plan_check import PLANS, compare_plans
-from irl_vla.cli.replay_run import ReplayOptions, ReplayRun, Results
+from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun, Results
 from irl_vla.data.source import open_source
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError, IntentDirection
 
 EXIT_FAILURES = 4
-SHOWN = 10  # changed anchors that are printed
+SHOWN = 10  # changed anchors and warnings that are printed
 
 
 def replay(
     bag: Annotated[Path, typer.Argument(help="rosbag, or a DGP or nuScenes folder")],
     bundle: Annotated[Path, typer.Option(help="policy bundle, for example models/rule")],
     rig: Annotated[
-        Path | None, typer.Option(help="calibration to use instead of the recording's own (YAML)")
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="calibration to use instead of the recording's own (YAML)"
+        ),
     ] = None,
     topics: Annotated[
-        Path | None, typer.Option(help="which topics to read (YAML); default: found by type")
+        Path | None,
+        typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
     intent: Annotated[
         IntentDirection | None, typer.Option(help="in place of the recording's own")
@@ -102,8 +106,10 @@ def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:
     line("replayed", f"{plans + refusals} anchors: {plans} plans, {refusals} refusals")
     for reason, count in run.tally.refusals.most_common():
         line("refused", f"{count} x {reason}", "yellow")
-    for text, count in run.desk.notices.most_common(10):
-        line("notice", f"{text} ({count} times)" if count > 1 else text, "yellow")
-    for name in ("report.html", "plans.jsonl", "plans.mcap", "summary.json", "first.png"):
+    for text in run.warnings[:SHOWN]:
+        line("warning", text, "yellow")
+    if len(run.warnings) > SHOWN:
+        line("warning", f"... and {len(run.warnings) - SHOWN} more in summary.json", "yellow")
+    for name in sorted(RESULTS, key="report.html".__ne__):
         if (folder / name).exists():
             line("wrote", str(folder / name))

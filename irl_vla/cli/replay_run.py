@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.camera.rig import Rig
 from irl_vla.cli.desk import Desk
+from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.plan_bag import PlanBag
 from irl_vla.cli.plan_files import Tally, plan_line
 from irl_vla.cli.show import given_rig
@@ -30,6 +31,8 @@ from irl_vla.view.ink import png
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
 from irl_vla.view.report import Fact, write_replay_page
 
+RESULTS = ("plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html")
+SHOWN_REASONS = 4  # in the sentence that says why nothing could be replayed
 READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
 
@@ -54,6 +57,7 @@ class ReplayRun:
     tally: Tally = field(default_factory=Tally)
     picture: bytes | None = None  # of the first plan, else of the first refusal
     picture_of_plan: bool = False
+    warnings: list[str] = field(default_factory=list)  # known when the drive is over
 
     @staticmethod
     def prepare(source: Source, bundle: Bundle, options: ReplayOptions) -> ReplayRun:
@@ -78,29 +82,42 @@ class ReplayRun:
             "seed": seed,
         }
         desk = Desk(core, options.intent, options.rig is not None, follow)
-        page = ReplayPageBuilder(source.name, _page_facts(facts), _warnings(info, used))
+        page = ReplayPageBuilder(source.name, _page_facts(facts))
         return ReplayRun(info, desk, facts, page)
 
     def drive(self, source: Source, folder: Path) -> bool:
-        """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid)."""
-        interrupted = False
+        """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid). Raises
+        InputError where no frame set came of the recording."""
         with (
+            interruptible() as pressed,
             (folder / "plans.jsonl").open("w", encoding="utf-8") as lines,
             PlanBag(folder / "plans.mcap") as plans,
             _progress(self.info) as advance,
         ):
-            try:
-                for event, step in self.desk.steps(source.events()):
-                    if step is not None:
-                        lines.write(plan_line(step) + "\n")
-                        plans.write(step, self.desk.core)
-                        self._watch(step, source)
-                    if event is not None:
-                        advance(self.tally)
-            except KeyboardInterrupt:
-                interrupted = True
-        self._finish(folder, source, interrupted)
+            for event, step in self.desk.steps(source.events()):
+                if step is not None:
+                    lines.write(plan_line(step) + "\n")
+                    plans.write(step, self.desk.core)
+                    self._watch(step, source)
+                if event is not None:
+                    advance(self.tally)
+                if pressed.is_set():
+                    break
+            interrupted = pressed.is_set()
+        self.warnings = self._heard(source)
+        if not self.tally.frames and not interrupted:
+            why = "; ".join(self.warnings[:SHOWN_REASONS]) or "its cameras gave no picture"
+            raise InputError(f"{self.info.path}: there is nothing to replay: {why}")
+        self._finish(folder, interrupted)
         return interrupted
+
+    def _heard(self, source: Source) -> list[str]:
+        """What a person should know: of the recording, of the rig, of what happened on the way."""
+        notices = [
+            f"{text} ({n} times)" if n > 1 else text for text, n in self.desk.notices.items()
+        ]
+        about = _warnings(source.info(), self.desk.core.rig, self.desk.rig_is_given)
+        return [*about, *notices]
 
     def _watch(self, step: Step, source: Source) -> None:
         self.tally.add(step)
@@ -115,17 +132,14 @@ class ReplayRun:
             self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
         self.page.add(anchor)
 
-    def _finish(self, folder: Path, source: Source, interrupted: bool) -> None:
-        notices = [
-            f"{text} ({n} times)" if n > 1 else text for text, n in self.desk.notices.items()
-        ]
-        facts = {**self.facts, "interrupted": interrupted,
-                 "warnings": [*source.info().warnings, *notices]}  # fmt: skip
+    def _finish(self, folder: Path, interrupted: bool) -> None:
+        facts = {**self.facts, "interrupted": interrupted, "warnings": self.warnings}
         summary = json.dumps(self.tally.summary(facts), indent=2)
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
         if self.picture is not None:
             (folder / "first.png").write_bytes(self.picture)
-        write_replay_page(self.page.page(self.tally.timings_ms), folder / "report.html")
+        page = replace(self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings))
+        write_replay_page(page, folder / "report.html")
 
 
 def _schedules(path: Path, bundle: Bundle) -> tuple[dict[int, Schedule], int]:
@@ -144,10 +158,20 @@ def _schedules(path: Path, bundle: Bundle) -> tuple[dict[int, Schedule], int]:
     return schedules, seeds.pop()
 
 
-def _warnings(info: BagInfo, rig: Rig) -> list[str]:
-    unknown = [name for name in rig.names if name not in info.cameras]
-    absent = [f"camera '{name}' of the rig is not in the recording" for name in unknown]
-    return [*info.warnings, *info.missing, *absent]
+def _warnings(info: BagInfo, rig: Rig, given: bool) -> list[str]:
+    """given: the rig is of a file, so what the recording lacks of calibration does not matter."""
+    missing = [text for text in info.missing if not (given and "--rig" in text)]
+    absent = [
+        f"camera '{name}' of the rig is not in the recording"
+        for name in rig.names
+        if name not in info.cameras
+    ]
+    unused = [
+        f"camera '{name}' of the recording is not in the rig; it is not used"
+        for name in info.cameras
+        if name not in rig.names
+    ]
+    return [*info.warnings, *missing, *absent, *unused]
 
 
 def _page_facts(facts: dict[str, Any]) -> list[Fact]:
@@ -163,7 +187,7 @@ def _page_facts(facts: dict[str, Any]) -> list[Fact]:
 
 class Results:
     """Files are made beside the results and moved over when they are whole: an error or a crash
-    leaves older results as they were."""
+    leaves older results as they were. A file system that refuses becomes an InputError."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -171,16 +195,39 @@ class Results:
     def __enter__(self) -> Results:
         try:
             self.target.mkdir(parents=True, exist_ok=True)
+            for name in RESULTS:
+                if (self.target / name).is_dir():
+                    raise InputError(
+                        f"{self.target / name}: is a folder, expected a file of an earlier replay "
+                        "or nothing. Remove it, or choose another --out"
+                    )
             self.folder = Path(mkdtemp(prefix=".unfinished-", dir=self.target))
         except OSError as error:
-            raise InputError(f"{self.target}: cannot write there: {error.strerror}") from None
+            raise self._refused(error) from None
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            for made in sorted(self.folder.iterdir()):
-                made.replace(self.target / made.name)
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        except OSError as refused:
+            raise self._refused(refused) from None
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise self._refused(error) from None
+
+    def _publish(self) -> None:
+        """What an earlier replay left and this one did not make goes: results belong together."""
+        for name in RESULTS:
+            if (self.folder / name).exists():
+                (self.folder / name).replace(self.target / name)
+            else:
+                (self.target / name).unlink(missing_ok=True)
+
+    def _refused(self, error: OSError) -> InputError:
+        where = error.filename or self.target
+        return InputError(f"{where}: {error.strerror}. Make room there, or choose another --out")
 
 
 class _progress:

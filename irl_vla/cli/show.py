@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.cli.interruption import interruptible
 from irl_vla.data.bag_events import Notice
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
@@ -25,10 +27,14 @@ EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 def show(
     source: Annotated[Path, typer.Argument(help="rosbag, or a DGP, nuScenes or comma2k19 folder")],
     rig: Annotated[
-        Path | None, typer.Option(help="calibration to use instead of the recording's own (YAML)")
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="calibration to use instead of the recording's own (YAML)"
+        ),
     ] = None,
     topics: Annotated[
-        Path | None, typer.Option(help="which topics to read (YAML); default: found by type")
+        Path | None,
+        typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
@@ -37,6 +43,7 @@ def show(
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration."""
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
+        _refuse_unwritable(folder)
         builder, interrupted = _look(recording, rig)
         page = builder.page(recording.info().warnings)
     sheet, html = folder / "contact_sheet.png", folder / "show.html"
@@ -45,6 +52,18 @@ def show(
     _say(page, [sheet, html], interrupted)
     if interrupted:
         raise typer.Exit(130)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Said before a long recording is read, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
+        ) from None
 
 
 def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
@@ -73,22 +92,21 @@ def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:
     total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeRemainingColumn())  # fmt: skip
-    interrupted = False
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    with interruptible() as pressed, bar as progress:
         task = progress.add_task("reading", total=total or None)
-        try:
-            for event in recording.events():
-                if isinstance(event, CameraImage):
-                    builder.add_image(event)
-                elif isinstance(event, EgoMotion):
-                    builder.add_motion(event)
-                elif isinstance(event, Notice):
-                    builder.add_notice(event)
-                progress.advance(task)
-        except KeyboardInterrupt:
-            interrupted = True
+        for event in recording.events():
+            if isinstance(event, CameraImage):
+                builder.add_image(event)
+            elif isinstance(event, EgoMotion):
+                builder.add_motion(event)
+            elif isinstance(event, Notice):
+                builder.add_notice(event)
+            progress.advance(task)
+            if pressed.is_set():
+                break
     builder.finish()
-    return builder, interrupted
+    return builder, pressed.is_set()
 
 
 def _calibration(recording: Source, info: BagInfo, rig: Path | None) -> tuple[Rig | None, str]:
