@@ -17,6 +17,7 @@ from irl_vla.cli.bench import bench
 from irl_vla.cli.demo import demo
 from irl_vla.cli.export import export
 from irl_vla.cli.replay import replay
+from irl_vla.cli.score import score
 from irl_vla.cli.show import show
 from irl_vla.types import InputError
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(show)
 app.command()(replay)
 app.command()(demo)
+app.command()(score)
 app.command()(export)
 app.command()(bench)
 app.add_typer(bag_app, name="bag")

@@ -1,0 +1,169 @@
+"""`irl-vla score`: EPDMS of scenes' candidates, of any proposals, or of a NAVSIM split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from irl_vla.cli.navsim import score_navsim
+from irl_vla.cli.score_two_stage import score_two_stage
+from irl_vla.scoring.batch import (
+    Journal,
+    Outcome,
+    Proposals,
+    load_proposals,
+    read_tasks,
+    scene_files,
+    score_files,
+)
+from irl_vla.types import InputError
+from irl_vla.view.report import replace_file
+
+SOME_FAILED = 4
+SHOWN = ("epdms", "ec", "nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
+
+
+def score(
+    scenes: Annotated[
+        list[Path] | None, typer.Argument(help="scene files, or folders with scenes.json.gz")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="results file; a folder for --navsim")] = Path(
+        "out/score/results.json"
+    ),
+    proposals: Annotated[
+        Path | None,
+        typer.Option(help="plans to score instead of the scenes' candidates (.npz or .json)"),
+    ] = None,
+    two_stage: Annotated[
+        Path | None, typer.Option(help="mapping of first frames to follow-ups (.json, .json.gz)")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help='"local", or the address of a Ray cluster')
+    ] = None,
+    navsim: Annotated[Path | None, typer.Option(help="NAVSIM data: score a split of it")] = None,
+    split: Annotated[str, typer.Option(help="of --navsim: name of a split")] = "navtest",
+    agent: Annotated[
+        str, typer.Option(help="of --navsim: constant_velocity, human, pdm_closed, bundle:DIR")
+    ] = "constant_velocity",
+    traffic: Annotated[
+        str | None, typer.Option(help="of --navsim: log_replay or reactive; default: the devkit's")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="of --navsim: folder for prepared scenes")
+    ] = Path("~/.cache/irl-vla/navsim"),
+) -> None:
+    """Score driving as the NAVSIM v2 benchmark does, to the last digit. Interrupted runs go on
+    where they stopped; scenes that cannot be scored are named and are in no mean."""
+    if navsim is not None:
+        if scenes:
+            raise InputError("give either scene files or --navsim, not both")
+        folder = out if out.suffix != ".json" else out.parent
+        code = score_navsim(
+            navsim, split, agent, folder, jobs=jobs, ray=ray, traffic=traffic, cache=cache
+        )
+        raise typer.Exit(code)
+    if not scenes:
+        raise InputError("nothing to score: give scene files or folders, or --navsim DATA")
+    plans = None if proposals is None else load_proposals(proposals)
+    outcomes = _score_scenes(scene_files(scenes), plans, out, jobs, ray)
+    if two_stage is not None:
+        score_two_stage(scene_files(scenes), outcomes, two_stage, out)
+    if any(outcome.results is None for outcome in outcomes):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _score_scenes(
+    files: list[Path], plans: Proposals | None, out: Path, jobs: int, ray: str | None
+) -> list[Outcome]:
+    """Score, keep the journal, write the results, print the table."""
+    console = Console()
+    tasks = list(read_tasks(files, plans))
+    _refuse_twins([task.scene.id for task in tasks if not isinstance(task.scene, InputError)])
+    journal = Journal(out.with_name(out.name + ".journal"))
+    left = [task for task in tasks if task.key not in journal.done]
+    if len(left) < len(tasks):
+        console.print(f"{len(tasks) - len(left)} scenes are in {journal.path} already")
+    failed: list[Outcome] = []
+    for outcome in _progress(score_files(left, plans, jobs, ray), len(left), console):
+        if outcome.results is None:
+            failed.append(outcome)
+        journal.add(outcome)
+    scored = [journal.done[task.key] for task in tasks if task.key in journal.done]
+    results = {outcome.scene_id: outcome.results for outcome in scored}
+    replace_file(out, (json.dumps(results) + "\n").encode())
+    journal.path.unlink(missing_ok=True)
+    if scored:
+        console.print(_table(scored))
+    for outcome in failed:
+        console.print(f"failed  {outcome.error}", style="red", markup=False, soft_wrap=True)
+    if failed:
+        console.print(f"{len(failed)} of {len(tasks)} scenes failed and are in no mean")
+    console.print(f"wrote  {out}", markup=False, highlight=False, soft_wrap=True)
+    return [*scored, *failed]
+
+
+def _refuse_twins(ids: list[str]) -> None:
+    twins = sorted({name for name in ids if ids.count(name) > 1})
+    if twins:
+        raise InputError(f"scenes must have different ids; more than once: {', '.join(twins[:5])}")
+
+
+def _progress(outcomes: Iterator[Outcome], total: int, console: Console) -> Iterator[Outcome]:
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("scoring", total=total)
+        for outcome in outcomes:
+            progress.advance(task)
+            yield outcome
+
+
+def _table(scored: list[Outcome]) -> Table:
+    """Means over scenes (each the mean of its plans), in percent, with 95 % intervals."""
+    rows: dict[str, list[float]] = {}
+    plans = 0
+    for outcome in scored:
+        columns = _columns(outcome)
+        plans += len(columns["epdms"])
+        for name, values in columns.items():
+            known = [value for value in values if value is not None]
+            if known:
+                rows.setdefault(name, []).append(float(np.mean(known)))
+    title = f"{len(scored)} scenes, {plans} plans: means in percent, 95 % interval over scenes"
+    table = Table("", "final", "raw (without the human filter)", title=title, title_justify="left")
+    for name in SHOWN:
+        sides = ("epdms", "epdms_raw") if name == "epdms" else (f"filtered.{name}", f"raw.{name}")
+        sides = ("ec", "ec") if name == "ec" else sides
+        table.add_row(name.upper(), *(_mean(rows.get(side, [])) for side in sides))
+    return table
+
+
+def _columns(outcome: Outcome) -> dict[str, list[float | None]]:
+    """Results of either form as one list per column."""
+    assert outcome.results is not None
+    if "proposals" in outcome.results:
+        columns: dict[str, list[float | None]] = outcome.results["proposals"]
+        return columns
+    columns = {name: [] for name in ("epdms", "epdms_raw", "ec")}
+    for candidate in outcome.results.values():
+        for name in ("epdms", "epdms_raw", "ec"):
+            columns[name].append(candidate[name])
+        for side in ("raw", "filtered"):
+            for name, value in candidate[side].items():
+                columns.setdefault(f"{side}.{name}", []).append(value)
+    return columns
+
+
+def _mean(values: list[float]) -> str:
+    if not values:
+        return "not known"
+    half = 1.96 * float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return f"{100 * float(np.mean(values)):.2f} ± {100 * half:.2f}"

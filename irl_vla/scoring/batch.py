@@ -1,0 +1,224 @@
+"""Many scenes, in this process, in several, or over machines with Ray; results do not depend on it.
+
+    for outcome in score_files(paths, proposals, jobs=2): ...
+
+Every finished scene can go into a journal, so that an interrupted run goes on where it stopped.
+May import: types, scoring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from irl_vla.scoring.epdms import Marks, SubScores, score, score_case
+from irl_vla.scoring.scene import Scene
+from irl_vla.scoring.scene_io import scene_to, try_scenes
+from irl_vla.types import F64, InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+SCENES_FILE = "scenes.json.gz"
+EVERY_SCENE = "*"  # proposals under this name are scored in every scene
+SCENES_PER_TASK = 4  # sent to a worker at once
+MARKS = tuple(Marks.__dataclass_fields__)
+
+Proposals = Mapping[str, F64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scene: its results, or why there are none. key: of the journal"""
+
+    scene_id: str
+    key: str
+    results: dict[str, Any] | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A scene, or the reason why it could not be read."""
+
+    scene: Scene | InputError
+    where: str
+    key: str
+
+
+def scene_files(paths: Sequence[Path]) -> list[Path]:
+    """Files as they are, folders by their scenes.json.gz. Raises InputError for what is neither."""
+    files = []
+    for path in paths:
+        inside = [path / SCENES_FILE, path / "scenes.json"]
+        found = [path] if path.is_file() else [file for file in inside if file.is_file()]
+        if not found:
+            raise InputError(f"{path}: neither a scene file nor a folder with {SCENES_FILE}")
+        files.append(found[0])
+    return files
+
+
+def load_proposals(path: Path) -> Proposals:
+    """(P, 8, 3) plans by scene id, or under EVERY_SCENE. From .npz: one array per scene, or one
+    called `trajectories` for all; from .json: the same as lists. Raises InputError."""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                named = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
+        else:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data = {"trajectories": data} if isinstance(data, list) else data
+            named = {name: np.asarray(plans, np.float64) for name, plans in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as proposals (.npz or .json): {error}") from None
+    for name, plans in named.items():
+        if plans.ndim != 3 or plans.shape[1:] != (8, 3):
+            raise InputError(f"{path}: '{name}': expected plans (P, 8, 3), got {plans.shape}")
+    return {EVERY_SCENE if name == "trajectories" else name: p for name, p in named.items()}
+
+
+def read_tasks(files: Sequence[Path], proposals: Proposals | None) -> Iterator[_Task]:
+    """Scenes one by one, each with the key that its content and its plans have."""
+    salt = hashlib.sha256()
+    for name, plans in sorted((proposals or {}).items()):
+        salt.update(name.encode() + plans.tobytes())
+    for file in files:
+        for index, scene in enumerate(try_scenes(file)):
+            where = f"{file}: scene {index}"
+            if isinstance(scene, InputError):
+                yield _Task(scene, where, "")
+                continue
+            content = json.dumps(scene_to(scene), sort_keys=True).encode()
+            yield _Task(scene, where, hashlib.sha256(salt.digest() + content).hexdigest())
+
+
+def run_task(task: _Task, proposals: Proposals | None) -> Outcome:
+    """Score one scene; an error is an outcome, never a zero."""
+    if isinstance(task.scene, InputError):
+        return Outcome(task.where, "", None, str(task.scene))
+    try:
+        results = _results(task.scene, proposals)
+    except InputError as error:
+        return Outcome(task.scene.id, "", None, f"{task.where}: {error}")
+    return Outcome(task.scene.id, task.key, results)
+
+
+def _results(scene: Scene, proposals: Proposals | None) -> dict[str, Any]:
+    if proposals is None:
+        return score_case(scene)
+    plans = proposals.get(scene.id, proposals.get(EVERY_SCENE))
+    if plans is None:
+        raise InputError(f"scene '{scene.id}': the proposals have no plans for it")
+    return {"proposals": columns_of(score(scene, plans))}
+
+
+def columns_of(scores: SubScores) -> dict[str, list[float | None]]:
+    """Scores of P plans as one list per column: epdms, epdms_raw, ec, raw.nc, filtered.nc, ..."""
+    arrays = {"epdms": scores.epdms, "epdms_raw": scores.epdms_raw, "ec": scores.ec}
+    for side, marks in (("raw", scores.raw), ("filtered", scores.filtered)):
+        arrays |= {f"{side}.{name}": getattr(marks, name) for name in MARKS}
+    return {
+        name: [None if np.isnan(value) else float(value) for value in values]
+        for name, values in arrays.items()
+    }
+
+
+def score_files(
+    tasks: Sequence[_Task], proposals: Proposals | None, jobs: int = 1, ray: str | None = None
+) -> Iterator[Outcome]:
+    """Outcomes in any order. jobs: processes here; ray: "local" or the address of a cluster, then
+    `jobs` is the number of its workers."""
+    batches = [tasks[i : i + SCENES_PER_TASK] for i in range(0, len(tasks), SCENES_PER_TASK)]
+    work = partial(_run_batch, proposals=proposals)
+    for outcomes in spread(batches, work, jobs, ray):
+        yield from outcomes
+
+
+def _run_batch(tasks: Sequence[_Task], proposals: Proposals | None) -> list[Outcome]:
+    return [run_task(task, proposals) for task in tasks]
+
+
+def spread(
+    units: Sequence[T], work: Callable[[T], R], jobs: int, ray: str | None = None
+) -> Iterator[R]:
+    """`work` of every unit, unordered; in this process, in `jobs` processes, or over Ray."""
+    if ray is not None:
+        yield from _over_ray(units, work, jobs, ray)
+    elif jobs <= 1 or len(units) <= 1:
+        yield from map(work, units)
+    else:
+        context = multiprocessing.get_context("fork")  # children share the compiled code
+        with ProcessPoolExecutor(min(jobs, len(units)), context) as pool:
+            for done in as_completed([pool.submit(work, unit) for unit in units]):
+                yield done.result()
+
+
+def _over_ray(units: Sequence[T], work: Callable[[T], R], jobs: int, address: str) -> Iterator[R]:
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs Ray: pip install 'irl-vla[ray]' on every machine") from None
+    try:
+        if address == "local":
+            ray.init(num_cpus=max(jobs, 1), ignore_reinit_error=True, log_to_driver=False)
+        else:
+            ray.init(address=address, ignore_reinit_error=True)
+    except ConnectionError as error:
+        raise InputError(f"--ray {address}: no Ray cluster answers there ({error})") from None
+    remote = ray.remote(work)
+    waiting = [remote.remote(unit) for unit in units]
+    try:
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=1)
+            yield ray.get(done[0])
+    finally:
+        ray.shutdown()
+
+
+class Journal:
+    """Finished scenes, one JSON line each, written through to the disk; a torn last line, as
+    `kill -9` leaves it, is ignored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done: dict[str, Outcome] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                self._take(line)
+
+    def _take(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            outcome = Outcome(record["id"], record["key"], record["results"])
+        except (ValueError, KeyError, TypeError):
+            return
+        self.done[outcome.key] = outcome
+
+    def add(self, outcome: Outcome) -> None:
+        """Remember a scored scene; failures are tried again by the next run."""
+        if outcome.results is None:
+            return
+        record = {"id": outcome.scene_id, "key": outcome.key, "results": outcome.results}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            if file.tell() and not self._ends_whole():
+                file.write("\n")
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.done[outcome.key] = outcome
+
+    def _ends_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
