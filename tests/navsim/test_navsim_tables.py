@@ -13,13 +13,13 @@ from irl_vla.data.navsim.evaluation import MARKS, Scored, Skipped
 from irl_vla.data.navsim.filters import TwoStageGroup
 from irl_vla.data.navsim.tables import (
     as_csv,
+    comfort_of_pair,
     final_score,
     one_stage_rows,
-    pair_comfort,
     predecessors,
     skipped_csv,
 )
-from irl_vla.data.navsim.two_stage_table import two_stage_rows, weights_of
+from irl_vla.data.navsim.two_stage_table import frame_of, two_stage_rows
 
 SPEED = 5.0  # [m/s] of every car here: straight on along x
 
@@ -56,10 +56,10 @@ def test_frames_are_pairs_only_within_a_log_and_055_seconds() -> None:
 
 
 def test_the_same_drive_seen_half_a_second_later_is_comfortable() -> None:
-    assert pair_comfort(scored("b", 0.5, x=0.5 * SPEED), scored("a", 0.0)) == 1.0
+    assert comfort_of_pair(scored("b", 0.5, x=0.5 * SPEED), scored("a", 0.0)) == 1.0
     brake = np.zeros((8, 3))
     brake[:, 0] = SPEED * 0.4
-    assert pair_comfort(scored("b", 0.5, plan=brake), scored("a", 0.0)) == 0.0
+    assert comfort_of_pair(scored("b", 0.5, plan=brake), scored("a", 0.0)) == 0.0
 
 
 def test_in_one_stage_only_the_later_frame_of_a_pair_has_extended_comfort() -> None:
@@ -101,12 +101,18 @@ def test_perfect_stages_average_to_one() -> None:
     assert averages[2]["lane_keeping_stage_two"] == averages[2]["ego_progress_stage_one"] == 1.0
 
 
-def test_follow_ups_weigh_by_their_distance_to_the_planned_end() -> None:
-    group = members(far=0.5)
-    weights = weights_of(group[1], [group[2], group[4]])
-    assert weights[0] / weights[1] == pytest.approx(np.exp(0.5**2 / 0.2))
-    assert weights.sum() == pytest.approx(1.0)
-    assert weights_of(group[1], [scored("5" * 17, 4.5, x=900.0)] * 4).tolist() == [0.25] * 4
+def test_the_first_stage_ends_where_it_was_planned_to() -> None:
+    frame = frame_of(scored("a" * 16, 0.5, x=2.5))
+    np.testing.assert_allclose(frame.planned_end, [2.5 + 4.0 * SPEED, 0.0])
+    np.testing.assert_allclose(frame.start, [2.5, 0.0])
+
+
+def test_a_follow_up_far_from_the_planned_end_weighs_little() -> None:
+    rows = {row["token"]: row for row in two_stage_rows([GROUP], members(far=0.5, nc=0.0))}
+    near, far = 1.0, np.exp(-(0.5**2) / 0.2)
+    later_half = near / (near + far)  # the bad follow-up belongs to the later frame
+    expected = (later_half + 1.0) / 2.0
+    assert rows["extended_pdm_score_stage_two"]["score"] == pytest.approx(expected)
 
 
 def test_the_combined_score_is_the_product_of_the_stages() -> None:

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from irl_vla.data.navsim.evaluation import Scored, Skipped
-from irl_vla.scoring.comfort import extended_comfort, extended_filters, extended_rms
-from irl_vla.scoring.scene import STEP_US, STEPS
 from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.scoring.two_stage import MARKS, MAX_INTERVAL_US, pair_comfort, with_score
 from irl_vla.types import F64
 
 NAMES = {  # our mark -> the devkit's column
@@ -32,9 +31,6 @@ NAMES = {  # our mark -> the devkit's column
     "hc": "history_comfort",
     "ec": "two_frame_extended_comfort",
 }
-WEIGHTS = {"ep": 5.0, "ttc": 5.0, "lk": 2.0, "hc": 2.0, "ec": 2.0}
-MULTIPLIERS = ("nc", "dac", "ddc", "tlc")
-MAX_INTERVAL_US = 550_000  # frames further apart are no pair
 AVERAGE = "average_all_frames"
 
 Row = dict[str, object]  # token, valid, one number or None per column, score
@@ -46,7 +42,7 @@ def one_stage_rows(scored: Sequence[Scored]) -> list[Row]:
     rows: list[Row] = []
     for scene in scored:
         earlier = before.get(scene.token)
-        ec = math.nan if earlier is None else pair_comfort(scene, earlier)
+        ec = math.nan if earlier is None else comfort_of_pair(scene, earlier)
         marks = {**scene.filtered, "ec": ec}
         rows.append(row_of(scene.token, marks, final_score(marks)))
     columns = [*NAMES.values(), "score"]
@@ -73,9 +69,7 @@ def mean(values: Iterable[object]) -> float | None:
 
 def final_score(marks: Mapping[str, float]) -> float:
     """NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16; without EC the divisor is 14."""
-    weights = {n: w for n, w in WEIGHTS.items() if not math.isnan(marks[n])}
-    weighted = sum(weight * marks[name] for name, weight in weights.items())
-    return math.prod(marks[name] for name in MULTIPLIERS) * weighted / sum(weights.values())
+    return float(with_score(np.array([marks[name] for name in MARKS]), marks["ec"])[-1])
 
 
 def predecessors(scored: Sequence[Scored]) -> dict[str, Scored]:
@@ -97,12 +91,9 @@ def is_pair(now: Scored, earlier: Scored) -> bool:
     return 0 < now.t0_us - earlier.t0_us < MAX_INTERVAL_US
 
 
-def pair_comfort(now: Scored, earlier: Scored) -> float:
+def comfort_of_pair(now: Scored, earlier: Scored) -> float:
     """EC of two consecutive plans: 1 if they drive alike where they overlap, else 0."""
-    shift = round((now.t0_us - earlier.t0_us) / STEP_US)
-    scratch, rms = np.empty((10, STEPS - shift)), np.empty(4)
-    extended_rms(driven(now), driven(earlier), shift, extended_filters(STEPS - shift), scratch, rms)
-    return float(extended_comfort(rms))
+    return pair_comfort(driven(now), driven(earlier), now.t0_us - earlier.t0_us)
 
 
 def driven(scene: Scored) -> F64:

@@ -1,117 +1,79 @@
-"""Rows of a two-stage split: both frames of every group, their follow-ups, and three averages."""
+"""Rows of a two-stage split: every scored scene, and the three averages of scoring/two_stage.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from irl_vla.data.navsim.evaluation import Scored
 from irl_vla.data.navsim.filters import TwoStageGroup
-from irl_vla.data.navsim.tables import NAMES, Row, blank, final_score, is_pair, mean, pair_comfort
+from irl_vla.data.navsim.tables import NAMES, Row, blank, driven
 from irl_vla.frames import to_outer
 from irl_vla.scoring.scene import HEADING
+from irl_vla.scoring.two_stage import COLUMNS, MARKS, Frame, Group, two_stage, with_score
 from irl_vla.types import F64
 
-SIGMA_SQUARED = 0.1  # [m^2] of the weights by distance
-NO_WEIGHT = 1e-8  # sums of weights below count as none: then all follow-ups weigh the same
 STAGE_ONE, STAGE_TWO = "_stage_one", "_stage_two"
-
-Marks = dict[str, float]  # the nine marks, and "score"
-
-
-@dataclass(frozen=True)
-class Half:
-    """One first-stage frame of a group, and its follow-ups with their weights."""
-
-    first: Scored
-    follow_ups: tuple[Scored, ...]
-    weights: F64
 
 
 def two_stage_rows(groups: Sequence[TwoStageGroup], scored: Sequence[Scored]) -> list[Row]:
     """A row per scored scene and the averages of stage one, stage two, and both together.
 
     A group of which a first-stage scene or all follow-ups are missing is in no average; a missing
-    follow-up is left out with its partner, and the others' weights are shared out anew.
+    follow-up is left out with its partner, and the others share its weight.
     """
-    by_token = {scene.token: scene for scene in scored}
-    marks = {scene.token: marks_of(scene, math.nan) for scene in scored}
-    whole = [group for group in groups if group.now in by_token and group.previous in by_token]
-    halves: list[tuple[Half, Half]] = []
-    for group in whole:
-        now, previous = by_token[group.now], by_token[group.previous]
-        pairs = [(by_token[a], by_token[b]) for a, b in group.follow_ups
-                 if a in by_token and b in by_token]  # fmt: skip
-        for late, early in [(now, previous), *pairs]:
-            # Unlike in one stage, both frames of a pair get its extended comfort.
-            ec = pair_comfort(late, early) if is_pair(late, early) else math.nan
-            marks[late.token], marks[early.token] = marks_of(late, ec), marks_of(early, ec)
-        if pairs:
-            halves.append((half_of(now, [p[0] for p in pairs]),
-                           half_of(previous, [p[1] for p in pairs])))  # fmt: skip
-    rows = [row_of(scene, marks[scene.token]) for scene in scored]
-    return [*rows, *averages(halves, marks)]
-
-
-def marks_of(scene: Scored, ec: float) -> Marks:
-    marks = {**scene.filtered, "ec": ec}
-    return {**marks, "score": final_score(marks)}
-
-
-def half_of(first: Scored, follow_ups: Sequence[Scored]) -> Half:
-    return Half(first, tuple(follow_ups), weights_of(first, follow_ups))
-
-
-def weights_of(first: Scored, follow_ups: Sequence[Scored]) -> F64:
-    """exp(-d^2 / (2 sigma^2)), normalised; d from the PLANNED end of the first stage (not the
-    simulated one) to where the follow-up starts. All equal if none is near."""
-    end = to_outer(first.plan[-1], first.initial[: HEADING + 1])[:2]
-    starts = np.array([scene.initial[:2] for scene in follow_ups])
-    weights = np.exp(-((starts - end) ** 2).sum(axis=1) / (2.0 * SIGMA_SQUARED))
-    total = weights.sum()
-    if not np.isfinite(total) or total < NO_WEIGHT:
-        return np.full(len(follow_ups), 1.0 / len(follow_ups))
-    return np.asarray(weights / total)
-
-
-def averages(halves: Sequence[tuple[Half, Half]], marks: Mapping[str, Marks]) -> list[Row]:
-    """Means over groups. One group: the mean of its two halves; the combined score of a half is the
-    product of both stages."""
-    one, two, both = dict[str, object](), dict[str, object](), list[float]()
-    for name in (*NAMES, "score"):
-        ones = [[marks[half.first.token][name] for half in pair] for pair in halves]
-        twos = [[weighted(half, marks, name) for half in pair] for pair in halves]
-        one[name] = mean(float(np.mean(pair)) for pair in ones)
-        two[name] = mean(float(np.mean(pair)) for pair in twos)
-        if name == "score":
-            both = [float(np.mean(np.multiply(a, b))) for a, b in zip(ones, twos, strict=True)]
-    first = {f"{long}{STAGE_ONE}": one[name] for name, long in NAMES.items()}
-    second = {f"{long}{STAGE_TWO}": two[name] for name, long in NAMES.items()}
-    empty_first, empty_second = dict.fromkeys(first), dict.fromkeys(second)
+    result = two_stage(
+        {scene.token: frame_of(scene) for scene in scored},
+        [Group(group.now, group.previous, group.follow_ups) for group in groups],
+    )
+    rows = [
+        row_of(scene, result.columns.get(scene.token, with_score(marks_of(scene), math.nan)))
+        for scene in scored
+    ]
+    overall = result.overall
+    one, two = named(overall.stage_one, STAGE_ONE), named(overall.stage_two, STAGE_TWO)
     return [
-        named_row("extended_pdm_score_stage_one", first, empty_second, one["score"]),
-        named_row("extended_pdm_score_stage_two", empty_first, second, two["score"]),
-        named_row("extended_pdm_score_combined", first, second, mean(both)),
+        *rows,
+        whole_row("extended_pdm_score_stage_one", one, dict.fromkeys(two), overall.stage_one),
+        whole_row("extended_pdm_score_stage_two", dict.fromkeys(one), two, overall.stage_two),
+        # The combined row repeats both stages; only its score is that of the product.
+        whole_row("extended_pdm_score_combined", one, two, overall.combined),
     ]
 
 
-def weighted(half: Half, marks: Mapping[str, Marks], name: str) -> float:
-    values = [marks[scene.token][name] for scene in half.follow_ups]
-    return float(np.sum(half.weights * np.array(values)))
+def marks_of(scene: Scored) -> F64:
+    """(8,) marks after the human filter, in the order of two_stage.MARKS."""
+    return np.array([scene.filtered[name] for name in MARKS])
 
 
-def row_of(scene: Scored, marks: Marks) -> Row:
+def frame_of(scene: Scored) -> Frame:
+    """What the aggregation needs. The first stage ends where it was PLANNED to, not simulated."""
+    pose = scene.initial[: HEADING + 1]
+    end = np.asarray(to_outer(scene.plan[-1], pose)[:2])
+    return Frame(scene.t0_us, pose[:2], end, marks_of(scene), driven(scene))
+
+
+def named(columns: F64, stage: str) -> dict[str, float | None]:
+    """COLUMNS without the score, by the devkit's names."""
+    return {
+        f"{NAMES[name]}{stage}": blank(float(value))
+        for name, value in zip(COLUMNS, columns, strict=True)
+        if name != "score"
+    }
+
+
+def row_of(scene: Scored, columns: F64) -> Row:
     """A scene's row: its marks are in the columns of its stage, the others are empty."""
-    cells = {name: blank(marks[name]) for name in NAMES}
-    first = {f"{NAMES[n]}{STAGE_ONE}": None if scene.is_follow_up else cells[n] for n in NAMES}
-    second = {f"{NAMES[n]}{STAGE_TWO}": cells[n] if scene.is_follow_up else None for n in NAMES}
-    return named_row(scene.token, first, second, marks["score"])
+    one, two = named(columns, STAGE_ONE), named(columns, STAGE_TWO)
+    if scene.is_follow_up:
+        return whole_row(scene.token, dict.fromkeys(one), two, columns)
+    return whole_row(scene.token, one, dict.fromkeys(two), columns)
 
 
-def named_row(
-    token: str, first: Mapping[str, object], second: Mapping[str, object], score: object
+def whole_row(
+    token: str, one: Mapping[str, object], two: Mapping[str, object], columns: F64
 ) -> Row:
-    return {"token": token, "valid": True, **first, **second, "score": score}
+    score = float(columns[COLUMNS.index("score")])
+    return {"token": token, "valid": True, **one, **two, "score": blank(score)}
