@@ -125,7 +125,7 @@ class ReplayRun:
             step.frames, self.desk.core.rig, step.outcome,
             step.ego if step.ego.valid else None,
             source.boxes_at(step.outcome.anchor_stamp_ns) if self.page.wants_pictures() else None,
-            step.intent,
+            step.intent, step.tokens, self.desk.core.mind.eyes.area,
         )  # fmt: skip
         planned = isinstance(step.outcome, Plan)
         if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
