@@ -92,6 +92,7 @@ class _Stream:
     lag_ns: int = 0  # how far behind the newest stamp its last image arrived
     trouble: tuple[Missing, str] | None = None  # why its last message was not used,
     trouble_ns: int = 0  # and when that was; 0: before time began
+    spoilt: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
 
     @property
     def last_ns(self) -> int | None:
@@ -165,6 +166,7 @@ class AnchorSynchroniser:
         if camera in self._streams:
             stream = self._streams[camera]
             stream.trouble, stream.trouble_ns = (Missing.BAD_IMAGE, why), self._now_ns or 0
+            stream.spoilt.append((stream.trouble_ns, why))
 
     def advance(self, now_ns: int) -> tuple[FrameSet, ...]:
         """Lets time pass without an image (a timer in the car); gives the sets whose deadline has
@@ -365,6 +367,9 @@ class AnchorSynchroniser:
         recently = self._now() - stream.trouble_ns <= self.spec.silence_ns
         if stream.trouble is not None and (recently or not stream.trouble_ns):
             return stream.trouble
+        for when_ns, why in stream.spoilt:
+            if abs(when_ns - done.time_ns) <= self.spec.deadline_ns:
+                return Missing.BAD_IMAGE, why
         if stream.last_ns is None:
             return Missing.NEVER_SEEN, "no image yet" + " since the time jump" * bool(self.resets)
         if self._is_gone(name):

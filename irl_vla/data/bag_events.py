@@ -217,6 +217,8 @@ class EventReader:
         self._twist_filled = self._twist_filled or bool(np.any(linear) or np.any(angular))
         if not self._twist_filled:
             return None
+        if not (np.isfinite(linear).all() and np.isfinite(angular).all()):
+            return np.full(3, np.nan)  # passed on, the guard names it
         base_from_child = child_from_base[:3, :3].T
         linear = base_from_child @ (linear + np.cross(angular, child_from_base[:3, 3]))
         return np.array([linear[0], linear[1], (base_from_child @ angular)[2]])
