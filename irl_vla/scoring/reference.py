@@ -3,9 +3,10 @@
     closed = pdm_closed(prepare(scene))        a rule-based planner that sees the true world
     prepared = with_reference(prepared, closed)
 
-15 proposals = 3 paths (centreline, 1 m right, 1 m left) x 5 speeds (fifths of the limit), each driven
-by IDM for 4 s against a forecast, then tracked, simulated and scored in one batch like any proposal.
-The first of the best wins; its own IDM drive, extended to 5 s and NOT tracked, is the plan.
+15 proposals = 3 paths (centreline, 1 m right, 1 m left) x 5 speeds (fifths of the limit), each
+driven by IDM for 4 s against a forecast, then tracked, simulated and scored in one batch like any
+proposal. The first of the best wins; its own IDM drive, extended to 5 s and NOT tracked, is the
+plan.
 Source: docs/epdms.md, "PDM-Closed".
 May import: types, scoring.arena, epdms, evaluate, geometry, prepare, reference_corridor,
 reference_forecast, reference_rollout, scene, simulate.
@@ -37,13 +38,13 @@ from irl_vla.scoring.reference_forecast import (
 from irl_vla.scoring.reference_rollout import Rollout, pose_at, roll
 from irl_vla.scoring.scene import (
     HEADING,
+    I8,
     LANE,
     LANE_CONNECTOR,
     PLAN_POSES,
     STEP_S,
     STEPS,
     VX,
-    I8,
     Polygons,
     RedLights,
     Reference,
@@ -67,8 +68,8 @@ class PdmClosed:
     plan: (51, 3) global rear-axle poses every 0.1 s; the first lies ON the path, not at the ego
     speeds: (51,) [m/s] along the path
     chosen: index of the proposal; scores: (15,) PDM score without EC; marks: their sub-scores
-    progress: (15, 41) [m] arc length on the own path; proposal_speeds: (15, 41) [m/s]; of the chosen
-    one `chosen_progress` (51,) goes on to 5 s
+    progress: (15, 41) [m] arc length on the own path; proposal_speeds: (15, 41) [m/s];
+    chosen_progress: (51,) [m] of the chosen one
     leaders: (51, 3) leader records of the chosen one: progress [m], speed [m/s], rear overhang [m]
     states: (15, 41, 11) simulated
     ignored: names of the tracks that touch the ego at the start

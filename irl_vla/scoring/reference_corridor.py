@@ -3,10 +3,10 @@
     paths = paths_of(centerline)                       the centreline, 1 m right of it, 1 m left
     blocked = blocked_by(path, ...)                    (moments, n) obstacles in the corridor
 
-A corridor is the path ahead, widened to the ego's width. The original widens with GEOS, which rounds
-bends with a polygon and first removes concavities of up to 1 % of the radius: up to 13 mm. So
-obstacles whose distance to the path decides for sure are decided by a kernel; only the few at the
-very edge are asked of GEOS itself.
+A corridor is the path ahead, widened to the ego's width. The original widens with GEOS, which
+rounds bends with a polygon and first removes concavities of up to 1 % of the radius: up to 13 mm.
+So obstacles whose distance to the path decides for sure are decided by a kernel; only the few at
+the very edge are asked of GEOS itself.
 May import: types, scoring.compiled, scoring.geometry, scoring.reference_forecast, scoring.scene.
 """
 

@@ -1,7 +1,7 @@
 """How PDM-Closed drives along a path: IDM behind whatever is ahead.
 
-Symbols: s, v progress [m] and speed [m/s]; a leader record is (progress it seems to be at, its speed,
-its rear overhang); k the step, 0.1 s each. All compiled.
+Symbols: s, v progress [m] and speed [m/s]; a leader record is (progress it seems to be at,
+its speed, its rear overhang); k the step, 0.1 s each. All compiled.
 Source: docs/epdms.md, "PDM-Closed", with its quirks.
 May import: types, scoring.arena, scoring.compiled, scoring.geometry, scoring.reference_corridor,
 scoring.reference_forecast, scoring.scene.
@@ -51,7 +51,7 @@ def pose_at(path: Path, arc: float, out: F64) -> None:
     """Pose at an arc length [m] -> out (3,), linear between vertices."""
     n = len(path.arcs)
     arc = min(max(arc, PATH_START), path.arcs[n - 1])
-    high = min(max(np.searchsorted(path.arcs, arc), 1), n - 1)
+    high = min(max(int(np.searchsorted(path.arcs, arc)), 1), n - 1)
     low = high - 1
     span = path.arcs[high] - path.arcs[low]
     for j in range(3):
@@ -69,14 +69,14 @@ def idm_acceleration(s: float, v: float, target: float, leader: F64) -> float:
     wanted = MIN_GAP + v * HEADWAY
     wanted += v * (v - leader[1]) / (2.0 * math.sqrt(MAX_ACCELERATION * MAX_DECELERATION))
     gap = max(leader[0] - s - leader[2], MIN_GAP)
-    a = MAX_ACCELERATION * (1.0 - (v / target) ** EXPONENT - (wanted / gap) ** 2)
+    a: float = MAX_ACCELERATION * (1.0 - (v / target) ** EXPONENT - (wanted / gap) ** 2)
     return min(max(a, -MAX_DECELERATION), MAX_ACCELERATION)
 
 
 @kernel
 def gap_to(obstacles: Obstacles, a: int, m: int, pose: F64, body: Body, corners: F64) -> float:
-    """Distance [m] of the ego's box at pose (3,) (rear axle) to obstacle a at moment m, 0 where they
-    touch. corners: scratch (4, 2)."""
+    """Distance [m] of the ego's box at pose (3,) (rear axle) to obstacle a at moment m, 0 where
+    they touch. corners: scratch (4, 2)."""
     cos, sin = math.cos(pose[2]), math.sin(pose[2])
     x = pose[0] + body.centre * cos - m * REFRESH_S * obstacles.drift[a, 0]
     y = pose[1] + body.centre * sin - m * REFRESH_S * obstacles.drift[a, 1]
@@ -100,24 +100,54 @@ def gap_to(obstacles: Obstacles, a: int, m: int, pose: F64, body: Body, corners:
 
 
 @kernel
+def bundle(bounds: F64, starts: I64, leaves: I64) -> tuple[F64, I64]:
+    """One level of a sort-tile-recursive tree: sorts its n nodes in place and groups them.
+
+    bounds: (n, 4) xmin, ymin, xmax, ymax; node i holds leaves[starts[i]:starts[i + 1]]; returns
+    bounds and starts of the groups.
+    """
+    n = len(bounds)
+    slices = math.ceil(math.sqrt(math.ceil(n / NODE_CAPACITY)))
+    size = math.ceil(n / slices)
+    x, y = bounds[:, 0] + bounds[:, 2], bounds[:, 1] + bounds[:, 3]
+    by_x = np.argsort(x, kind="mergesort")
+    old_leaves, fill, groups = leaves.copy(), 0, 0
+    new_bounds, new_starts = np.empty((n, 4)), np.zeros(n + 1, np.int64)
+    for first in range(0, n, size):
+        tile = by_x[first : first + size]
+        tile = tile[np.argsort(y[tile], kind="mergesort")]
+        for i in range(len(tile)):
+            node = bounds[tile[i]]
+            if i % NODE_CAPACITY == 0:
+                new_bounds[groups] = node
+                groups += 1
+            group = new_bounds[groups - 1]
+            for j in range(2):
+                group[j] = min(group[j], node[j])
+                group[j + 2] = max(group[j + 2], node[j + 2])
+            for leaf in range(starts[tile[i]], starts[tile[i] + 1]):
+                leaves[fill] = old_leaves[leaf]
+                fill += 1
+            new_starts[groups] = fill
+    return new_bounds[:groups].copy(), new_starts[: groups + 1].copy()
+
+
+@kernel
 def search_order(obstacles: Obstacles, m: int) -> I64:
-    """(n,) rank of each obstacle in the original's search tree (sort-tile-recursive) at moment m."""
+    """(n,) rank of each obstacle in the original's search tree at moment m."""
     n = len(obstacles.radii)
-    middle = np.empty((n, 2))
+    bounds = np.empty((n, 4))
     for a in range(n):
         ring = obstacles.vertices[obstacles.offsets[a] : obstacles.offsets[a + 1]]
         for j in range(2):
             shift = m * REFRESH_S * obstacles.drift[a, j]
-            middle[a, j] = (ring[:, j].min() + shift) + (ring[:, j].max() + shift)
-    slices = int(math.ceil(math.sqrt(math.ceil(n / NODE_CAPACITY))))
-    size = int(math.ceil(n / slices))
-    by_x = np.argsort(middle[:, 0], kind="mergesort")
+            bounds[a, j] = ring[:, j].min() + shift
+            bounds[a, j + 2] = ring[:, j].max() + shift
+    leaves, starts = np.arange(n), np.arange(n + 1)
+    while len(bounds) > 1:
+        bounds, starts = bundle(bounds, starts, leaves)
     ranks = np.empty(n, np.int64)
-    for first in range(0, n, size):
-        tile = by_x[first : first + size]
-        tile = tile[np.argsort(middle[tile, 1], kind="mergesort")]
-        for i in range(len(tile)):
-            ranks[tile[i]] = first + i
+    ranks[leaves] = np.arange(n)
     return ranks
 
 
@@ -127,7 +157,8 @@ def nearest_ahead(
     corners: F64,
 ) -> tuple[int, float]:  # fmt: skip
     """Obstacle in the corridor beyond progress s that is nearest to the ego's box, and how near; -1
-    where there is none. Of equally near ones (0: touching) the first that the search tree finds."""
+    where there is none. Of equally near ones (0: touching)
+    the first that the search tree finds."""
     best, who = math.inf, -1
     ranks = np.empty(0, np.int64)
     for a in range(len(obstacles.radii)):
