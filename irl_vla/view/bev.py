@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from irl_vla.camera.projection import unproject
+from irl_vla.camera.projection import BevGrid, unproject
 from irl_vla.camera.rig import Camera, Rig
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
 from irl_vla.view import ink
@@ -34,6 +34,8 @@ from irl_vla.view.palette import (
 
 REAR_OVERHANG = 1.0  # [m] of the drawn ego behind the rear axle
 EGO_LENGTH = 4.7  # [m] and
+BACK = 3.0  # a window reaches three times as far ahead as behind
+SIDE = 0.55  # of its reach ahead, to either side
 EGO_WIDTH = 2.0  # [m]: a middle-sized car; the rig file does not say
 _WEDGES = (SKY, ORANGE, GREEN, YELLOW, PURPLE, VERMILLION, BLUE, WHITE)
 
@@ -66,9 +68,9 @@ class Window:
 def window_for(reach: float, height: int) -> Window:
     """The smallest of a few fixed windows that shows `reach` metres ahead, `height` px high: fixed,
     so that the scale does not breathe from frame to frame."""
-    front = next((f for f in (36.0, 56.0, 90.0) if reach <= 0.95 * f), 140.0)
-    back = front / 3
-    return Window(front, back, 0.55 * front, height / (front + back))
+    front = next((f for f in (36.0, 56.0, 64.0, 90.0) if reach <= 0.95 * f), 140.0)
+    back = front / BACK
+    return Window(front, back, SIDE * front, height / (front + back))
 
 
 def paint_metres(image: U8, window: Window, step: float) -> None:
@@ -79,7 +81,7 @@ def paint_metres(image: U8, window: Window, step: float) -> None:
     lines += [window.pixels(np.array([[-window.back, y], [window.front, y]])) for y in ys]
     ink.strokes(image, lines, FAINT)
     size = ink.text_size(image.shape[0])
-    for x in xs:
+    for x in xs[xs > 2.5 * size / window.scale - window.back]:  # the corner is for the other axis
         u, v = window.pixels(np.array([x, window.side]))
         ink.write(image, f"{x:.0f} m", u + 4, v - 1.4 * size, size, MUTED)
     for y in ys[np.abs(ys) > 1e-6]:
@@ -96,16 +98,26 @@ def paint_ego(image: U8, window: Window) -> None:
     ink.dot(image, window.pixels(np.zeros(2)), 2.0, VERMILLION)
 
 
-def paint_boxes_above(image: U8, window: Window, boxes: Boxes3D) -> None:
+def reach_of(area: BevGrid) -> float:
+    """The reach for `window_for` that shows the whole of an observed grid [m]."""
+    side = max(abs(edge) for edge in area.y) / SIDE
+    return max(area.x[1], BACK * max(0.0, -area.x[0]), side)
+
+
+def paint_boxes_above(image: U8, window: Window, boxes: Boxes3D, dashed: bool = False) -> None:
     """Outlines with a line from the middle to the front; an arrow of one second where the velocity
-    is known."""
+    is known. dashed: the outline alone, in dashes: known rather than detected."""
     for index, corners in enumerate(box_corners(boxes)[:, :4, :2]):
         color = class_color(boxes.labels[index])
         outline = window.pixels(corners)
+        ring = np.vstack([outline, outline[:1]])
+        if dashed:
+            ink.strokes(image, ink.dashes(ring, 3.0), color, 1)
+            continue
         cover = np.zeros(image.shape[:2], np.uint8)
         cv2.fillConvexPoly(cover, ink.fixed(outline), 255, cv2.LINE_AA, ink.SHIFT)
         ink.blend(image, cover, color, 0.35)
-        ink.stroke(image, np.vstack([outline, outline[:1]]), color, 1)
+        ink.stroke(image, ring, color, 1)
         center = boxes.centers[index, :2]
         ink.stroke(image, window.pixels(np.stack([center, corners[:2].mean(0)])), color, 1)
         moving = boxes.velocities[index]

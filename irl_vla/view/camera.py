@@ -26,6 +26,7 @@ GRID_REACH = (-60.0, 60.0)  # [m] forward and to either side
 PIECE = 0.5  # [m] of a grid line or path between projected points
 EDGE_PIECES = 12  # of one edge of a box
 EGO_WIDTH = 2.0  # [m] of the painted ribbon, about a car's
+KEPT_ALPHA, REFUSED_ALPHA = 0.7, 0.5  # of candidates: dozens of them must stay legible
 MARGIN = 1.0  # of the image size: how far outside the image points are still followed
 CORNERS = np.array(  # front left, front right, rear right, rear left; bottom then top
     [[1, 1, -1], [1, -1, -1], [-1, -1, -1], [-1, 1, -1],
@@ -104,8 +105,11 @@ def box_corners(boxes: Boxes3D) -> F64:
     return np.asarray(turned + boxes.centers[:, None])
 
 
-def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D) -> int:
-    """Wire frames, far ones first, front face tinted and labelled; returns how many show."""
+def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D, dashed: bool = False) -> int:
+    """Wire frames, far ones first, front face tinted and labelled; returns how many show.
+
+    dashed: thin dashes without tint or label: known rather than detected
+    """
     if len(boxes) == 0:
         return 0
     corners = box_corners(boxes)
@@ -114,6 +118,11 @@ def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D) -> int:
     edges = seen(camera, ends[:, :, None, 0] * (1 - part) + ends[:, :, None, 1] * part)
     distance = np.linalg.norm(boxes.centers - camera.ego_from_cam[:3, 3], axis=1)
     order = [int(i) for i in np.argsort(-distance) if _shows(image, edges[i])]
+    if dashed:
+        for index in order:
+            pieces = [piece for edge in edges[index] for piece in ink.dashes(edge, 4.0)]
+            ink.strokes(image, pieces, class_color(boxes.labels[index]), 1, 0.9)
+        return len(order)
     for index in order:
         color = class_color(boxes.labels[index])
         _tint_front(image, seen(camera, corners[index, [0, 1, 5, 4]]), color)
@@ -241,15 +250,15 @@ def _waypoints(image: U8, camera: Camera, trajectory: Trajectory, width: float) 
 def paint_candidates(
     image: U8, camera: Camera, poses: F64, step_s: float, rejected: Sequence[int] = ()
 ) -> None:
-    """Thin centre lines of (K, T, 3) candidates; refused ones in vermillion."""
+    """Thin centre lines of (K, T, 3) candidates; refused ones in vermillion, fainter, beneath."""
     kept: list[F64] = []
     refused: list[F64] = []
     for index, one in enumerate(poses):
         if np.isfinite(one).all():
             path = dense_path(Trajectory(one, step_s))
             (refused if index in rejected else kept).append(seen(camera, _ground(path.points)))
-    ink.strokes(image, kept, SKY, 1, 0.7)
-    ink.strokes(image, refused, VERMILLION, 1, 0.7)
+    ink.strokes(image, refused, VERMILLION, 1, REFUSED_ALPHA)
+    ink.strokes(image, kept, SKY, 1, KEPT_ALPHA)
 
 
 def _ground(points: F64) -> F64:

@@ -11,10 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.camera.preprocess import decode
+from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Camera, Rig
-from irl_vla.types import U8, Boxes3D, CameraImage, FrameSet, InputError, Intent, Plan
-from irl_vla.view import bev
+from irl_vla.types import (
+    U8,
+    Boxes3D,
+    CameraImage,
+    FrameSet,
+    InputError,
+    Intent,
+    Plan,
+    SceneTokens,
+)
+from irl_vla.view import bev, ink, seen
 from irl_vla.view.camera import (
+    KEPT_ALPHA,
+    REFUSED_ALPHA,
     fit,
     paint_boxes,
     paint_candidates,
@@ -23,19 +35,25 @@ from irl_vla.view.camera import (
     paint_trajectory,
 )
 from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic, tile_width
-from irl_vla.view.palette import GREEN, SKY, VERMILLION
+from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION
 
 MS = 1_000_000  # [ns]
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What is painted over the pixels of one anchor, where it is known."""
+    """What is painted over the pixels of one anchor, where it is known.
+
+    boxes: known from the recording; tokens: what was detected, in the observed grid `area`. Where
+    there is such a grid, known boxes are dashed, so that detected ones are told apart.
+    """
 
     grid: bool = False
     boxes: Boxes3D | None = None
     plan: Plan | None = None
     intent: Intent | None = None
+    tokens: SceneTokens | None = None
+    area: BevGrid | None = None
 
 
 def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: int) -> U8:
@@ -95,31 +113,61 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
         paint_candidates(image, camera, plan.candidates.poses, plan.candidates.step_s, refused)
         paint_trajectory(image, camera, plan.trajectory)
     if overlay.boxes is not None:
-        paint_boxes(image, camera, overlay.boxes)
+        paint_boxes(image, camera, overlay.boxes, dashed=overlay.area is not None)
+    if overlay.tokens is not None:
+        paint_boxes(image, camera, seen.detected_boxes(overlay.tokens))
 
 
 def paint_bev(overlay: Overlay, height: int) -> U8:
     """Bird's eye of one anchor, `height` px high."""
-    plan, intent = overlay.plan, overlay.intent
-    reach = 30.0
-    if plan is not None:
-        reach = float(np.nanmax(plan.trajectory.poses[:, 0], initial=reach))
-    elif overlay.boxes is not None and len(overlay.boxes):
-        reach = max(reach, min(80.0, float(np.percentile(overlay.boxes.centers[:, 0], 80))))
-    window = bev.window_for(reach, height)
+    window = bev.window_for(_reach(overlay), height)
     image = window.canvas()
+    tokens, area, intent = overlay.tokens, overlay.area, overlay.intent
+    if tokens is not None and area is not None:
+        seen.paint_ground(image, window, tokens, area)
     bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)
+    if area is not None:
+        seen.paint_area(image, window, area)
+    if tokens is not None:
+        seen.paint_map_found(image, window, tokens)
     if intent is not None and intent.route is not None:
         bev.paint_lines_above(image, window, [intent.route], GREEN, 0.9)
     if overlay.boxes is not None:
-        bev.paint_boxes_above(image, window, overlay.boxes)
-    if plan is not None:
-        refused = {rejection.candidate for rejection in plan.rejected}
-        paths = [np.vstack([np.zeros(2), one[:, :2]]) for one in plan.candidates.poses]
-        kept = [path for i, path in enumerate(paths) if i not in refused]
-        bev.paint_lines_above(image, window, kept, SKY, 0.6)
-        bev.paint_lines_above(image, window, [paths[i] for i in sorted(refused)], VERMILLION, 0.7)
+        bev.paint_boxes_above(image, window, overlay.boxes, dashed=area is not None)
+    if tokens is not None:
+        bev.paint_boxes_above(image, window, seen.detected_boxes(tokens))
+    if overlay.plan is not None:
+        _paint_candidates_above(image, window, overlay.plan)
     bev.paint_ego(image, window)
-    if plan is not None:
-        bev.paint_plan_above(image, window, plan.trajectory)
+    if overlay.plan is not None:
+        bev.paint_plan_above(image, window, overlay.plan.trajectory)
+    if area is not None and tokens is not None and not seen.finds_something(tokens):
+        _say_nothing_found(image)
     return image
+
+
+def _reach(overlay: Overlay) -> float:
+    """How far ahead the bird's eye must show [m]."""
+    reach = 30.0 if overlay.area is None else bev.reach_of(overlay.area)
+    if overlay.plan is not None:
+        return float(np.nanmax(overlay.plan.trajectory.poses[:, 0], initial=reach))
+    if overlay.boxes is not None and len(overlay.boxes):
+        return max(reach, min(80.0, float(np.percentile(overlay.boxes.centers[:, 0], 80))))
+    return reach
+
+
+def _paint_candidates_above(image: U8, window: bev.Window, plan: Plan) -> None:
+    """All candidates, thin; refused ones fainter and beneath."""
+    refused = {rejection.candidate for rejection in plan.rejected}
+    paths = [np.vstack([np.zeros(2), one[:, :2]]) for one in plan.candidates.poses]
+    kept = [path for i, path in enumerate(paths) if i not in refused]
+    out = [paths[i] for i in sorted(refused)]
+    bev.paint_lines_above(image, window, out, VERMILLION, REFUSED_ALPHA)
+    bev.paint_lines_above(image, window, kept, SKY, KEPT_ALPHA)
+
+
+def _say_nothing_found(image: U8) -> None:
+    """In the corner, so that an empty picture is not taken for an empty road."""
+    text, size = "nothing detected", ink.text_size(image.shape[0])
+    left = image.shape[1] - ink.letters(text, size).shape[1] - 16
+    ink.chip(image, text, left, 6, size, MUTED, 0.9)

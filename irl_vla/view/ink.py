@@ -64,6 +64,18 @@ def runs(pixels: F64) -> list[F64]:
     return [pixels[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= 2]
 
 
+def dashes(pixels: F64, length: float) -> list[F64]:
+    """An open line (n, 2) cut into dashes of `length` [px] with gaps of the same length."""
+    pieces = []
+    for run in runs(pixels):
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(run, axis=0), axis=1))])
+        for start in np.arange(0.0, along[-1], 2 * length):
+            end = min(start + length, along[-1])
+            at = [start, *along[(along > start) & (along < end)], end]
+            pieces.append(np.stack([np.interp(at, along, run[:, i]) for i in (0, 1)], axis=-1))
+    return pieces
+
+
 def dot(image: U8, pixel: F64, radius: float, color: Rgb) -> None:
     """A filled disc with a thin dark rim."""
     if np.isfinite(pixel).all():

@@ -22,6 +22,7 @@ YELLOW: Rgb = (240, 228, 66)
 BLUE: Rgb = (0, 114, 178)
 VERMILLION: Rgb = (213, 94, 0)
 PURPLE: Rgb = (204, 121, 167)
+RED: Rgb = (240, 40, 50)  # not of the eight: for red lights alone, always drawn thick
 WHITE: Rgb = (255, 255, 255)
 BLACK: Rgb = (0, 0, 0)
 

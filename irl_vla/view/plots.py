@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +20,9 @@ from irl_vla.view.palette import GREEN, ORANGE, SKY, VERMILLION, YELLOW, hex_col
 from irl_vla.view.report import Plot
 
 SLOW = 1.0  # [m/s] below this, curvature = yaw rate / speed is noise and is not drawn
-MAX_FANS = 80  # plans drawn over bag time; more would hide each other
+MAX_FANS = 40  # plans drawn over bag time; more would hide each other
+FAN_ALPHA = 0.7  # so that the driven line shows through plans that jump about
+FAN_TAILS = 2.0  # [%] of planned values, at either end, that may leave the plot
 MAX_CELLS = 500  # per row of a timeline
 WIDTH = 7.4  # [inch] of every plot: one width, one text size
 
@@ -166,24 +169,33 @@ def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> Plot:
 
     def paint(figure: Figure) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True)
+        style: dict[str, Any] = {"color": hex_color(ORANGE), "lw": 0.9, "alpha": FAN_ALPHA}
         for index, plan in enumerate(shown):
             label = "plans" if index == 0 else None
-            top.plot(plan.time_s, plan.speed, color=hex_color(ORANGE), lw=0.9, label=label)
-            bottom.plot(plan.time_s, plan.curvature, color=hex_color(ORANGE), lw=0.9)
+            top.plot(plan.time_s, plan.speed, label=label, **style)
+            bottom.plot(plan.time_s, plan.curvature, **style)
         for axis, value in ((top, ego.speed), (bottom, ego.curvature)):
             axis.plot(*thinned(ego.time_s, value), color=INK, lw=2.0, label="driven")
         top.set_ylabel("speed [m/s]")
         bottom.set_ylabel("curvature [1/m]")
         bottom.set_xlabel("time [s]")
-        top.legend(loc="upper right", ncols=2)
-        everything = [ego.curvature, *(plan.curvature for plan in plans)]
-        _calm(bottom, np.concatenate(everything), 0.005)
-        _calm(top, np.concatenate([ego.speed, *(plan.speed for plan in plans)]), 1.0)
+        figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        _calm(bottom, _mostly(ego.curvature, [plan.curvature for plan in shown]), 0.005)
+        _calm(top, _mostly(ego.speed, [plan.speed for plan in shown]), 1.0)
         figure.align_ylabels((top, bottom))
 
     many = "" if len(shown) == len(plans) else f" {len(shown)} of {len(plans)} plans are drawn."
     note = f"Each fan is one plan of 4 s; the dark line is what the ego really did.{many}"
     return Plot("Plans", draw("Plans", WIDTH, 3.8, paint), note)
+
+
+def _mostly(driven: F64, planned: Sequence[F64]) -> F64:
+    """What an axis must show: all that was driven, and the planned values without their tails, so
+    that one wild plan does not flatten all others."""
+    values = np.concatenate(planned)
+    values = values[np.isfinite(values)]
+    tails = np.percentile(values, [FAN_TAILS, 100 - FAN_TAILS]) if len(values) else np.zeros(0)
+    return np.concatenate([driven, tails])
 
 
 def plot_latency(timings: Mapping[str, Sequence[float]]) -> Plot:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import wrap_angle
 from irl_vla.types import (
@@ -25,9 +26,11 @@ from irl_vla.types import (
     Plan,
     PlanReason,
     Refusal,
+    SceneTokens,
 )
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
 from irl_vla.view.ink import webp
+from irl_vla.view.legend import detected_legends, plan_legend, recorded_legend
 from irl_vla.view.plots import (
     MAX_FANS,
     SLOW,
@@ -37,20 +40,25 @@ from irl_vla.view.plots import (
     plot_outcomes,
     plot_plans,
 )
-from irl_vla.view.report import Fact, PageFrame, Plot, ReplayPage, Table
+from irl_vla.view.report import Fact, Legend, PageFrame, Plot, ReplayPage, Table
+from irl_vla.view.seen import detected_words, finds_something
 
 T = TypeVar("T")
 
 MAX_FRAMES = 60  # frames with pictures on a page: keeps it below about 15 MB
 MAX_ROWS = 30  # of a table
 MOSAIC_WIDTH = 1440  # [px] of all cameras together on the page
-BEV_LEAST = 420  # [px] height of the bird's eye beside a single flat camera
+BEV_HEIGHT = 560  # [px] of the bird's eye; pages show it at this very size
 QUALITY = 75  # of WebP, 0..100
 
 
 @dataclass(frozen=True)
 class ReplayAnchor:
-    """Everything about one anchor that the page shows. boxes: where known, ego frame."""
+    """Everything about one anchor that the page shows.
+
+    boxes: where known, ego frame; tokens: what was perceived, or None; area: the ground that the
+    policy observes, or None where it has no eyes
+    """
 
     frames: FrameSet
     rig: Rig | None
@@ -58,6 +66,8 @@ class ReplayAnchor:
     ego: EgoStatus | None
     boxes: Boxes3D | None = None
     intent: Intent | None = None
+    tokens: SceneTokens | None = None
+    area: BevGrid | None = None
 
 
 class EvenSample(Generic[T]):
@@ -91,12 +101,14 @@ class ReplayPageBuilder:
 
     title: of the page, for example the bag's name; facts: bundle, policy, rig, seed ...
     max_frames: with pictures, evenly sampled over the replay
+    banner: what a reader must know about the policy (see `legend.banner_of`)
     """
 
     def __init__(
         self, title: str, facts: Sequence[Fact], warnings: Sequence[str] = (),
-        max_frames: int = MAX_FRAMES,
+        max_frames: int = MAX_FRAMES, banner: str = "",
     ) -> None:  # fmt: skip
+        self._banner = banner
         self._title, self._facts, self._warnings = title, tuple(facts), tuple(warnings)
         self._frames = EvenSample[PageFrame](max_frames)
         self._stamps: list[int] = []
@@ -105,6 +117,8 @@ class ReplayPageBuilder:
         self._ego: list[tuple[int, float, float]] = []
         self._ego_source = ""
         self._plans = EvenSample[PlanTrace](MAX_FANS)
+        self._looked, self._found = 0, 0  # anchors with eyes, and of them with a detection
+        self._boxes = False  # whether the recording knows any
 
     def wants_pictures(self) -> bool:
         """Whether the next anchor's images will be painted; if not, they are not even decoded."""
@@ -121,6 +135,10 @@ class ReplayPageBuilder:
         if ego is not None and ego.valid:
             self._ego.append((stamp, float(np.hypot(*ego.velocity)), ego.yaw_rate))
             self._ego_source = ego.source
+        if anchor.area is not None and anchor.tokens is not None:
+            self._looked += 1
+            self._found += finds_something(anchor.tokens)
+        self._boxes |= anchor.boxes is not None
         time_s = (stamp - self._stamps[0]) / SECOND_NS
         plan = isinstance(outcome, Plan) and self._plans.wants_next()
         self._plans.offer(_plan_trace(time_s, outcome) if plan else None)
@@ -131,12 +149,22 @@ class ReplayPageBuilder:
         return ReplayPage(
             self._title,
             facts=(*self._facts, *self._counts()),
+            banner=self._banner,
+            legends=tuple(self._legends()),
             frames=tuple(self._frames.kept),
             frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
             plots=tuple(self._plots(timings)),
             tables=(latency_table(timings), self._refusal_table()),
             warnings=self._warnings,
         )
+
+    def _legends(self) -> list[Legend]:
+        legends = [plan_legend()]
+        if self._boxes:
+            legends.append(recorded_legend(eyes=self._looked > 0))
+        if self._looked:
+            legends += detected_legends(self._looked, self._found)
+        return legends
 
     def _counts(self) -> list[Fact]:
         refused = sum(self._refusals.values())
@@ -195,15 +223,19 @@ def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
             values = (*np.percentile(ms, [50, 90, 99]), max(ms))
             rows.append((name, str(len(ms)), *(f"{value:.2f}" for value in values)))
     columns = ("stage", "count", "p50 [ms]", "p90 [ms]", "p99 [ms]", "max [ms]")
-    return Table("Time per stage", columns, tuple(rows), columns[1:])
+    inner = any(name.startswith("network") for name in timings)
+    note = "The networks' times are parts of perceive and plan." if inner else ""
+    return Table("Time per stage", columns, tuple(rows), columns[1:], note)
 
 
 def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U8]:
     """(mosaic with the trajectory painted in, bird's eye), both RGB. width: of the mosaic [px]."""
     plan = anchor.outcome if isinstance(anchor.outcome, Plan) else None
-    overlay = Overlay(boxes=anchor.boxes, plan=plan, intent=anchor.intent)
+    overlay = Overlay(
+        boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens, area=anchor.area
+    )
     cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
-    return cameras, paint_bev(overlay, max(cameras.shape[0], BEV_LEAST))
+    return cameras, paint_bev(overlay, BEV_HEIGHT)
 
 
 def _paint(time_s: float, anchor: ReplayAnchor) -> PageFrame:
@@ -222,12 +254,15 @@ def _level(anchor: ReplayAnchor) -> str:
 def _caption(anchor: ReplayAnchor) -> str:
     outcome = anchor.outcome
     words = outcome.reason.value.replace("_", " ")
+    seen = ""
+    if anchor.area is not None and anchor.tokens is not None:
+        seen = f" {detected_words(anchor.tokens)}"
     if isinstance(outcome, Refusal):
-        return f"No plan: {words}. {outcome.detail}"
+        return f"No plan: {words}. {outcome.detail.rstrip('.')}.{seen}"
     speed = "" if anchor.ego is None else f" at {float(np.hypot(*anchor.ego.velocity)):.1f} m/s"
     intent = "" if anchor.intent is None else f" Intent: {anchor.intent.direction.value}."
     detail = f" {outcome.detail.rstrip('.')}." if outcome.detail else ""
-    return f"{words[0].upper()}{words[1:]}{speed}.{detail}{intent}"
+    return f"{words[0].upper()}{words[1:]}{speed}.{detail}{seen}{intent}"
 
 
 def _plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from irl_vla.types import InputError
 
 LEVELS = ("ok", "warn", "bad", "unknown")
+FLAT = 3.6  # width over height from which cameras take the whole width of the page
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Key:
+    """One entry of a legend. shape: "area", "box", "dashed", "line", "thick"; color: "#rrggbb"."""
+
+    shape: str
+    color: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of a picture mean, under one heading."""
+
+    title: str
+    keys: tuple[Key, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class ShowPage:
     """What `irl-vla show` found in a source. rig: WebP of the rig from above, or None."""
 
@@ -103,10 +122,15 @@ class ShowPage:
 
 @dataclass(frozen=True)
 class ReplayPage:
-    """What `irl-vla replay` did with a bag. Made by view/replay_page.py: ReplayPageBuilder."""
+    """What `irl-vla replay` did with a bag. Made by view/replay_page.py: ReplayPageBuilder.
+
+    banner: what a reader must know before looking at the plans, or empty
+    """
 
     title: str
     facts: tuple[Fact, ...]
+    banner: str = ""
+    legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""
     plots: tuple[Plot, ...] = ()
@@ -145,7 +169,7 @@ def _render(template: str, page: ShowPage | ReplayPage) -> str:
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     pages.filters["picture"] = lambda data: "data:image/webp;base64," + _base64(data)
-    pages.filters["aspect"] = webp_aspect
+    pages.tests["flat"] = lambda frame: frame.cameras and webp_aspect(frame.cameras) > FLAT
     pages.filters["clock"] = clock
     pages.filters["as_svg"] = Markup  # ours, from view/plots.py, which escapes what it is given
     return pages.get_template(template).render(page=page)

@@ -34,7 +34,7 @@ from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
 from irl_vla.view.palette import WHITE
 from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
-from irl_vla.view.replay_page import EvenSample, sampled_note
+from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, sampled_note
 from irl_vla.view.report import Check, Fact, PageFrame, Plot, ShowPage, Table, Verdict, join_words
 from irl_vla.view.trust import judge
 
@@ -127,7 +127,7 @@ class ShowBuilder:
             self._box_samples.append(boxes)
         overlay = Overlay(grid=True, boxes=boxes)
         cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
-        above = None if boxes is None else ink.webp(paint_bev(overlay, cameras.shape[0]), QUALITY)
+        above = None if boxes is None else ink.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
         present, every = len(frames.images), len(self._offset_ms)
         count = f"{present} of {every} cameras"
         if present == every:
