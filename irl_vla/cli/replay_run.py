@@ -28,6 +28,7 @@ from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import Bundle
 from irl_vla.types import InputError, IntentDirection, Plan, Schedule
 from irl_vla.view.ink import png
+from irl_vla.view.legend import banner_of
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
 from irl_vla.view.report import Fact, write_replay_page
 
@@ -82,7 +83,8 @@ class ReplayRun:
             "seed": seed,
         }
         desk = Desk(core, options.intent, options.rig is not None, follow)
-        page = ReplayPageBuilder(source.name, _page_facts(facts))
+        banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
+        page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, desk, facts, page)
 
     def drive(self, source: Source, folder: Path) -> bool:
