@@ -175,8 +175,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(report(rig, {name: (im.shape[1], im.shape[0]) for name, im in images.items()}))
         if given.out is not None:
             print("", *draw(rig, images, given.out), sep="\n")
-    except (InputError, OSError) as error:
+    except InputError as error:
         print(error, file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        print(f"{error.filename}: cannot be used: {error.strerror}", file=sys.stderr)
         return EXIT_BAD_INPUT
     return 0
 

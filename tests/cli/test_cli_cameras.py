@@ -214,3 +214,17 @@ def test_a_rig_file_with_fewer_or_more_cameras_drives_with_those_it_shares(
     assert (more.code, set(more.reasons())) == (0, {"best_candidate"})
     assert all(line["missing"]["right"].startswith("never_seen") for line in more.lines)
     assert more.summary["warnings"] == ["camera 'right' of the rig is not in the recording"]
+
+
+def test_a_thousand_different_complaints_are_counted_and_not_all_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("irl_vla.cli.desk.MAX_NOTICES", 3)
+    entries = [
+        picture("left", e.stamp_ns, b"?" * (1 + n)) if shot("left")(e) else e
+        for n, e in enumerate(street())
+    ]
+    ran = drive(entries, tmp_path)
+    assert (ran.code, ran.reasons()) == (0, ["best_candidate"] * 8)
+    assert len(ran.summary["warnings"]) == 4
+    assert ran.summary["warnings"][-1] == "further notices, each of them different (5 times)"

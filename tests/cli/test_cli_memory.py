@@ -20,7 +20,6 @@ from cli_bags import (
 )
 
 from irl_vla.data.bag_writer import BagWriter
-from irl_vla.types import SECOND_NS
 
 PEAK = """
 import resource, sys
@@ -31,7 +30,7 @@ except SystemExit as end:
     assert not end.code
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-GROWTH_KIB = 60 * 1024  # pictures of the page and plans' numbers; the long bag itself is 10x more
+GROWTH_KIB = 30 * 1024  # 1/3 of what the long bag has more than the short one; measured: 1.7 MiB
 
 
 def long_bag(path: Path, anchors: int) -> Path:
@@ -63,5 +62,4 @@ def test_ten_times_the_anchors_take_the_same_memory(tmp_path: Path) -> None:
     short, long = (long_bag(tmp_path / f"{n}", n) for n in (300, 3000))
     assert sum(p.stat().st_size for p in long.iterdir()) > 90e6
     peaks = [peak_kib(bag, tmp_path / f"out{bag.name}") for bag in (short, long)]
-    assert at(1) - at(0) == SECOND_NS // 10
     assert peaks[1] - peaks[0] < GROWTH_KIB, peaks
