@@ -52,7 +52,7 @@ from irl_vla.scoring.scene import (
     Tracks,
 )
 from irl_vla.scoring.simulate import over_centre, simulate
-from irl_vla.types import F64
+from irl_vla.types import F64, InputError
 from irl_vla.types import STEP_S as PLAN_STEP_S
 
 SPEED_FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the speed limit
@@ -110,12 +110,18 @@ def pdm_closed(
     speed_limit: [m/s] of the lane the ego starts on, NaN unknown (then 15); None: from the scene
     seen: the boxes of the current frame (step 0 counts); None: the scene's tracks present at step 0
     red: stretches of the (corrected) route that are closed now; None: the scene's own at step 0
+    Raises InputError for a limit that is no speed.
     """
     prepared = scene if isinstance(scene, PreparedScene) else prepare(scene)
     scene = prepared.scene
     if speed_limit is None:
         speed_limit = starting_limit(scene)
-    limit = UNKNOWN_LIMIT if np.isnan(speed_limit) else speed_limit
+    limit = UNKNOWN_LIMIT if np.isnan(speed_limit) else float(speed_limit)
+    if not 0.0 < limit < np.inf:
+        raise InputError(
+            f"scene '{scene.id}': PDM-Closed: expected a speed limit > 0 m/s (NaN where "
+            f"unknown), got {limit}"
+        )
     red = closed_now(scene.red_lights) if red is None else red
     initial, body = plain(scene.ego.initial), scene.ego.vehicle
     centre = initial[:2] + body.centre * np.array([np.cos(initial[2]), np.sin(initial[2])])

@@ -100,6 +100,19 @@ def gap_to(obstacles: Obstacles, a: int, m: int, pose: F64, body: Body, corners:
 
 
 @kernel
+def ordered(keys: F64) -> I64:
+    """Indices (n,) that sort keys (n,), equals in their order. By insertion: n is small."""
+    order = np.arange(len(keys))
+    for i in range(1, len(keys)):
+        item, j = order[i], i
+        while j > 0 and keys[order[j - 1]] > keys[item]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = item
+    return order
+
+
+@kernel
 def bundle(bounds: F64, starts: I64, leaves: I64) -> tuple[F64, I64]:
     """One level of a sort-tile-recursive tree: sorts its n nodes in place and groups them.
 
@@ -110,12 +123,12 @@ def bundle(bounds: F64, starts: I64, leaves: I64) -> tuple[F64, I64]:
     slices = math.ceil(math.sqrt(math.ceil(n / NODE_CAPACITY)))
     size = math.ceil(n / slices)
     x, y = bounds[:, 0] + bounds[:, 2], bounds[:, 1] + bounds[:, 3]
-    by_x = np.argsort(x, kind="mergesort")
+    by_x = ordered(x)
     old_leaves, fill, groups = leaves.copy(), 0, 0
     new_bounds, new_starts = np.empty((n, 4)), np.zeros(n + 1, np.int64)
     for first in range(0, n, size):
         tile = by_x[first : first + size]
-        tile = tile[np.argsort(y[tile], kind="mergesort")]
+        tile = tile[ordered(y[tile])]
         for i in range(len(tile)):
             node = bounds[tile[i]]
             if i % NODE_CAPACITY == 0:
