@@ -83,10 +83,19 @@ def paint_metres(image: U8, window: Window, step: float) -> None:
     size = ink.text_size(image.shape[0])
     for x in xs[xs > 2.5 * size / window.scale - window.back]:  # the corner is for the other axis
         u, v = window.pixels(np.array([x, window.side]))
-        ink.write(image, f"{x:.0f} m", u + 4, v - 1.4 * size, size, MUTED)
+        _label(image, f"{x:.0f} m", (u + 4, v - 1.4 * size), size)
     for y in ys[np.abs(ys) > 1e-6]:
         u, v = window.pixels(np.array([-window.back, y]))
-        ink.write(image, f"{y:.0f}", u + 3, v - 1.5 * size, size, MUTED)
+        _label(image, f"{y:.0f}", (u + 3, v - 1.5 * size), size)
+
+
+def _label(image: U8, text: str, corner: tuple[float, float], size: int) -> None:
+    """Metres, with whatever lies beneath dimmed."""
+    left, top = (max(0, round(value)) for value in corner)
+    height, width = ink.letters(text, size).shape
+    part = image[top : top + height, left : left + width]
+    ink.blend(part, np.full(part.shape[:2], 255, np.uint8), CANVAS, 0.7)
+    ink.write(image, text, left, top, size, MUTED)
 
 
 def paint_ego(image: U8, window: Window) -> None:

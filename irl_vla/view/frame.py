@@ -125,22 +125,22 @@ def paint_bev(overlay: Overlay, height: int) -> U8:
     tokens, area, intent = overlay.tokens, overlay.area, overlay.intent
     if tokens is not None and area is not None:
         seen.paint_ground(image, window, tokens, area)
-    bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)
     if area is not None:
         seen.paint_area(image, window, area)
+    bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)
     if tokens is not None:
         seen.paint_map_found(image, window, tokens)
     if intent is not None and intent.route is not None:
         bev.paint_lines_above(image, window, [intent.route], GREEN, 0.9)
-    if overlay.boxes is not None:
-        bev.paint_boxes_above(image, window, overlay.boxes, dashed=area is not None)
-    if tokens is not None:
-        bev.paint_boxes_above(image, window, seen.detected_boxes(tokens))
     if overlay.plan is not None:
         _paint_candidates_above(image, window, overlay.plan)
     bev.paint_ego(image, window)
     if overlay.plan is not None:
         bev.paint_plan_above(image, window, overlay.plan.trajectory)
+    if overlay.boxes is not None:  # over the plan: what it would hit must be seen
+        bev.paint_boxes_above(image, window, overlay.boxes, dashed=area is not None)
+    if tokens is not None:
+        bev.paint_boxes_above(image, window, seen.detected_boxes(tokens))
     if area is not None and tokens is not None and not seen.finds_something(tokens):
         _say_nothing_found(image)
     return image

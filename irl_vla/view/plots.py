@@ -165,12 +165,11 @@ def _spread(axis: Axes, row: int, offset: F64) -> None:
 
 def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> Plot:
     """Planned speed and curvature as fans that start where the ego was, over the ego's own."""
-    shown = plans[:: max(1, -(-len(plans) // MAX_FANS))]
 
     def paint(figure: Figure) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True)
         style: dict[str, Any] = {"color": hex_color(ORANGE), "lw": 0.9, "alpha": FAN_ALPHA}
-        for index, plan in enumerate(shown):
+        for index, plan in enumerate(plans):
             label = "plans" if index == 0 else None
             top.plot(plan.time_s, plan.speed, label=label, **style)
             bottom.plot(plan.time_s, plan.curvature, **style)
@@ -180,12 +179,14 @@ def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> Plot:
         bottom.set_ylabel("curvature [1/m]")
         bottom.set_xlabel("time [s]")
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper left", ncols=2)
-        _calm(bottom, _mostly(ego.curvature, [plan.curvature for plan in shown]), 0.005)
-        _calm(top, _mostly(ego.speed, [plan.speed for plan in shown]), 1.0)
+        _calm(bottom, _mostly(ego.curvature, [plan.curvature for plan in plans]), 0.005)
+        _calm(top, _mostly(ego.speed, [plan.speed for plan in plans]), 1.0)
         figure.align_ylabels((top, bottom))
 
-    many = "" if len(shown) == len(plans) else f" {len(shown)} of {len(plans)} plans are drawn."
-    note = f"Each fan is one plan of 4 s; the dark line is what the ego really did.{many}"
+    note = (
+        f"Each fan is one plan of 4 s, evenly sampled, at most {MAX_FANS}; wild ends may leave the "
+        "plot. The dark line is what the ego really did."
+    )
     return Plot("Plans", draw("Plans", WIDTH, 3.8, paint), note)
 
 

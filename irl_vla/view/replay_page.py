@@ -138,7 +138,7 @@ class ReplayPageBuilder:
         if anchor.area is not None and anchor.tokens is not None:
             self._looked += 1
             self._found += finds_something(anchor.tokens)
-        self._boxes |= anchor.boxes is not None
+        self._boxes |= anchor.boxes is not None and len(anchor.boxes) > 0
         time_s = (stamp - self._stamps[0]) / SECOND_NS
         plan = isinstance(outcome, Plan) and self._plans.wants_next()
         self._plans.offer(_plan_trace(time_s, outcome) if plan else None)

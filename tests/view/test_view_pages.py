@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -24,8 +24,15 @@ from irl_vla.types import (
     Schedule,
     Trajectory,
 )
-from irl_vla.view.plots import EgoTrace, SyncTrace, plot_ego, plot_sync
-from irl_vla.view.replay_page import EvenSample, ReplayAnchor, ReplayPageBuilder
+from irl_vla.view.plots import (
+    EgoTrace,
+    PlanTrace,
+    SyncTrace,
+    plot_ego,
+    plot_plans,
+    plot_sync,
+)
+from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, ReplayAnchor, ReplayPageBuilder
 from irl_vla.view.report import (
     Check,
     Fact,
@@ -188,6 +195,30 @@ def test_numbers_that_are_read_keep_their_digits() -> None:
     assert any(len(label.split(".")[-1]) >= 3 for label in labels)  # curvature near 0.004
 
 
+def test_one_wild_plan_does_not_flatten_the_others() -> None:
+    ego = EgoTrace(np.arange(10.0), np.full(10, 5.0), np.zeros(10), "odom")
+    plans = [PlanTrace(i + np.arange(8.0) / 2, np.full(8, 6.0), np.zeros(8)) for i in range(60)]
+    plans[7] = replace(plans[7], speed=np.array([6, 6, 6, 6, 6, 6, 6, 900.0]))
+    labels = re.findall(r">(\d+\.\d+)</text>", plot_plans(ego, plans).svg)
+    assert 5 < max(float(label) for label in labels) < 10
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"], list("abcdef")])
+def test_the_birds_eye_has_one_size_whatever_the_cameras(names: list[str], tmp_path: Path) -> None:
+    """It stands beside the cameras, or under them where they are one flat row."""
+    pixels = np.zeros((90, 160, 3), np.uint8)
+    images = {name: CameraImage(name, 0, pixels=pixels) for name in names}
+    builder = ReplayPageBuilder("drive", [])
+    builder.add(replace(anchor(0), frames=FrameSet(0, images)))
+    page = builder.page({})
+    bev = page.frames[0].bev
+    assert bev is not None
+    assert int.from_bytes(bev[28:30], "little") == pytest.approx(BEV_HEIGHT, abs=1)
+    write_replay_page(page, tmp_path / "report.html")
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ('class="stage flat"' in written) == (len(names) == 3)
+
+
 def test_a_failed_write_leaves_the_old_page(tmp_path: Path) -> None:
     page = tmp_path / "show.html"
     replace_file(page, b"old")
@@ -199,4 +230,4 @@ def test_a_failed_write_leaves_the_old_page(tmp_path: Path) -> None:
 
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="level"):
-        dataclasses.replace(Check("ok", "a", "b"), level="fine")
+        replace(Check("ok", "a", "b"), level="fine")
