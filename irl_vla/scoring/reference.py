@@ -114,14 +114,7 @@ def pdm_closed(
     """
     prepared = scene if isinstance(scene, PreparedScene) else prepare(scene)
     scene = prepared.scene
-    if speed_limit is None:
-        speed_limit = starting_limit(scene)
-    limit = UNKNOWN_LIMIT if np.isnan(speed_limit) else float(speed_limit)
-    if not 0.0 < limit < np.inf:
-        raise InputError(
-            f"scene '{scene.id}': PDM-Closed: expected a speed limit > 0 m/s (NaN where "
-            f"unknown), got {limit}"
-        )
+    limit = _usable(scene, starting_limit(scene) if speed_limit is None else speed_limit)
     red = closed_now(scene.red_lights) if red is None else red
     initial, body = plain(scene.ego.initial), scene.ego.vehicle
     centre = initial[:2] + body.centre * np.array([np.cos(initial[2]), np.sin(initial[2])])
@@ -151,6 +144,18 @@ def pdm_closed(
     )  # fmt: skip
 
 
+def _usable(scene: Scene, limit: float) -> float:
+    """The speed limit [m/s], 15 where unknown (NaN)."""
+    if np.isnan(limit):
+        return UNKNOWN_LIMIT
+    if not 0.0 < limit < np.inf:
+        raise InputError(
+            f"scene '{scene.id}': PDM-Closed: expected a speed limit > 0 m/s (NaN where "
+            f"unknown), got {limit}"
+        )
+    return float(limit)
+
+
 class _Way(NamedTuple):
     """One path: where it starts [m], itself, who blocks it (moments, n), and where along it."""
 
@@ -166,7 +171,7 @@ def _ways(scene: Scene, obstacles: Obstacles, limit: float) -> list[_Way]:
     x, y = (float(v) for v in scene.ego.initial[:2])
     for path in paths_of(scene.route.centerline):
         start = locate_on_line(path.line, path.arcs, x, y)
-        end = start + abs(limit) * (PLAN_STEPS - 1) * STEP_S
+        end = start + limit * (PLAN_STEPS - 1) * STEP_S
         spine = way_ahead(path, start, end)
         blocked = blocked_by(spine, scene.ego.vehicle.width / 2.0, obstacles)
         at = np.zeros(blocked.shape)

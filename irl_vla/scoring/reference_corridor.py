@@ -160,11 +160,15 @@ def blocked_by(spine: F64, half_width: float, obstacles: Obstacles) -> I8:
     """(moments, n) 1 where an obstacle touches the corridor around spine (m, 2) at that moment."""
     verdicts = np.empty((MOMENTS, len(obstacles.radii)), np.int8)
     sort_out(spine, half_width, obstacles, verdicts)
-    asked = np.argwhere(verdicts == ASK)
+    asked = np.argwhere(verdicts == ASK)  # moment by moment
     if len(asked):
         corridor = corridor_of(spine, half_width)
         shapely.prepare(corridor)
+        moving = obstacles.drift.any(axis=1)
         for moment, a in asked:
+            if moment > 0 and not moving[a]:
+                verdicts[moment, a] = verdicts[0, a]
+                continue
             ring = obstacles.vertices[obstacles.offsets[a] : obstacles.offsets[a + 1]]
             moved = shapely.Polygon(ring + moment * REFRESH_S * obstacles.drift[a])
             verdicts[moment, a] = BLOCKED if corridor.intersects(moved) else FREE

@@ -286,6 +286,23 @@ def test_the_corridor_holds_just_what_geos_says_it_holds(moving: bool) -> None:
         np.testing.assert_array_equal(ours[moment] == 1, shapely.intersects(corridor, polygons))
 
 
+def test_at_the_corridors_very_edge_the_millimetres_of_geos_decide() -> None:
+    rng, spine, half = np.random.default_rng(4), bend(), 1.1485
+    line, corridor = shapely.LineString(spine), corridor_of(spine, half)
+    rings = boxes(rng, 5_000, spine.min(axis=0) - 4.0, spine.max(axis=0) + 4.0)
+    ways = shapely.get_coordinates(shapely.shortest_line(line, shapely.polygons(rings)))
+    step = np.diff(ways.reshape(-1, 2, 2), axis=1)
+    apart = np.linalg.norm(step, axis=2, keepdims=True)
+    beside = apart[:, 0, 0] > 0.0
+    wanted = half + rng.uniform(-0.002, 0.002, apart.shape)
+    rings = (rings + step / np.where(apart > 0.0, apart, 1.0) * (wanted - apart))[beside]
+    polygons = shapely.polygons(rings)
+    truth = shapely.intersects(corridor, polygons)
+    plain_distance = shapely.distance(line, polygons) <= half
+    assert (truth != plain_distance).any()  # else this test would say nothing
+    np.testing.assert_array_equal(blocked_by(spine, half, obstacles(rings))[0] == 1, truth)
+
+
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 37, 135])
 def test_equals_are_ordered_as_the_search_tree_of_geos_orders_them(n: int) -> None:
     rings = boxes(np.random.default_rng(n), n, np.array([-50.0, -50.0]), np.array([50.0, 50.0]))
