@@ -18,12 +18,12 @@ from matplotlib.patches import Patch
 
 from irl_vla.frames import to_outer
 from irl_vla.scoring.explain import Explanation
-from irl_vla.scoring.scene import Scene
+from irl_vla.scoring.scene import AREA_KINDS, Scene
 from irl_vla.types import F64
 from irl_vla.view.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, hex_color
 
 SIZE_INCHES, DPI = (12.8, 7.2), 100
-MARGIN_M, LEAST_M = 18.0, 45.0  # around what happens; least half side of the picture
+MARGIN_M, LEAST_M = 14.0, 30.0  # around what happens; least half side of the picture
 EVERY = 5  # steps between drawn boxes: 0.5 s
 ROAD, CROSSING, PARK, LANE = "#e6e8eb", "#d5d9df", "#eee6d6", "#aab2bd"
 INK, MUTED, GOOD, RED = "#1c2430", "#5f6b7a", hex_color(GREEN), "#d22f27"
@@ -55,16 +55,21 @@ def scene_png(scene: Scene, found: Explanation, title: str, plan: F64) -> bytes:
 
 def _ground(axis: Axes, scene: Scene) -> None:
     areas = scene.areas
-    for kind, colour in AREA_COLOURS.items():
-        rings = [areas.polygons.ring(i) for i, k in enumerate(areas.types) if k == kind]
+    names = [AREA_KINDS[kind] for kind in areas.kinds]
+    for name, colour in AREA_COLOURS.items():
+        rings = [areas.polygons.ring(i) for i, found in enumerate(names) if found == name]
         axis.add_collection(PolyCollection(rings, facecolors=colour, edgecolors="none", zorder=1))
-    lanes = [areas.polygons.ring(i) for i, k in enumerate(areas.types) if k.startswith("lane")]
+    lanes = [areas.polygons.ring(i) for i, name in enumerate(names) if name.startswith("lane")]
     axis.add_collection(
         PolyCollection(lanes, facecolors="none", edgecolors=LANE, linewidths=0.5, zorder=2)
     )
-    for line in areas.centerlines:
-        if line is not None and len(line) > 1:
-            _arrow(axis, line)
+    middles = [line[len(line) // 2] for line in areas.centerlines if len(line) > 1]
+    if middles:
+        x, y, yaw = np.array(middles).T
+        axis.quiver(
+            x, y, np.cos(yaw), np.sin(yaw), angles="xy", scale_units="xy", scale=0.35,
+            pivot="mid", width=0.0025, headwidth=5, color=LANE, zorder=2,
+        )  # fmt: skip
     route = scene.route.centerline
     axis.plot(route[:, 0], route[:, 1], color=GOOD, lw=5, alpha=0.25, zorder=3)
     if scene.red_lights is not None:
@@ -73,16 +78,6 @@ def _ground(axis: Axes, scene: Scene) -> None:
         axis.add_collection(
             PolyCollection(rings, facecolors=RED, edgecolors="none", alpha=0.22, zorder=3)
         )
-
-
-def _arrow(axis: Axes, line: F64) -> None:
-    """The driving direction, in the middle of a lane."""
-    middle = len(line) // 2
-    x, y, yaw = line[middle]
-    axis.annotate(
-        "", (x + np.cos(yaw), y + np.sin(yaw)), (x - np.cos(yaw), y - np.sin(yaw)),
-        arrowprops={"arrowstyle": "->", "color": LANE, "lw": 0.9}, annotation_clip=True, zorder=2,
-    )  # fmt: skip
 
 
 def boxes_of(poses: F64, size: F64) -> F64:
@@ -149,10 +144,8 @@ def _window(axis: Axes, found: Explanation) -> None:
     axis.set_yticks([])
     for side in axis.spines.values():
         side.set_color(LANE)
-    left, bottom = axis.transAxes.inverted().transform(axis.transData.transform(middle))
     axis.plot([middle[0] - 5, middle[0] + 5], [middle[1] - half * 0.95] * 2, color=INK, lw=2)
     axis.text(middle[0], middle[1] - half * 0.93, "10 m", ha="center", fontsize=8, color=INK)
-    assert np.isfinite([left, bottom]).all()
 
 
 def _legend(axis: Axes, scene: Scene) -> None:
@@ -193,14 +186,14 @@ def _reasons(axis: Axes, found: Explanation, title: str) -> None:
     top -= 0.02
     for loss in found.losses:
         head = f"{loss.mark.upper()} {loss.value:.2f}"
-        lines = textwrap.wrap(loss.text, 56)
-        if top - 0.026 * (len(lines) + 1) < 0.0:
+        lines = textwrap.wrap(loss.text, 62)
+        if top - 0.024 * (len(lines) + 1) < 0.0:
             axis.text(0, top, "...", fontsize=9, color=MUTED, va="top")
             break
         gain = f"  (worth {100.0 * loss.gain:.1f} points)" if loss.gain > 0.0005 else ""
         axis.text(0, top, head + gain, fontsize=9, weight="bold", va="top",
                   color=MUTED if loss.forgiven else LOST)  # fmt: skip
-        axis.text(0, top - 0.024, "\n".join(lines), fontsize=9, color=INK, va="top")
-        top -= 0.026 * (len(lines) + 1) + 0.012
+        axis.text(0, top - 0.022, "\n".join(lines), fontsize=8.5, color=INK, va="top")
+        top -= 0.024 * (len(lines) + 1) + 0.008
     if not found.losses:
         axis.text(0, top, "no point lost", fontsize=10, color=GOOD, va="top")
