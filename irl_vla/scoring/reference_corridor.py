@@ -122,11 +122,14 @@ def line_to_obstacle(
 
 
 @kernel
-def sort_out(spine: F64, half_width: float, obstacles: Obstacles, verdicts: I8) -> None:
-    """Who is in the corridor around spine (m, 2) at each moment -> verdicts (moments, n)."""
+def sort_out(
+    spine: F64, low: F64, high: F64, half_width: float, obstacles: Obstacles, verdicts: I8
+) -> None:
+    """Who is in the corridor around spine (m, 2) at each moment -> verdicts (moments, n).
+    low, high: (2,) bounds of the spine."""
     sure, reach = half_width - UNSURE, half_width * CORNER + UNSURE
-    low_x, high_x = spine[:, 0].min() - reach, spine[:, 0].max() + reach
-    low_y, high_y = spine[:, 1].min() - reach, spine[:, 1].max() + reach
+    low_x, high_x = low[0] - reach, high[0] + reach
+    low_y, high_y = low[1] - reach, high[1] + reach
     ends = np.empty((1, 2))
     for a in range(len(obstacles.radii)):
         drift, radius = obstacles.drift[a], obstacles.radii[a]
@@ -159,12 +162,13 @@ def sort_out(spine: F64, half_width: float, obstacles: Obstacles, verdicts: I8) 
 def blocked_by(spine: F64, half_width: float, obstacles: Obstacles) -> I8:
     """(moments, n) 1 where an obstacle touches the corridor around spine (m, 2) at that moment."""
     verdicts = np.empty((MOMENTS, len(obstacles.radii)), np.int8)
-    sort_out(spine, half_width, obstacles, verdicts)
+    low, high = spine.min(axis=0), spine.max(axis=0)
+    sort_out(spine, low, high, half_width, obstacles, verdicts)
     asked = np.argwhere(verdicts == ASK)  # moment by moment
     if len(asked):
         corridor = corridor_of(spine, half_width)
         shapely.prepare(corridor)
-        moving = obstacles.drift.any(axis=1)
+        moving = np.abs(obstacles.drift).max(axis=1) > 0.0
         for moment, a in asked:
             if moment > 0 and not moving[a]:
                 verdicts[moment, a] = verdicts[0, a]

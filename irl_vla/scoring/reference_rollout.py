@@ -51,8 +51,13 @@ def pose_at(path: Path, arc: float, out: F64) -> None:
     """Pose at an arc length [m] -> out (3,), linear between vertices."""
     n = len(path.arcs)
     arc = min(max(arc, PATH_START), path.arcs[n - 1])
-    high = min(max(int(np.searchsorted(path.arcs, arc)), 1), n - 1)
-    low = high - 1
+    low, high = 0, n - 1
+    while high - low > 1:  # the first vertex at or beyond the arc is `high`, unless that is 0
+        middle = (low + high) // 2
+        if path.arcs[middle] < arc:
+            low = middle
+        else:
+            high = middle
     span = path.arcs[high] - path.arcs[low]
     for j in range(3):
         slope = (path.poses[high, j] - path.poses[low, j]) / span
@@ -151,11 +156,13 @@ def search_order(obstacles: Obstacles, m: int) -> I64:
     n = len(obstacles.radii)
     bounds = np.empty((n, 4))
     for a in range(n):
-        ring = obstacles.vertices[obstacles.offsets[a] : obstacles.offsets[a + 1]]
         for j in range(2):
             shift = m * REFRESH_S * obstacles.drift[a, j]
-            bounds[a, j] = ring[:, j].min() + shift
-            bounds[a, j + 2] = ring[:, j].max() + shift
+            low, high = math.inf, -math.inf
+            for i in range(obstacles.offsets[a], obstacles.offsets[a + 1]):
+                low = min(low, obstacles.vertices[i, j])
+                high = max(high, obstacles.vertices[i, j])
+            bounds[a, j], bounds[a, j + 2] = low + shift, high + shift
     leaves, starts = np.arange(n), np.arange(n + 1)
     while len(bounds) > 1:
         bounds, starts = bundle(bounds, starts, leaves)
