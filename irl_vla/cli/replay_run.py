@@ -177,9 +177,8 @@ def _warnings(info: BagInfo, rig: Rig, given: bool) -> list[str]:
 
 
 def _page_facts(facts: dict[str, Any]) -> list[Fact]:
-    trained = {True: "", False: " (not trained)"}[facts["trained"]]
     return [
-        Fact("policy", f"{facts['bundle']}{trained}"),
+        Fact("policy", facts["bundle"]),
         Fact("bundle", facts["bundle_id"][:12]),
         Fact("rig", f"{facts['rig']}, {len(facts['cameras'])} cameras"),
         Fact("ego motion", facts["ego_motion"] or "none"),

@@ -139,7 +139,8 @@ class DrivingCore:
             try:
                 images = preprocess(frames, self.rig, self.mind.eyes.image)
             except BadImage as error:
-                frames = _without(frames, error.camera, str(error))
+                why = str(error).removeprefix(f"camera '{error.camera}': ")
+                frames = _without(frames, error.camera, why)
         if images.present.any():
             return Perceived(self._look(images, ego, intent, memory_stamp_ns), frames)
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(frames.missing.items()))

@@ -10,6 +10,7 @@ May import: types, frames.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,8 @@ SPARSE_NS = 5 * SECOND_NS // 2  # reach of the fit where fewer than 3 measuremen
 STALE_NS = SECOND_NS // 4  # older motion says too little about now
 LATE_NS = SECOND_NS // 10  # motion may be measured so long after the pictures and still counts
 YAW_FROM_POSES = "twist, fitted; its yaw rate is always 0, so that is taken from the poses"
+FARTHEST_M = 1e8  # no world frame of a car reaches that far
+MOST_BAD = 256  # broken measurements that are remembered
 FASTEST_M_S = 100.0  # a pose that would need more is a jump of the localisation
 
 
@@ -45,19 +48,15 @@ class EgoHistory:
 
     def __init__(self) -> None:
         self._kept: list[EgoMotion] = []
-        self._bad: MotionGap | None = None
+        self._bad: deque[tuple[int, str]] = deque(maxlen=MOST_BAD)  # stamps, and what was wrong
         self.resets: int = 0
 
     def add(self, motion: EgoMotion) -> None:
         """Take one measurement. NaN is remembered as the reason for having none; a stamp that runs
         back, or a pose that no car reaches, starts a new history."""
-        if not np.isfinite(motion.world_from_ego).all() or not (
-            motion.twist is None or np.isfinite(motion.twist).all()
-        ):
-            self._bad = MotionGap(
-                RefusalReason.BAD_EGO_MOTION,
-                f"{motion.source}: not a number at {motion.stamp_ns} ns",
-            )
+        wrong = _wrong(motion)
+        if wrong is not None:
+            self._bad.append((motion.stamp_ns, f"{motion.source}: {wrong} at {motion.stamp_ns} ns"))
             return
         if self._kept:
             last = self._kept[-1]
@@ -65,7 +64,6 @@ class EgoHistory:
                 return
             if motion.stamp_ns < last.stamp_ns or _jumped(last, motion):
                 self.clear()
-        self._bad = None
         self._kept.append(motion)
         while motion.stamp_ns - self._kept[0].stamp_ns > KEEP_NS:
             self._kept.pop(0)
@@ -96,14 +94,22 @@ class EgoHistory:
         known = self._until(until_ns)
         if not known:
             none = "no odometry and no tf of the ego so far"
-            return self._bad or MotionGap(RefusalReason.NO_EGO_MOTION, none)
+            return self._spoilt(0, stamp_ns) or MotionGap(RefusalReason.NO_EGO_MOTION, none)
         age = stamp_ns - known[-1].stamp_ns
         if age > STALE_NS:
             detail = f"{known[-1].source} is {age / 1e6:.0f} ms old, at most {STALE_NS / 1e6:.0f}"
-            return self._bad or MotionGap(RefusalReason.STALE_EGO_MOTION, detail)
+            spoilt = self._spoilt(known[-1].stamp_ns, stamp_ns)
+            return spoilt or MotionGap(RefusalReason.STALE_EGO_MOTION, detail)
         if len(known) == 1 and known[0].twist is None:
             one = f"{known[0].source}: one pose without twist says nothing about the speed"
             return MotionGap(RefusalReason.NO_EGO_MOTION, one)
+        return None
+
+    def _spoilt(self, after_ns: int, stamp_ns: int) -> MotionGap | None:
+        """The broken measurement that should have told the motion then, if there is one."""
+        for bad_ns, text in self._bad:
+            if after_ns < bad_ns <= stamp_ns + LATE_NS:
+                return MotionGap(RefusalReason.BAD_EGO_MOTION, text)
         return None
 
     def status(self, stamp_ns: int, until_ns: int) -> EgoStatus:
@@ -151,6 +157,16 @@ class EgoHistory:
         if len(near) >= 3:
             return near
         return [motion for motion in known[-3:] if stamp_ns - motion.stamp_ns <= SPARSE_NS]
+
+
+def _wrong(motion: EgoMotion) -> str | None:
+    """What makes a measurement unusable by itself."""
+    parts = [motion.world_from_ego, *([] if motion.twist is None else [motion.twist])]
+    if not all(np.isfinite(part).all() for part in parts):
+        return "not a number"
+    if any(np.abs(part).max() > FARTHEST_M for part in parts):
+        return f"farther than {FARTHEST_M:.0e} m"
+    return None
 
 
 def _jumped(before: EgoMotion, after: EgoMotion) -> bool:
