@@ -13,7 +13,7 @@ import numpy as np
 
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.geometry import apart, box_corners
-from irl_vla.scoring.grid import BITS, Grid, bounds, build_grid, words_for
+from irl_vla.scoring.grid import BITS, Cells, Path, Rings, bounds, build_grid, words_for
 from irl_vla.scoring.scene import (
     BICYCLE,
     CARPARK,
@@ -84,7 +84,9 @@ class Arena(NamedTuple):
     """Everything around the ego that scoring looks at."""
 
     body: Body
-    grid: Grid
+    cells: Cells
+    rings: Rings
+    path: Path
     kinds: Kinds
     traffic: Traffic
     lights: Lights
@@ -178,7 +180,7 @@ def build_arena(scene: Scene, tracks: Tracks) -> Arena:
     """Prepare a scene for the kernels, with these tracks and its own lights."""
     return Arena(
         pack_body(scene.ego.vehicle),
-        build_grid(scene.areas, scene.route.centerline[:, :2]),
+        *build_grid(scene.areas, scene.route.centerline[:, :2]),
         pack_kinds(scene),
         pack_tracks(tracks),
         pack_lights(scene.red_lights),

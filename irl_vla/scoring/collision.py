@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from irl_vla.scoring.arena import STOPPED_TRACK, Arena, Body, Traffic
+from irl_vla.scoring.arena import STOPPED_TRACK, Arena, Body
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import apart, box_corners, segment_touches_box
 from irl_vla.scoring.grid import contains_mask
@@ -25,6 +25,7 @@ COS_AHEAD = math.cos(math.radians(30.0))
 COS_BEHIND = math.cos(math.radians(150.0))
 LOOK_AHEAD = (0, 3, 6, 9)  # steps the ego is projected forward
 LAST_LOOK = LOOK_AHEAD[-1]
+ROOM = 1.000001  # circles that miss by less are looked at exactly
 SHARED_ROAD = MULTIPLE_LANES | OFF_DRIVABLE  # where lateral hits are the ego's fault
 
 
@@ -84,28 +85,25 @@ def first_fault(
     Quirk: a hit that is not the ego's fault releases the track for the rest of the horizon.
     """
     body, traffic = arena.body, arena.traffic
+    boxes, present = traffic.boxes, traffic.present
     reach = math.hypot(body.half_length, body.half_width) + traffic.radii[a]
     for k in range(STEPS):
-        if not traffic.present[a, k]:
+        dx, dy = boxes[a, k, 0] - centres[k, 0], boxes[a, k, 1] - centres[k, 1]
+        if dx * dx + dy * dy > reach * reach * ROOM or not present[a, k]:
             continue
-        box = traffic.boxes[a, k]
-        dx, dy = box[0] - centres[k, 0], box[1] - centres[k, 1]
-        if dx * dx + dy * dy > reach * reach * 1.000001:
-            continue
+        box, halves = boxes[a, k], traffic.halves[a]
         if boxes_touch(
-            body, corners[k], centres[k, 0], centres[k, 1], axes[k], box, traffic.halves[a], scratch
+            body, corners[k], centres[k, 0], centres[k, 1], axes[k], box, halves, scratch
         ):
-            kind = classify(
-                states[k], axes[k], corners[k], box, traffic.halves[a], traffic.stopped[a]
-            )
+            kind = classify(states[k], axes[k], corners[k], box, halves, traffic.stopped[a])
             return k if at_fault(kind, flags[k]) else -1
     return -1
 
 
 @kernel
-def blamed_ahead(arena: Arena, state: F64, axis: F64, box: F64, flags: int, mask: I64) -> bool:
+def blamed_ahead(arena: Arena, state: F64, axis: F64, box: F64, flags: int, masks: I64) -> bool:
     """Whether a projected hit counts: the track is ahead, or merely not behind where the ego shares
-    the road or its rear axle is in an intersection."""
+    the road or its rear axle is in an intersection. masks: scratch, its last row is used."""
     cosine = cosine_to(state, axis, box[0], box[1])
     if cosine > COS_AHEAD:
         return True
@@ -113,14 +111,15 @@ def blamed_ahead(arena: Arena, state: F64, axis: F64, box: F64, flags: int, mask
         return False
     if flags & SHARED_ROAD != 0:
         return True
-    contains_mask(arena.grid, state[0], state[1], mask)
-    return meets(mask, arena.kinds.intersections)
+    n = len(masks) - 1
+    contains_mask(arena.cells, arena.rings, state[0], state[1], masks, n)
+    return meets(masks, n, arena.kinds.intersections)
 
 
 @kernel
 def first_threat(
     arena: Arena, a: int, last: int, states: F64, corners: F64, centres: F64, axes: F64,
-    flags: I64, scratch: F64, mask: I64,
+    flags: I64, scratch: F64, masks: I64,
 ) -> int:  # fmt: skip
     """Step 0..last in which the ego, projected straight ahead, hits track a, or -1.
 
@@ -128,26 +127,27 @@ def first_threat(
     list of its own. scratch: (8, 2).
     """
     body, traffic = arena.body, arena.traffic
+    boxes, present = traffic.boxes, traffic.present
     reach = math.hypot(body.half_length, body.half_width) + traffic.radii[a]
-    steps = traffic.present.shape[1]
+    steps = present.shape[1]
     moved, track = scratch[:4], scratch[4:]
     for k in range(last + 1):
         speed = math.hypot(states[k, VX], states[k, VY])
         if speed < TTC_STOPPED_SPEED:
             continue
         for f in LOOK_AHEAD:
-            if k + f >= steps or not traffic.present[a, k + f]:
+            if k + f >= steps or not present[a, k + f]:
                 continue
-            box = traffic.boxes[a, k + f]
             mx, my = axes[k, 0] * speed * (f * STEP_S), axes[k, 1] * speed * (f * STEP_S)
             x, y = centres[k, 0] + mx, centres[k, 1] + my
-            dx, dy = box[0] - x, box[1] - y
-            if dx * dx + dy * dy > reach * reach * 1.000001:
+            dx, dy = boxes[a, k + f, 0] - x, boxes[a, k + f, 1] - y
+            if dx * dx + dy * dy > reach * reach * ROOM:
                 continue
             for i in range(4):
                 moved[i, 0], moved[i, 1] = corners[k, i, 0] + mx, corners[k, i, 1] + my
+            box = boxes[a, k + f]
             if boxes_touch(body, moved, x, y, axes[k], box, traffic.halves[a], track):
-                return k if blamed_ahead(arena, states[k], axes[k], box, flags[k], mask) else -1
+                return k if blamed_ahead(arena, states[k], axes[k], box, flags[k], masks) else -1
     return -1
 
 
@@ -166,10 +166,10 @@ def swept_bounds(body: Body, states: F64, centres: F64, axes: F64) -> tuple[floa
 
 
 @kernel
-def near(traffic: Traffic, a: int, swept: tuple[float, ...]) -> bool:
-    """Whether track a ever comes into these bounds."""
-    box, radius = traffic.bounds[a], traffic.radii[a]
+def near(bounds: F64, radii: F64, a: int, swept: tuple[float, ...]) -> bool:
+    """Whether track a ever comes into the swept bounds."""
+    radius = radii[a]
     return not (
-        box[0] - radius > swept[2] or box[2] + radius < swept[0]
-        or box[1] - radius > swept[3] or box[3] + radius < swept[1]
+        bounds[a, 0] - radius > swept[2] or bounds[a, 2] + radius < swept[0]
+        or bounds[a, 1] - radius > swept[3] or bounds[a, 3] + radius < swept[1]
     )  # fmt: skip

@@ -33,6 +33,7 @@ from irl_vla.scoring.comfort import (
 )  # fmt: skip
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.geometry import box_corners, locate_on_line
+from irl_vla.scoring.grid import contains_mask
 from irl_vla.scoring.road import (
     area_flags,
     drivable_area,
@@ -119,14 +120,18 @@ def working_memory(arena: Arena, comfort: Comfort) -> Scratch:
 @kernel
 def place(arena: Arena, states: F64, s: Scratch) -> None:
     """Corners, centres, axes and area flags of all steps of states (41, 11)."""
-    body = arena.body
+    cells, rings, kinds, body = arena.cells, arena.rings, arena.kinds, arena.body
+    corners, centres, axes, masks, flags = s.corners, s.centres, s.axes, s.masks, s.flags
     for k in range(STEPS):
         cos, sin = math.cos(states[k, HEADING]), math.sin(states[k, HEADING])
-        s.axes[k, 0], s.axes[k, 1] = cos, sin
+        axes[k, 0], axes[k, 1] = cos, sin
         x, y = states[k, 0] + body.centre * cos, states[k, 1] + body.centre * sin
-        s.centres[k, 0], s.centres[k, 1] = x, y
-        box_corners(x, y, cos, sin, body.half_length, body.half_width, s.corners[k])
-        s.flags[k] = area_flags(arena, s.corners[k], s.centres[k], s.masks)
+        centres[k, 0], centres[k, 1] = x, y
+        box_corners(x, y, cos, sin, body.half_length, body.half_width, corners[k])
+        for i in range(4):
+            contains_mask(cells, rings, corners[k, i, 0], corners[k, i, 1], masks, i)
+        contains_mask(cells, rings, x, y, masks, 4)
+        flags[k] = area_flags(masks, kinds)
 
 
 @kernel
@@ -136,15 +141,17 @@ def collisions(
     """NC and TTC with their evidence."""
     values[NC], values[TTC] = 1.0, 1.0
     swept = swept_bounds(arena.body, states, s.centres, s.axes)
-    for a in range(len(arena.traffic.radii)):
-        if not near(arena.traffic, a, swept):
+    traffic = arena.traffic
+    bounds, radii = traffic.bounds, traffic.radii
+    for a in range(len(radii)):
+        if not near(bounds, radii, a, swept):
             continue
         k = first_fault(arena, a, states, s.corners, s.centres, s.axes, s.flags, s.boxes)
-        blame = arena.traffic.blame[a]
+        blame = traffic.blame[a]
         if k >= 0 and (blame < values[NC] or (blame == values[NC] and k < evidence[NC_STEP])):
             values[NC], evidence[NC_STEP], evidence[NC_TRACK] = blame, k, a
         k = first_threat(
-            arena, a, ttc_last, states, s.corners, s.centres, s.axes, s.flags, s.boxes, s.masks[5]
+            arena, a, ttc_last, states, s.corners, s.centres, s.axes, s.flags, s.boxes, s.masks
         )
         if k >= 0 and (values[TTC] > 0.0 or k < evidence[TTC_STEP]):
             values[TTC], evidence[TTC_STEP], evidence[TTC_TRACK] = 0.0, k, a
@@ -165,9 +172,9 @@ def judge(
         arena, s.corners, s.centres, s.axes
     )
     values[LK], evidence[LK_STEP] = lane_keeping(arena, s.flags, s.centres)
-    grid = arena.grid
-    begin = locate_on_line(grid.line, grid.lengths, s.centres[0, 0], s.centres[0, 1])
-    end = locate_on_line(grid.line, grid.lengths, s.centres[N, 0], s.centres[N, 1])
+    path = arena.path
+    begin = locate_on_line(path.line, path.lengths, s.centres[0, 0], s.centres[0, 1])
+    end = locate_on_line(path.line, path.lengths, s.centres[N, 0], s.centres[N, 1])
     values[PROGRESS] = max(end - begin, 0.0)
     bits = history_violations(states, comfort.past, comfort.history, s.signals)
     values[HC], evidence[HC_BITS] = (1.0 if bits == 0 else 0.0), bits

@@ -185,12 +185,12 @@ def _collision(case: _Case) -> _Cause:
 
 def _drivable(case: _Case) -> _Cause:
     k = case.found(ev.DAC_STEP)
-    mask = case.trace.masks[0]
+    arena, masks = case.prepared.arena, case.trace.masks
     off = []
     for i, name in enumerate(CORNERS):
         x, y = case.trace.corners[k, i]
-        contains_mask(case.prepared.arena.grid, x, y, mask)
-        if not (mask & case.prepared.arena.kinds.drivable).any():
+        contains_mask(arena.cells, arena.rings, x, y, masks, 0)
+        if not (masks[0] & arena.kinds.drivable).any():
             off.append((i, name))
     names = " and ".join(name for _, name in off)
     return _Cause(

@@ -28,30 +28,38 @@ LANE_KEEPING_LIMIT = 0.5  # [m]
 MARGIN = 1.0  # [m] of grid around everything, more than the lane keeping limit
 
 
-class Grid(NamedTuple):
-    """x0, y0 [m] corner, cell [m], nx x ny cells. inside: (cells, words) polygons around r;
-    starts (cells + 1,), items: edges per cell; edges: (E, 4) a, b; owners: (E,) polygon;
-    vertices, offsets, boxes: the polygons and their bounds (n, 4) xmin ymin xmax ymax;
-    line, lengths: centreline (n, 2) and its arc lengths; near_starts, near_items: its segments
-    within LANE_KEEPING_LIMIT, per cell."""
+class Cells(NamedTuple):
+    """x0, y0 [m] corner, cell [m], nx x ny cells. rows: (cells + 1, words + 1) the polygons around
+    r, and where the cell's edges begin in walls: (n, 5) a, b, index of the polygon.
+
+    Two arrays and no more: a kernel pays for every array of a tuple that it takes apart.
+    """
 
     x0: float
     y0: float
     cell: float
     nx: int
     ny: int
-    inside: I64
-    starts: I64
-    items: I64
-    edges: F64
-    owners: I64
+    rows: I64
+    walls: F64
+
+
+class Rings(NamedTuple):
+    """The polygons themselves: flat vertices, offsets, bounds (n, 4) xmin ymin xmax ymax."""
+
     vertices: F64
     offsets: I64
     boxes: F64
+
+
+class Path(NamedTuple):
+    """The route's centreline: line (n, 2), arc lengths (n,); starts (cells + 1,) and items: its
+    segments within LANE_KEEPING_LIMIT of a cell."""
+
     line: F64
     lengths: F64
-    near_starts: I64
-    near_items: I64
+    starts: I64
+    items: I64
 
 
 @kernel
@@ -129,60 +137,67 @@ def _fill_inside(
 
 
 @kernel
-def exact_mask(grid: Grid, px: float, py: float, out: I64) -> None:
-    """Polygons that contain p, each tested in full -> out (words,)."""
-    out[:] = 0
-    for i in range(len(grid.boxes)):
-        if px < grid.boxes[i, 0] or px > grid.boxes[i, 2]:
+def exact_mask(rings: Rings, px: float, py: float, masks: I64, n: int) -> None:
+    """Polygons that strictly contain p, each tested in full -> masks[n]."""
+    masks[n, :] = 0
+    boxes = rings.boxes
+    for i in range(len(boxes)):
+        if px < boxes[i, 0] or px > boxes[i, 2] or py < boxes[i, 1] or py > boxes[i, 3]:
             continue
-        if py < grid.boxes[i, 1] or py > grid.boxes[i, 3]:
-            continue
-        if in_ring(grid.vertices, grid.offsets[i], grid.offsets[i + 1], px, py) > 0:
-            out[i // BITS] |= 1 << (i % BITS)
+        if in_ring(rings.vertices, rings.offsets[i], rings.offsets[i + 1], px, py) > 0:
+            masks[n, i // BITS] |= 1 << (i % BITS)
 
 
 @kernel
-def contains_mask(grid: Grid, px: float, py: float, out: I64) -> None:
-    """Polygons that strictly contain p -> out (words,), a bit per polygon."""
-    u, v = (px - grid.x0) / grid.cell, (py - grid.y0) / grid.cell
-    if not (0.0 <= u < grid.nx and 0.0 <= v < grid.ny):
-        out[:] = 0
-        return None
+def quick_mask(cells: Cells, px: float, py: float, masks: I64, n: int) -> bool:
+    """Polygons that strictly contain p -> masks[n]; False where that is too close to call."""
+    words = masks.shape[1]
+    u, v = (px - cells.x0) / cells.cell, (py - cells.y0) / cells.cell
+    if not (0.0 <= u < cells.nx and 0.0 <= v < cells.ny):
+        masks[n, :] = 0
+        return True
     column, row = int(u), int(v)
-    c = row * grid.nx + column
-    for w in range(len(out)):
-        out[w] = grid.inside[c, w]
-    rx = grid.x0 + (column + OFF_CENTRE) * grid.cell
-    ry = grid.y0 + (row + OFF_CENTRE) * grid.cell
-    for i in range(grid.starts[c], grid.starts[c + 1]):
-        e = grid.items[i]
-        ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
+    c = row * cells.nx + column
+    rows, walls = cells.rows, cells.walls
+    for w in range(words):
+        masks[n, w] = rows[c, w]
+    rx = cells.x0 + (column + OFF_CENTRE) * cells.cell
+    ry = cells.y0 + (row + OFF_CENTRE) * cells.cell
+    for i in range(rows[c, words], rows[c + 1, words]):
+        ax, ay, bx, by = walls[i, 0], walls[i, 1], walls[i, 2], walls[i, 3]
         r_side = (bx - ax) * (ry - ay) - (by - ay) * (rx - ax)
         p_side = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
         if abs(r_side) < UNSURE or abs(p_side) < UNSURE:
-            return exact_mask(grid, px, py, out)
+            return False
         if (r_side > 0.0) == (p_side > 0.0):
             continue
         a_side = (px - rx) * (ay - ry) - (py - ry) * (ax - rx)
         b_side = (px - rx) * (by - ry) - (py - ry) * (bx - rx)
         if abs(a_side) < UNSURE or abs(b_side) < UNSURE:
-            return exact_mask(grid, px, py, out)
+            return False
         if (a_side > 0.0) != (b_side > 0.0):
-            owner = grid.owners[e]
-            out[owner // BITS] ^= 1 << (owner % BITS)
-    return None
+            owner = int(walls[i, 4])
+            masks[n, owner // BITS] ^= 1 << (owner % BITS)
+    return True
 
 
 @kernel
-def off_centerline(grid: Grid, px: float, py: float) -> bool:
+def contains_mask(cells: Cells, rings: Rings, px: float, py: float, masks: I64, n: int) -> None:
+    """Polygons that strictly contain p -> masks[n] (words,), a bit per polygon."""
+    if not quick_mask(cells, px, py, masks, n):
+        exact_mask(rings, px, py, masks, n)
+
+
+@kernel
+def off_centerline(cells: Cells, path: Path, px: float, py: float) -> bool:
     """Whether p is more than LANE_KEEPING_LIMIT away from the whole centreline."""
-    u, v = (px - grid.x0) / grid.cell, (py - grid.y0) / grid.cell
-    if not (0.0 <= u < grid.nx and 0.0 <= v < grid.ny):
+    u, v = (px - cells.x0) / cells.cell, (py - cells.y0) / cells.cell
+    if not (0.0 <= u < cells.nx and 0.0 <= v < cells.ny):
         return True
-    c = int(v) * grid.nx + int(u)
-    line = grid.line
-    for n in range(grid.near_starts[c], grid.near_starts[c + 1]):
-        i = grid.near_items[n]
+    c = int(v) * cells.nx + int(u)
+    line, items = path.line, path.items
+    for n in range(path.starts[c], path.starts[c + 1]):
+        i = items[n]
         distance = distance_to_segment(
             px, py, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1]
         )
@@ -214,7 +229,7 @@ def bounds(polygons: Polygons) -> F64:
     return np.hstack([low, np.maximum.reduceat(polygons.vertices, starts)])
 
 
-def build_grid(areas: Areas, centerline: F64) -> Grid:
+def build_grid(areas: Areas, centerline: F64) -> tuple[Cells, Rings, Path]:
     """Grid over all polygons of the map and the route's centreline (n, 2)."""
     edges, owners = ring_edges(areas.polygons)
     everything = np.vstack([areas.polygons.vertices, centerline])
@@ -223,14 +238,15 @@ def build_grid(areas: Areas, centerline: F64) -> Grid:
     nx, ny = (int(n) for n in np.ceil((high - low) / cell))
     frame = (float(low[0]), float(low[1]), cell, nx, ny)
     starts, items = _bin_edges(edges, 1e-6, *frame)
+    inside = _fill_inside(edges, owners, *frame, words_for(len(areas)))
+    rows = np.hstack([np.vstack([inside, np.zeros_like(inside[:1])]), starts[:, None]])
+    walls = np.hstack([edges, owners[:, None]])[items]
     line = plain(centerline)
     near_starts, near_items = _bin_edges(
         np.hstack([line[:-1], line[1:]]), LANE_KEEPING_LIMIT + 1e-6, *frame
     )
-    return Grid(
-        *frame,
-        _fill_inside(edges, owners, *frame, words_for(len(areas))),
-        starts, items, edges, owners,
-        plain(areas.polygons.vertices), areas.polygons.offsets,
-        bounds(areas.polygons), line, arc_lengths(line), near_starts, near_items,
-    )  # fmt: skip
+    return (
+        Cells(*frame, rows, walls),
+        Rings(plain(areas.polygons.vertices), areas.polygons.offsets, bounds(areas.polygons)),
+        Path(line, arc_lengths(line), near_starts, near_items),
+    )

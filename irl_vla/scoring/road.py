@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from irl_vla.scoring.arena import Arena, Lights
+from irl_vla.scoring.arena import Arena, Kinds, Lights
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import in_ring, segment_touches_box
-from irl_vla.scoring.grid import contains_mask, off_centerline
+from irl_vla.scoring.grid import off_centerline
 from irl_vla.scoring.scene import I64, STEPS
 from irl_vla.types import F64
 
@@ -25,10 +25,10 @@ LANE_KEEPING_STEPS = 20  # 2 s
 
 
 @kernel
-def meets(a: I64, b: I64) -> bool:
-    """Whether two masks (words,) share a bit."""
-    for w in range(len(a)):  # noqa: SIM110 - compiled
-        if a[w] & b[w] != 0:
+def meets(masks: I64, n: int, of: I64) -> bool:
+    """Whether masks[n] and `of` (words,) share a polygon."""
+    for w in range(len(of)):  # noqa: SIM110 - compiled
+        if masks[n, w] & of[w] != 0:
             return True
     return False
 
@@ -47,23 +47,21 @@ def several_lanes(masks: I64, lanes: I64) -> bool:
 
 
 @kernel
-def area_flags(arena: Arena, corners: F64, centre: F64, masks: I64) -> int:
-    """Flags of one step. corners (4, 2), centre (2,); masks: scratch (5, words).
+def area_flags(masks: I64, kinds: Kinds) -> int:
+    """Flags of one step. masks: (5, words) polygons around the four corners and the centre.
 
     Quirk: "off route" asks only whether the centre lies in a lane of the route; no direction is
     ever compared.
     """
-    kinds, flags = arena.kinds, 0
+    flags = 0
     for i in range(4):
-        contains_mask(arena.grid, corners[i, 0], corners[i, 1], masks[i])
-        if not meets(masks[i], kinds.drivable):
+        if not meets(masks, i, kinds.drivable):
             flags |= OFF_DRIVABLE
-    contains_mask(arena.grid, centre[0], centre[1], masks[4])
     if several_lanes(masks, kinds.lanes):
         flags |= MULTIPLE_LANES
-    if not meets(masks[4], kinds.route):
+    if not meets(masks, 4, kinds.route):
         flags |= OFF_ROUTE
-    if meets(masks[4], kinds.intersections):
+    if meets(masks, 4, kinds.intersections):
         flags |= IN_INTERSECTION
     return flags
 
@@ -155,11 +153,11 @@ def lane_keeping(arena: Arena, flags: I64, centres: F64) -> tuple[float, int]:
 
     Quirk: steps in an intersection neither count nor reset the count.
     """
-    count = 0
+    count, cells, path = 0, arena.cells, arena.path
     for k in range(STEPS):
         if flags[k] & IN_INTERSECTION != 0:
             continue
-        if off_centerline(arena.grid, centres[k, 0], centres[k, 1]):
+        if off_centerline(cells, path, centres[k, 0], centres[k, 1]):
             count += 1
         else:
             count = 0

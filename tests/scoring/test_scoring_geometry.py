@@ -114,13 +114,14 @@ def test_projection_and_distance_agree_with_geos(
 
 
 def masks_agree(scene, points: np.ndarray) -> None:
-    grid = build_grid(scene.areas, scene.route.centerline[:, :2])
+    cells, rings, _ = build_grid(scene.areas, scene.route.centerline[:, :2])
     shapes = [shapely.Polygon(scene.areas.polygons.ring(i)) for i in range(len(scene.areas))]
     inside = np.array([shapely.contains_xy(s, points[:, 0], points[:, 1]) for s in shapes])
-    mask, full = np.empty((2, words_for(len(shapes))), np.int64)
+    masks = np.empty((2, words_for(len(shapes))), np.int64)
+    mask, full = masks
     for p, (x, y) in enumerate(points):
-        contains_mask(grid, x, y, mask)
-        exact_mask(grid, x, y, full)
+        contains_mask(cells, rings, x, y, masks, 0)
+        exact_mask(rings, x, y, masks, 1)
         assert np.array_equal(mask, full)
         ours = [bool(mask[i // BITS] >> (i % BITS) & 1) for i in range(len(shapes))]
         assert ours == inside[:, p].tolist(), (x, y)
@@ -148,11 +149,11 @@ def test_the_grid_is_exact_on_the_edges_of_an_axis_aligned_map() -> None:
 
 def test_half_a_metre_beside_the_centreline_is_still_on_it() -> None:
     scene = street()
-    grid = build_grid(scene.areas, scene.route.centerline[:, :2])
-    assert not off_centerline(grid, 10.0, 0.5)
-    assert off_centerline(grid, 10.0, math.nextafter(0.5, 1.0))
-    assert off_centerline(grid, 1e6, 0.0)
-    assert not off_centerline(grid, 180.25, 0.25)
+    cells, _, path = build_grid(scene.areas, scene.route.centerline[:, :2])
+    assert not off_centerline(cells, path, 10.0, 0.5)
+    assert off_centerline(cells, path, 10.0, math.nextafter(0.5, 1.0))
+    assert off_centerline(cells, path, 1e6, 0.0)
+    assert not off_centerline(cells, path, 180.25, 0.25)
 
 
 def test_a_corner_on_the_boundary_is_outside() -> None:
