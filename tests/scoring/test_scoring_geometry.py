@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,9 +30,12 @@ from irl_vla.scoring.grid import (
     off_centerline,
     words_for,
 )
+from irl_vla.scoring.scene import Areas, Polygons
 
 small = st.integers(-6, 6).map(float)
-smooth = st.floats(-6.0, 6.0, allow_subnormal=False)
+smooth = st.integers(-6_000_000, 6_000_000).map(
+    lambda n: n / 1e6
+)  # micrometres: nothing underflows
 point = st.tuples(small, small) | st.tuples(smooth, smooth)
 
 
@@ -145,6 +149,21 @@ def test_the_grid_knows_the_polygons_around_a_point_exactly(name: str) -> None:
 def test_the_grid_is_exact_on_the_edges_of_an_axis_aligned_map() -> None:
     x, y = np.meshgrid(np.arange(-62.0, 183.0, 1.75), np.arange(-3.5, 7.1, 0.875))
     masks_agree(street(), np.stack([x.ravel(), y.ravel()], axis=-1))
+
+
+def test_a_map_of_more_polygons_than_one_word_has_bits_is_exact_too() -> None:
+    rng, scene = np.random.default_rng(3), street()
+    middles = rng.uniform([-50, -20], [170, 30], (150, 2))
+    rings = [
+        np.array(shapely.Point(xy).buffer(r, quad_segs=2).exterior.coords)[:-1]
+        for xy, r in zip(middles, rng.uniform(1, 25, 150), strict=True)
+    ]
+    areas = Areas(
+        tuple(str(i) for i in range(150)), np.zeros(150, np.int8), Polygons.of(rings),
+        np.zeros(150, np.bool_), np.zeros(150, np.int8), np.full(150, np.nan), (),
+    )  # fmt: skip
+    points = np.vstack([rng.uniform([-80, -50], [200, 60], (500, 2)), middles, rings[0]])
+    masks_agree(replace(scene, areas=areas), points)
 
 
 def test_half_a_metre_beside_the_centreline_is_still_on_it() -> None:

@@ -151,3 +151,10 @@ def test_the_human_filter_forgives_and_never_punishes() -> None:
             assert np.array_equal(getattr(scores.filtered, mark), getattr(scores.raw, mark))
         touched += int((scores.epdms > scores.epdms_raw).sum())
     assert touched > 0
+
+
+def test_no_plans_give_no_scores_and_plans_beyond_all_bounds_score_nothing() -> None:
+    scene = street(agents=TRAFFIC)
+    assert len(score(scene, np.zeros((0, 8, 3)))) == 0
+    wild = np.full((1, 8, 3), 1e200)
+    assert score(scene, wild, wild).epdms[0] == 0.0
