@@ -4,8 +4,10 @@
 
 Scenes: p0022 (5 agents) of ../shared/epdms, and scene-0061 of ../shared/scenarios/scenarionet with
 all tracks and lanes within 100 m. Plans: a seeded fan of arcs and speeds from the scene's own
-speed; some keep the lane, some leave the road, some run into others, some stop. Rates are CPU time,
-best of five, one thread, warm; only the gain of threads is wall time. --cold also compiles
+speed; some keep the lane, some leave the road, some run into others, some stop: the share of each
+outcome is printed. A rate is plans simulated and scored per second by one thread, warm, best of
+five rounds; `trajectories_per_s` is by CPU time (others may use the machine too),
+`trajectories_per_s_wall` by wall time. The gain of threads is wall time. --cold also compiles
 everything anew, as after an installation (half a minute).
 Prints tables and, as its last line, one JSON object.
 """
@@ -25,8 +27,9 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +48,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 PUBLIC = SHARED / "epdms" / "public" / "scenes.json.gz"
 CITY = SHARED / "scenarios" / "scenarionet" / "sd_nuscenes_v1.0-mini_scene-0061.pkl"
 BATCHES = (1, 8, 64, 1024, 8192)
-ORIGINAL = {1: 34, 8: 75, 64: 82, 1024: 85, 8192: 86}  # plans/s, p0022, one EPYC core; epdms.md 15
+# NAVSIM 0a380a9 on p0022 [plans/s of CPU time], measured on one EPYC core of ANOTHER machine
+ORIGINAL = {1: 34, 8: 75, 64: 82, 1024: 85, 8192: 86}
 GOALS = {"p0022": {1: 3000, 1024: 8600, 8192: 8600}, "scene-0061": {1024: 3000, 8192: 3000}}
 FRESH_GOAL_MS, THREADS_GOAL, COLD_GOAL_S = 50.0, 1.8, 60.0
 CALIBRATION_ROUNDS = 3_000_000
@@ -64,19 +68,27 @@ def fan(speed: float, plans: int, seed: int = 0) -> F64:
     return np.stack([x, y, heading], axis=-1)
 
 
-def cpu_s(work: Callable[[], object], at_least: float = 0.2, best_of: int = 5) -> float:
-    """CPU seconds of one call: best of several rounds of at least `at_least` seconds each."""
+class Cost(NamedTuple):
+    """Seconds of one call."""
+
+    cpu: float
+    wall: float
+
+
+def cost(work: Callable[[], object], at_least: float = 0.2, best_of: int = 5) -> Cost:
+    """One call's cost: best of several rounds of at least `at_least` seconds each."""
     work()
     begin = time.process_time()
     work()
     calls = max(1, int(at_least / max(time.process_time() - begin, 1e-6)))
-    best = np.inf
+    rounds = []
     for _ in range(best_of):
-        begin = time.process_time()
+        cpu, wall = time.process_time(), time.perf_counter()
         for _ in range(calls):
             work()
-        best = min(best, (time.process_time() - begin) / calls)
-    return float(best)
+        rounds.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu_best, wall_best = np.min(rounds, axis=0) / calls
+    return Cost(float(cpu_best), float(wall_best))
 
 
 def calibration_s() -> float:
@@ -88,13 +100,13 @@ def calibration_s() -> float:
             total += i * 0.5
         return total
 
-    return cpu_s(loop, at_least=0.0, best_of=3)
+    return cost(loop, at_least=0.0, best_of=3).cpu
 
 
-def rates(prepared: PreparedScene) -> dict[str, float]:
-    """Plans per second by batch size."""
+def rates(prepared: PreparedScene) -> dict[str, dict[str, int]]:
+    """Plans per second by batch size, by CPU and by wall time."""
     plans = fan(float(prepared.scene.ego.initial[VX]), max(BATCHES))
-    found = {}
+    by_cpu, by_wall = {}, {}
     for batch in BATCHES:
         starts = iter(range(0, 1 << 60, batch))
 
@@ -102,8 +114,35 @@ def rates(prepared: PreparedScene) -> dict[str, float]:
             first = next(starts) % (len(plans) - batch + 1)  # another part of the fan each time
             score(prepared, plans[first : first + batch])
 
-        found[str(batch)] = round(batch / cpu_s(work))
-    return found
+        seconds = cost(work)
+        by_cpu[str(batch)] = round(batch / seconds.cpu)
+        by_wall[str(batch)] = round(batch / seconds.wall)
+    return {"trajectories_per_s": by_cpu, "trajectories_per_s_wall": by_wall}
+
+
+def rate_with_ec(prepared: PreparedScene) -> int | None:
+    """Plans per second of CPU time, 1024 a call, when each has a plan of the frame before, so that
+    two are simulated for every score; None where the scene has no such frame."""
+    before = prepared.scene.previous
+    if before is None:
+        return None
+    plans = fan(float(prepared.scene.ego.initial[VX]), 1024)
+    earlier = fan(float(before.initial[VX]), 1024)
+    return round(1024 / cost(lambda: score(prepared, plans, earlier)).cpu)
+
+
+def outcomes(prepared: PreparedScene) -> dict[str, float]:
+    """Shares of the fan's plans by what becomes of them, before the human filter; one plan may
+    lose several marks."""
+    found = score(prepared, fan(float(prepared.scene.ego.initial[VX]), max(BATCHES)))
+    raw = found.raw
+    lost = {
+        "at-fault collision": raw.nc < 1, "off the drivable area": raw.dac < 1,
+        "off the route (DDC)": raw.ddc < 1, "red light": raw.tlc < 1, "too close (TTC)": raw.ttc < 1,
+        "lane left (LK)": raw.lk < 1, "uncomfortable (HC)": raw.hc < 1,
+    }  # fmt: skip
+    clean = ~np.any(list(lost.values()), axis=0)
+    return {name: round(float(np.mean(mask)), 3) for name, mask in {**lost, "none": clean}.items()}
 
 
 def stages(prepared: PreparedScene) -> dict[str, float]:
@@ -118,7 +157,7 @@ def stages(prepared: PreparedScene) -> dict[str, float]:
     )
 
     def micro(work: Callable[[], object]) -> float:
-        return cpu_s(work) / 1024 * 1e6
+        return cost(work).cpu / 1024 * 1e6
 
     alone = micro(lambda: evaluate_states(empty, NO_COMFORT, states))
     traffic = micro(lambda: evaluate_states(arena, NO_COMFORT, states))
@@ -136,8 +175,8 @@ def fresh_ms(scene: Scene) -> dict[str, float]:
     """Milliseconds of what a scene costs once: preparation with the human, then PDM-Closed."""
     prepared = prepare(scene)
     return {
-        "prepare + human": 1e3 * cpu_s(lambda: prepare(scene)),
-        "PDM-Closed": 1e3 * cpu_s(lambda: with_reference(prepared, pdm_closed(prepared))),
+        "prepare + human": 1e3 * cost(lambda: prepare(scene)).cpu,
+        "PDM-Closed": 1e3 * cost(lambda: with_reference(prepared, pdm_closed(prepared))).cpu,
     }
 
 
@@ -156,7 +195,7 @@ def gain_of_two_threads(prepared: PreparedScene) -> float:
 
 
 def memory_mb(prepared: PreparedScene) -> dict[str, float]:
-    """Megabytes of a prepared scene's arrays, and of this process at its largest."""
+    """Megabytes of a prepared scene's arrays, and of this process at its largest (VmHWM)."""
 
     def size(value: Any) -> int:
         if isinstance(value, np.ndarray):
@@ -164,7 +203,7 @@ def memory_mb(prepared: PreparedScene) -> dict[str, float]:
         return sum(size(part) for part in value) if isinstance(value, tuple) else 0
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    return {"prepared scene": size(prepared.arena) / 1e6, "process": peak}
+    return {"prepared scene": size(prepared.arena) / 1e6, "process, VmHWM": peak}
 
 
 def cold_s() -> float:
@@ -210,7 +249,9 @@ def measure(console: Console, name: str, scene: Scene) -> dict[str, Any]:
     prepared = prepare(scene)
     result: dict[str, Any] = {
         "agents": len(scene.agents), "areas": len(scene.areas), "steps": STEPS,
-        "trajectories_per_s": rates(prepared),
+        **rates(prepared),
+        "trajectories_per_s_with_ec_1024": rate_with_ec(prepared),
+        "plans_that_lose": outcomes(prepared),
         "stage_us": {k: round(v, 2) for k, v in stages(prepared).items()},
         "fresh_scene_ms": {k: round(v, 2) for k, v in fresh_ms(scene).items()},
         "two_threads_gain": round(gain_of_two_threads(prepared), 2),
@@ -220,9 +261,13 @@ def measure(console: Console, name: str, scene: Scene) -> dict[str, Any]:
     rows = {}
     for batch in BATCHES:
         rate = result["trajectories_per_s"][str(batch)]
+        wall = result["trajectories_per_s_wall"][str(batch)]
         goal = f", goal {goals[batch]}" if batch in goals else ""
-        times = f", {rate / ORIGINAL[batch]:.0f} x the original" if name == "p0022" else ""
-        rows[f"plans/s at {batch} a call"] = f"{rate}{goal}{times}"
+        times = f", {rate / ORIGINAL[batch]:.0f} x the original*" if name == "p0022" else ""
+        rows[f"plans/s at {batch} a call"] = f"{rate} by CPU, {wall} by wall time{goal}{times}"
+    if result["trajectories_per_s_with_ec_1024"] is not None:
+        rows["plans/s at 1024, with EC"] = f"{result['trajectories_per_s_with_ec_1024']} by CPU"
+    rows |= {f"lose a mark: {k}": f"{v:.1%}" for k, v in result["plans_that_lose"].items()}
     rows |= {f"us a plan: {k}": f"{v:.2f}" for k, v in result["stage_us"].items()}
     fresh = result["fresh_scene_ms"]
     rows |= {f"ms a scene: {k}": f"{v:.2f}" for k, v in fresh.items()}
@@ -241,9 +286,11 @@ def main() -> None:
     console = Console()
     result: dict[str, Any] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(), "numba": numba.__version__,
         "date": date.today().isoformat(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
         "calibration_s": round(calibration_s(), 4),
-    }
+    }  # fmt: skip
     show(console, "this machine", {k: str(v) for k, v in result.items()})
     measured = {name: measure(console, name, scene) for name, scene in scenes(console).items()}
     result["scenes"] = measured
@@ -252,6 +299,7 @@ def main() -> None:
         console.print(f"first call ever: {result['first_call_s']} s, goal {COLD_GOAL_S:.0f}")
     if "p0022" in measured:
         result["trajectories_per_s"] = measured["p0022"]["trajectories_per_s"]
+        console.print("* the original's rates were measured on another machine (an EPYC core)")
     print(json.dumps(result))
 
 
