@@ -138,8 +138,9 @@ def outcomes(prepared: PreparedScene) -> dict[str, float]:
     raw = found.raw
     lost = {
         "at-fault collision": raw.nc < 1, "off the drivable area": raw.dac < 1,
-        "off the route (DDC)": raw.ddc < 1, "red light": raw.tlc < 1, "too close (TTC)": raw.ttc < 1,
-        "lane left (LK)": raw.lk < 1, "uncomfortable (HC)": raw.hc < 1,
+        "off the route (DDC)": raw.ddc < 1, "red light": raw.tlc < 1,
+        "too close (TTC)": raw.ttc < 1, "lane left (LK)": raw.lk < 1,
+        "uncomfortable (HC)": raw.hc < 1,
     }  # fmt: skip
     clean = ~np.any(list(lost.values()), axis=0)
     return {name: round(float(np.mean(mask)), 3) for name, mask in {**lost, "none": clean}.items()}
