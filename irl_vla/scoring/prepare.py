@@ -50,7 +50,7 @@ class PreparedScene:
         """The same ground, reference and human under other tracks (all of them kept)."""
         arena = self.arena._replace(traffic=pack_tracks(tracks))
         return replace(
-            self, arena=arena, reference=reference_terms(self.scene, arena),
+            self, arena=arena, tracks=tracks, reference=reference_terms(self.scene, arena),
             human=human_terms(self.scene, arena, self.start),
         )  # fmt: skip
 

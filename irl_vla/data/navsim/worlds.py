@@ -10,7 +10,9 @@ from irl_vla.data.navsim.tracks import tracks_of
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.reference import pdm_closed
 from irl_vla.scoring.scene import Polygons
-from irl_vla.types import F64, InputError
+from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.scoring.traffic import reactive_tracks
+from irl_vla.types import F64
 
 
 def reference_plan(prepared: Preparation) -> F64:
@@ -33,4 +35,7 @@ def reference_plan(prepared: Preparation) -> F64:
 
 def reactive_world(prepared: PreparedScene, plan: F64) -> PreparedScene:
     """The scene under IDM traffic that reacts to the plan (8, 3)."""
-    raise InputError(f"scene {prepared.scene.id}: the scorer has no reactive traffic yet")
+    scene, ego = prepared.scene, prepared.scene.ego
+    sampled = sample_plans(plan[None], ego.initial, scene.t0_us, ego.vehicle)
+    states = simulate(ego.initial, sampled, ego.vehicle.wheel_base)[0]
+    return prepared.under(reactive_tracks(scene, states))
