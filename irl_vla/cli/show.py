@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.cli.explain import explain
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.navsim_show import show_navsim
 from irl_vla.data.bag_events import Notice
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
@@ -25,7 +27,13 @@ EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
 
 def show(
-    source: Annotated[Path, typer.Argument(help="rosbag, or a DGP, nuScenes or comma2k19 folder")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="rosbag; DGP, nuScenes or comma2k19 folder; scoring scenes (.json, .json.gz); "
+            "with --navsim a token"
+        ),
+    ],
     rig: Annotated[
         Path | None,
         typer.Option(
@@ -39,8 +47,22 @@ def show(
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
     ] = None,
+    navsim: Annotated[
+        Path | None, typer.Option(help="NAVSIM data: draw the scene of this token")
+    ] = None,
+    scene: Annotated[str | None, typer.Option(help="of scoring scenes: which one")] = None,
+    trajectory: Annotated[
+        Path | None, typer.Option(help="of scoring scenes: a plan (8, 3) (.npz or .json)")
+    ] = None,
 ) -> None:
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration."""
+    if navsim is not None:
+        picture = None if out is None else out / f"{source}.png"
+        typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
+        return
+    if source.name.endswith((".json", ".json.gz")):
+        explain(source, scene, None, trajectory, out or Path("out/show"))
+        return
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
         _refuse_unwritable(folder)
