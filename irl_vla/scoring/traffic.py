@@ -15,13 +15,27 @@ scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_rails, 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.epdms import SubScores, score
-from irl_vla.scoring.prepare import PreparedScene, human_terms, prepare
-from irl_vla.scoring.scene import HEADING, STEP_S, STEPS, VEHICLE, VX, VY, Scene, Tracks, X, Y
+from irl_vla.scoring.epdms import Marks, SubScores, score
+from irl_vla.scoring.prepare import PreparedScene, prepare
+from irl_vla.scoring.scene import (
+    BICYCLE,
+    HEADING,
+    STEP_S,
+    STEPS,
+    VEHICLE,
+    VX,
+    VY,
+    Scene,
+    Tracks,
+    X,
+    Y,
+)  # fmt: skip
 from irl_vla.scoring.simulate import as_plans, sample_plans, simulate
 from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, Road
 from irl_vla.scoring.traffic_rails import Rails, box_at, lay_rails, touch
@@ -59,7 +73,7 @@ def advance(road: Road, ego: EgoBox) -> None:
     """
     apart = np.hypot(road.poses[:, 0] - ego.pose[0], road.poses[:, 1] - ego.pose[1])
     road.alive &= apart <= RADIUS
-    for i in np.flatnonzero(road.alive):
+    for i in np.flatnonzero(road.alive).tolist():
         ahead = road.leader(i, ego)
         if ahead is None:
             gap, leader_speed = road.to_go(i) - road.rails.sizes[i, 0] / 2.0, 0.0
@@ -70,41 +84,93 @@ def advance(road: Road, ego: EgoBox) -> None:
         road.move(i, road.progress[i] + STEP_S * v, max(v + STEP_S * faster, 0.0))
 
 
+@dataclass(frozen=True)
+class ReactiveScene:
+    """A scene whose traffic is ready to answer any number of plans.
+
+    prepared: the ground; seen: the log without what reactive traffic replaces; rails: the vehicles
+    at step 0; human: (9,) terms of the human's plan in the traffic that answers the human, or None
+    """
+
+    prepared: PreparedScene
+    seen: Tracks
+    rails: Rails
+    human: F64 | None
+
+    def under(self, plan: F64) -> PreparedScene:
+        """The scene to score one plan (8, 3) in: its traffic answers that plan."""
+        return replace(self.answering(plan), human=self.human)
+
+    def answering(self, plan: F64) -> PreparedScene:
+        """The scene under the traffic that answers one plan (8, 3), the human in it, too."""
+        scene, ego = self.prepared.scene, self.prepared.scene.ego
+        reference = sample_plans(plan, ego.initial, scene.t0_us, ego.vehicle)
+        states = simulate(ego.initial, reference, ego.vehicle.wheel_base)[0]
+        tracks = drive_traffic(scene, self.seen, self.rails, states)
+        return self.prepared.under(tracks)
+
+
+def prepare_reactive(scene: Scene | PreparedScene, now: Tracks | None = None) -> ReactiveScene:
+    """Everything of reactive traffic that does not depend on the plan. now: see `logged`.
+
+    Quirk: the human of the human filter drives in traffic of his own, not in that of the plan.
+    """
+    prepared = scene if isinstance(scene, PreparedScene) else prepare(scene)
+    scene = prepared.scene
+    seen = logged(scene, now)
+    ready = ReactiveScene(prepared, seen, lay_rails(scene, seen), None)
+    if prepared.human is None or scene.human is None:
+        return ready
+    return replace(ready, human=ready.answering(scene.human.poses).human)
+
+
+def logged(scene: Scene, now: Tracks | None) -> Tracks:
+    """What reactive traffic takes from the log: all road users at step 0, later no vehicles.
+
+    now: the boxes seen at step 0, by id, where the scene's tracks have more of them: a benchmark
+    track that was seen once, later, stands in all steps but is not there yet.
+    """
+    tracks = scene.agents
+    present = tracks.present[:, :STEPS].copy()
+    present[tracks.types == VEHICLE, 1:] = False
+    if now is not None:
+        present[:, 0] &= np.isin(np.array(tracks.ids, np.str_), np.array(now.ids, np.str_))
+    states = np.where(present[..., None], tracks.states[:, :STEPS], np.nan)
+    states[tracks.types > BICYCLE, :, VX:] *= 0.0  # static objects carry no velocity
+    return replace(tracks, states=states, present=present)
+
+
 def reactive_tracks(
     scene: Scene | PreparedScene, ego_states: F64, now: Tracks | None = None
 ) -> Tracks:
-    """Tracks of all road users while the ego goes through ego_states (41, 11).
+    """Tracks of all road users while the ego goes through ego_states (41, 11); now: see `logged`.
 
-    now: the boxes seen at step 0 (same ids where they are tracks), where the scene's tracks hold
-    more: a benchmark track that was seen once, later, stands in all steps but is not there yet.
     Step 0 keeps the logged boxes, also those that touch the ego. Vehicles on rails then drive;
     parked ones stay in the steps in which they overlap nobody; other vehicles are gone. All that
-    is no vehicle replays the log.
+    is no vehicle replays the log. Raises InputError for a wrong shape.
     """
     scene = scene.scene if isinstance(scene, PreparedScene) else scene
+    seen = logged(scene, now)
+    return drive_traffic(scene, seen, lay_rails(scene, seen), ego_states)
+
+
+def drive_traffic(scene: Scene, seen: Tracks, rails: Rails, ego_states: F64) -> Tracks:
+    """`reactive_tracks` of vehicles that are on their rails."""
     if np.shape(ego_states) != (STEPS, 11):
         raise InputError(f"ego states: expected ({STEPS}, 11), got {np.shape(ego_states)}")
-    tracks = scene.agents
-    here = tracks.present[:, 0] if now is None else np.isin(tracks.ids, now.ids)
-    present = tracks.present[:, :STEPS].copy()
-    present[:, 0] &= here
-    present[tracks.types == VEHICLE, 1:] = False
-    states = tracks.states[:, :STEPS].copy()
-    seen = replace(tracks, states=states, present=present)
-    rails = lay_rails(scene, seen)
+    tracks = replace(seen, states=seen.states.copy(), present=seen.present.copy())
     road = Road(rails, tuple(tracks.ids[i] for i in rails.agents))
     for k in range(1, STEPS):
         advance(road, ego_seen(scene, ego_states[k - 1]))  # quirk: the ego one step late
         alive = np.flatnonzero(road.alive)
         rows = rails.agents[alive]
         heading, speed = road.poses[alive, 2], road.speeds[alive]
-        states[rows, k] = np.column_stack(
+        tracks.states[rows, k] = np.column_stack(
             [road.poses[alive], speed * np.cos(heading), speed * np.sin(heading)]
         )
-        present[rows, k] = True
-        stay_aside(rails, seen, k, rows.tolist())
-    states[~present] = np.nan
-    return seen
+        tracks.present[rows, k] = True
+        stay_aside(rails, tracks, k, rows.tolist())
+    return tracks.pick(np.asarray(tracks.present.any(axis=1)))
 
 
 def stay_aside(rails: Rails, tracks: Tracks, k: int, there: list[int]) -> None:
@@ -119,43 +185,41 @@ def stay_aside(rails: Rails, tracks: Tracks, k: int, there: list[int]) -> None:
             there.append(int(i))
 
 
-def reactive_world(
-    prepared: PreparedScene, trajectory: F64, now: Tracks | None = None
-) -> PreparedScene:
-    """The scene under the traffic that answers one plan (8, 3); the human is judged in the traffic
-    that answers the human. now: as for `reactive_tracks`."""
-    scene = prepared.scene
-    world = prepared.under(reactive_tracks(scene, states_of(scene, trajectory), now))
-    if prepared.human is None or scene.human is None:
-        return world
-    answered = reactive_tracks(scene, states_of(scene, scene.human.poses), now)
-    own = prepared.under(answered).arena
-    return replace(world, human=human_terms(scene, own, prepared.start))
-
-
-def states_of(scene: Scene, trajectory: F64) -> F64:
-    """(41, 11) simulated states of one plan (8, 3)."""
-    ego = scene.ego
-    reference = sample_plans(trajectory, ego.initial, scene.t0_us, ego.vehicle)
-    states: F64 = simulate(ego.initial, reference, ego.vehicle.wheel_base)[0]
-    return states
+def reactive_world(prepared: PreparedScene, plan: F64, now: Tracks | None = None) -> PreparedScene:
+    """The scene to score one plan (8, 3) in; for several plans `prepare_reactive` once."""
+    return prepare_reactive(prepared, now).under(plan)
 
 
 def score_reactive(
-    scene: Scene | PreparedScene, trajectories: F64, previous: F64 | None = None,
-    now: Tracks | None = None,
-) -> list[SubScores]:  # fmt: skip
+    scene: Scene | PreparedScene | ReactiveScene, trajectories: F64, previous: F64 | None = None
+) -> SubScores:
     """Score plans (P, 8, 3) as `epdms.score` does, each in the traffic that answers it alone.
 
-    Returns P SubScores of one plan each. previous, now: as for `score` and `reactive_tracks`.
+    previous: as for `score`. Progress is relative to the reference in the same traffic.
     """
-    prepared = scene if isinstance(scene, PreparedScene) else prepare(scene)
+    ready = scene if isinstance(scene, ReactiveScene) else prepare_reactive(scene)
     plans = as_plans(trajectories)
-    earlier = None if previous is None else np.broadcast_to(previous, plans.shape)
-    return [
-        score(
-            reactive_world(prepared, plan, now), plan[None],
-            None if earlier is None else earlier[i : i + 1],
-        )
+    if not len(plans):
+        return score(ready.prepared, plans, previous)
+    if previous is not None:
+        previous = np.broadcast_to(previous, plans.shape)
+    return together([
+        score(ready.under(plan), plan[None], None if previous is None else previous[i : i + 1])
         for i, plan in enumerate(plans)
-    ]  # fmt: skip
+    ])  # fmt: skip
+
+
+def together(scores: list[SubScores]) -> SubScores:
+    """SubScores of one plan each -> of all of them."""
+
+    def joined(parts: Iterable[Any]) -> Any:
+        return np.concatenate([np.atleast_1d(part) for part in parts])
+
+    def marks(many: list[Marks]) -> Marks:
+        return Marks(*(joined(getattr(one, mark.name) for one in many) for mark in fields(Marks)))
+
+    rest = ("ec", "epdms", "epdms_raw", "progress_m", "best_progress_m", "evidence")
+    return SubScores(
+        marks([one.raw for one in scores]), marks([one.filtered for one in scores]),
+        *(joined(getattr(one, name) for one in scores) for name in rest),
+    )  # fmt: skip

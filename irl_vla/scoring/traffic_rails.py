@@ -47,7 +47,7 @@ class Rails:
     """The vehicles at step 0.
 
     agents: (A,) rows of the tracks; paths: A arrays (n, 4) of arc length [m], x, y, unwrapped
-    heading; boxes: (A, 4) x, y, cos, sin where they were put down; progress: (A,) arc length [m];
+    heading; boxes: (A, 3) x, y, heading where they were put down; progress: (A,) arc length [m];
     speeds, desired: (A,) [m/s]; sizes: (A, 2) length, width; parked: (P,) rows of the tracks
     """
 
@@ -136,9 +136,9 @@ def snap(areas: Areas, x: float, y: float, heading: float) -> Snapped:
     crossing = bool((inside & (areas.kinds == INTERSECTION)).any())
     on_road = bool(in_lane.any()) or crossing
     found = in_lane if in_lane.any() else inside & (areas.kinds == LANE_CONNECTOR)
-    if not on_road or not found.any():
+    rows = [row for row in np.flatnonzero(found) if len(areas.centerlines[row]) > 1]
+    if not on_road or not rows:
         return Snapped(on_road, -1, 0.0, np.full(3, np.nan), math.inf)
-    rows = np.flatnonzero(found)
     lines = [shapely.LineString(areas.centerlines[row][:, :2]) for row in rows]
     places = [nearest_on(line, x, y) for line in lines]
     best = int(np.argmin([abs(pose[2] - heading) for _, pose in places]))
@@ -150,7 +150,8 @@ def lay_rails(scene: Scene, now: Tracks) -> Rails:
     """Put the vehicles of step 0 of `now` on rails.
 
     Dropped: without a lane, more than SNAP_LIMIT away from the centreline, or overlapping the ego
-    or an earlier agent once moved. Dropped ones are parked where they may stay (`may_stay`).
+    or an earlier agent once moved. Parked are those dropped ones that stand off all lanes and
+    intersections, or are too far from the centreline. All others are gone after step 0.
     Quirk: a lane without a limit takes over the desired speed of the agent before.
     """
     vehicle, start = scene.ego.vehicle, scene.ego.initial
@@ -158,25 +159,27 @@ def lay_rails(scene: Scene, now: Tracks) -> Rails:
     ego = [start[X] + vehicle.centre * cos, start[Y] + vehicle.centre * sin, cos, sin]
     taken = [(np.array(ego), np.array([vehicle.length, vehicle.width]) / 2.0)]
     desired, agents, parked = DESIRED_SPEED, [], []
-    rows: list[tuple[F64, F64, float, float, float]] = []
-    for i in np.flatnonzero(now.present[:, 0] & (now.types == VEHICLE)):
+    paths, poses, arcs, speeds, limits = [], [], [], [], []
+    for i in np.flatnonzero(now.present[:, 0] & (now.types == VEHICLE)).tolist():
         x, y, heading, vx, vy = (float(value) for value in now.states[i, 0])
-        place, half = snap(scene.areas, x, y, heading), now.sizes[i] / 2.0
+        place, speed, half = snap(scene.areas, x, y, heading), math.hypot(vx, vy), now.sizes[i] / 2
         path = None if place.lane < 0 else rail_of(scene.areas.centerlines[place.lane])
-        box = box_at(place.pose)
-        far = place.aside > SNAP_LIMIT
+        box, far = box_at(place.pose), place.lane >= 0 and place.aside > SNAP_LIMIT
         if path is None or far or any(touch(box, half, other, size) for other, size in taken):
-            if far and place.lane >= 0 or not place.on_road and math.hypot(vx, vy) < PARKED_SPEED:
+            if far or (not place.on_road and speed < PARKED_SPEED):
                 parked.append(i)
             continue
         taken.append((box, half))
         limit = float(scene.areas.speed_limit[place.lane])
         desired = limit if limit > 0.0 else desired
         agents.append(i)
-        rows.append((path, box, place.arc, math.hypot(vx, vy), desired))
+        paths.append(path)
+        poses.append(place.pose)
+        arcs.append(place.arc)
+        speeds.append(speed)
+        limits.append(desired)
     return Rails(
-        np.array(agents, np.int64), tuple(row[0] for row in rows),
-        np.array([row[1] for row in rows]).reshape(-1, 4),
-        *(np.array([row[c] for row in rows], np.float64) for c in (2, 3, 4)),
+        np.array(agents, np.int64), tuple(paths), np.array(poses, np.float64).reshape(-1, 3),
+        np.array(arcs, np.float64), np.array(speeds, np.float64), np.array(limits, np.float64),
         plain(now.sizes[agents]).reshape(-1, 2), np.array(parked, np.int64),
     )  # fmt: skip
