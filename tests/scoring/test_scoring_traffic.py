@@ -104,7 +104,7 @@ def test_a_car_brakes_behind_an_ego_that_stands_more_than_behind_one_that_drives
     near = tracks(("a", CAR, -20.0, 0.0, 0.0, 10.0, 0.0))
     stopped = row(drive(standing(street(agents=near)), np.zeros((8, 3))), "a")
     rolling = row(drive(street(agents=near), plan(10.0)), "a")
-    assert stopped[-1, 3] < 4.0 < 9.0 < rolling[-1, 3]
+    assert stopped[-1, 3] < 4.0 < 8.0 < rolling[-1, 3]
 
 
 def test_the_ego_is_seen_at_its_rear_axle_and_one_step_late() -> None:
@@ -249,14 +249,16 @@ def test_each_plan_is_scored_in_its_own_traffic_and_the_scene_stays_as_it_was() 
 
 
 def test_the_human_of_the_filter_drives_in_traffic_of_his_own() -> None:
-    # The human stops where the follower, answering a plan that drives on, would run into him.
-    scene = street(agents=tracks(("b", CAR, -8.0, 0.0, 0.0, 10.0, 0.0)))
-    human = NamedPlan("", "human", plan(10.0, acceleration=-6.0))
+    # Ahead somebody drives the other way in the same lane: he is stopped by who comes early.
+    scene = street(agents=tracks(("b", CAR, 60.0, 2.5, np.pi, -10.0, 0.0)))
+    human = NamedPlan("", "human", plan(10.0, acceleration=-3.0))
     scene = replace(scene, scene_type="original", human=human)
     ready = prepare_reactive(scene)
     own = prepare(scene).under(drive(scene, human.poses))
     np.testing.assert_array_equal(ready.under(plan(10.0)).human, own.human)
-    assert (ready.under(plan(10.0)).tracks.states != own.tracks.states).any()
+    shared = prepare(scene).under(drive(scene, plan(10.0)))
+    assert own.human is not None and shared.human is not None
+    assert (own.human != shared.human).any()
 
 
 def test_states_of_another_shape_are_refused() -> None:
