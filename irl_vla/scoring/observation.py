@@ -2,7 +2,7 @@
 
     tracks = tracks_from_sights(sights)       9 frames 0.5 s apart -> Tracks over 41 steps
     red = held_lights(frames)                 9 sets of red lights -> 41
-Frames count as exactly 0.5 s apart. Source: docs/epdms.md, "The scene".
+Frames count as exactly 0.5 s apart. Source: docs/epdms.md, "What goes in".
 May import: frames, scoring.scene, types.
 """
 
