@@ -131,7 +131,8 @@ def snap(areas: Areas, x: float, y: float, heading: float) -> Snapped:
     not wrapped.
     """
     inside = np.empty(len(areas), np.bool_)
-    mark_containing(areas.polygons.vertices, areas.polygons.offsets, x, y, inside)
+    polygons = areas.polygons
+    mark_containing(plain(polygons.vertices), polygons.offsets.copy(), x, y, inside)
     in_lane = inside & (areas.kinds == LANE)
     crossing = bool((inside & (areas.kinds == INTERSECTION)).any())
     on_road = bool(in_lane.any()) or crossing
