@@ -120,7 +120,7 @@ def worst_scene(run: Run, evaluator: Evaluator, scored: Scored, score: float) ->
     """One scene with its picture and a sentence per lost mark."""
     world = prepare(evaluator.prepare_scene(scored.token))
     if run.reactive:
-        world = reactive_world(world, scored.plan)
+        world = reactive_world(world, scored.plan, run.index.window(scored.token))
     losses = explain(world, scored.plan).losses
     sentences = tuple(f"{loss.mark.upper()} {loss.value:.2f}: {loss.text}" for loss in losses)
     window = run.index.window(scored.token)

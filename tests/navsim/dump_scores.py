@@ -158,25 +158,29 @@ def scores(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
             continue
         world = prepare_scoring(scoring_scene(prepared, reference_plan(prepared)))
         plans = {
-            name: plan_scores(world, np.array(plan["poses"]), "reactive_idm_raw" in plan)
+            name: plan_scores(
+                world, np.array(plan["poses"]), "reactive_idm_raw" in plan, prepared.window
+            )
             for name, plan in questions["plans"].items()
         }
         result[prepared.window.token] = {
             "plans": plans,
             "split": split,
             "idm_tracks_with_pdm_closed": idm_values(
-                reactive_world(world, np.array(questions["plans"]["pdm_closed"]["poses"])).tracks
+                reactive_world(
+                    world, np.array(questions["plans"]["pdm_closed"]["poses"]), prepared.window
+                ).tracks
             ),
         }
     return result
 
 
-def plan_scores(world: PreparedScene, poses: Any, reactive: bool) -> dict[str, Any]:
+def plan_scores(world: PreparedScene, poses: Any, reactive: bool, window: Window) -> dict[str, Any]:
     ego = world.scene.ego
     states = simulate(ego.initial, sample_plans(poses, ego.initial, world.scene.t0_us))[0]
     values = {"poses": poses, "simulated_end": states[-1], **both_marks("log_replay", world, poses)}
     if reactive:
-        values |= both_marks("reactive_idm", reactive_world(world, poses), poses)
+        values |= both_marks("reactive_idm", reactive_world(world, poses, window), poses)
     return values
 
 

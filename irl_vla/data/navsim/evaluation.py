@@ -16,6 +16,7 @@ from irl_vla.data.navsim.dataset import SplitIndex
 from irl_vla.data.navsim.log_table import source_of
 from irl_vla.data.navsim.map_file import map_file
 from irl_vla.data.navsim.preparation import prepare
+from irl_vla.data.navsim.records import Window
 from irl_vla.data.navsim.scene_cache import SceneCache
 from irl_vla.data.navsim.scoring_scene import scoring_scene
 from irl_vla.data.navsim.worlds import reactive_world, reference_plan
@@ -117,9 +118,10 @@ def score_tokens(
             continue
         place = evaluator.index.places[token]
         try:
-            window = evaluator.index.window(token) if agent.needs_window else None
+            window = evaluator.index.window(token) if agent.needs_window or reactive else None
             plan = agent.plan(scene, window)
-            raw, filtered = marks_of_plan(prepare_scoring(scene), plan, reactive)
+            answering = window if reactive else None
+            raw, filtered = marks_of_plan(prepare_scoring(scene), plan, answering)
         except InputError as reason:
             outcomes.append(Skipped(token, place.log_name, str(reason)))
             continue
@@ -131,13 +133,13 @@ def score_tokens(
 
 
 def marks_of_plan(
-    prepared: PreparedScene, plan: F64, reactive: bool
+    prepared: PreparedScene, plan: F64, answering: Window | None
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The eight marks of one plan (8, 3), before and after the human filter.
 
-    reactive: the vehicles around answer to the plan (IDM) instead of repeating the log
+    answering: the window whose vehicles answer to the plan (IDM); None = they repeat the log
     """
-    world = reactive_world(prepared, plan) if reactive else prepared
+    world = prepared if answering is None else reactive_world(prepared, plan, answering)
     result = score(world, plan[None])
     return named(result.raw), named(result.filtered)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from irl_vla.data.navsim.detections import detections_of
 from irl_vla.data.navsim.preparation import Preparation
+from irl_vla.data.navsim.records import Window
 from irl_vla.data.navsim.scoring_scene import ring_of, scoring_scene
 from irl_vla.data.navsim.tracks import tracks_of
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.reference import pdm_closed
 from irl_vla.scoring.scene import Polygons
-from irl_vla.scoring.simulate import sample_plans, simulate
-from irl_vla.scoring.traffic import reactive_tracks
+from irl_vla.scoring.traffic import prepare_reactive
 from irl_vla.types import F64
 
 
@@ -33,9 +34,10 @@ def reference_plan(prepared: Preparation) -> F64:
     return found.plan
 
 
-def reactive_world(prepared: PreparedScene, plan: F64) -> PreparedScene:
-    """The scene under IDM traffic that reacts to the plan (8, 3)."""
-    scene, ego = prepared.scene, prepared.scene.ego
-    sampled = sample_plans(plan[None], ego.initial, scene.t0_us, ego.vehicle)
-    states = simulate(ego.initial, sampled, ego.vehicle.wheel_base)[0]
-    return prepared.under(reactive_tracks(scene, states))
+def reactive_world(prepared: PreparedScene, plan: F64, window: Window) -> PreparedScene:
+    """The scene under IDM traffic that reacts to the plan (8, 3).
+
+    Vehicles are those annotated in the CURRENT frame: one that is annotated once, later, stands in
+    all steps of the logged world, but not in this one. The human is scored in traffic of his own.
+    """
+    return prepare_reactive(prepared, tracks_of([detections_of(window.now)])).under(plan)
