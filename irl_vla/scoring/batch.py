@@ -175,14 +175,18 @@ def _over_ray(units: Sequence[T], work: Callable[[T], R], jobs: int, address: st
             ray.init(address=address, ignore_reinit_error=True)
     except ConnectionError as error:
         raise InputError(f"--ray {address}: no Ray cluster answers there ({error})") from None
-    remote = ray.remote(work)
-    waiting = [remote.remote(unit) for unit in units]
+    remote = ray.remote(_apply)
+    waiting = [remote.remote(work, unit) for unit in units]
     try:
         while waiting:
             done, waiting = ray.wait(waiting, num_returns=1)
             yield ray.get(done[0])
     finally:
         ray.shutdown()
+
+
+def _apply(work: Callable[[T], R], unit: T) -> R:
+    return work(unit)
 
 
 class Journal:

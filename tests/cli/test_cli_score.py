@@ -62,6 +62,16 @@ def test_two_processes_give_the_same_results(few: Path, tmp_path: Path) -> None:
     assert read(alone) == read(shared)
 
 
+@pytest.mark.slow
+def test_two_ray_workers_give_the_same_results(few: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'irl-vla[ray]'")
+    alone, spread = tmp_path / "a.json", tmp_path / "b.json"
+    assert run("score", str(few), "--out", str(alone))[0] == 0
+    words = ("score", str(few), "--out", str(spread), "--ray", "local", "--jobs", "2")
+    assert run(*words)[0] == 0
+    assert read(alone) == read(spread)
+
+
 def test_an_interrupted_run_goes_on_and_ignores_a_torn_line(few: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole.json", tmp_path / "results.json"
     run("score", str(few), "--out", str(whole))
