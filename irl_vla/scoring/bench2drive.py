@@ -125,8 +125,10 @@ def evaluate(
         notes.append("comfort needs the recorded motions (metric_info.json)")
     published, meant = efficiencies(records)
     if np.isnan(published) and not np.isnan(meant):
-        notes.append(f"a route has only efficiencies > {MAX_EFFICIENCY:g} %: the script divides by")
-        notes[-1] += " zero there; the corrected column leaves it out"
+        notes.append(
+            f"a route has only efficiencies above {MAX_EFFICIENCY:g} %: the script divides by zero "
+            "there; the corrected column leaves it out"
+        )
     return Bench2Drive(
         Column(score, success, published, comfort[0], ability, mean),
         Column(score, success, meant, comfort[1], ability, mean),
