@@ -168,11 +168,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         bundle = options.bundle or _exported(options.preset, Path(folder) / "bundle")
+        name = load_bundle(bundle).manifest.name
         figures = measure(bundle, options.threads, options.frames)
         if options.memory:
             short, long = (peak_mb(bundle, n, options.threads) for n in (50, 500))
             figures |= {"peak_mb_50_frames": short, "peak_mb_500_frames": long}
-    _print(options.preset, options.threads, figures)
+    _print(name, options.threads, figures)
 
 
 def _exported(preset: str, path: Path) -> Path:
@@ -183,12 +184,12 @@ def _exported(preset: str, path: Path) -> Path:
     return path
 
 
-def _print(preset: str, threads: int, figures: dict[str, float]) -> None:
-    table = Table("figure", "value", title=f"replay: {preset}, 6 cameras, {threads} threads")
-    for name, value in figures.items():
-        table.add_row(name.replace("_", " "), f"{value:.3f}")
+def _print(name: str, threads: int, figures: dict[str, float]) -> None:
+    table = Table("figure", "value", title=f"replay: {name}, 6 cameras, {threads} threads")
+    for figure, value in figures.items():
+        table.add_row(figure.replace("_", " "), f"{value:.3f}")
     Console().print(table)
-    facts = {"preset": preset, "threads": threads, "onnxruntime": onnxruntime.__version__,
+    facts = {"bundle": name, "threads": threads, "onnxruntime": onnxruntime.__version__,
              "python": platform.python_version(), "machine": platform.machine()}  # fmt: skip
     print(json.dumps(facts | figures))
 
