@@ -20,7 +20,6 @@ from irl_vla.data.navsim.log_table import log_table, source_of
 from irl_vla.data.navsim.preparation import prepare
 from irl_vla.data.navsim.scene_cache import SceneCache
 from irl_vla.data.navsim.scoring_scene import scoring_scene
-from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.data.navsim.vocabulary import (
     load_vocabulary_scores,
     read_vocabulary_scores,
@@ -28,6 +27,7 @@ from irl_vla.data.navsim.vocabulary import (
 )
 from irl_vla.scoring.scene import Scene
 from irl_vla.types import InputError
+from irl_vla.unpickle import load_pickle
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from irl_vla.data.navsim.logs import LogShelf, heading_of
 from irl_vla.data.navsim.preparation import prepare
 from irl_vla.data.navsim.records import relative_poses
 from irl_vla.data.navsim.sensors import frame_set, image_path, load_lidar, read_pcd, sensor_root
-from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.types import InputError, IntentDirection
+from irl_vla.unpickle import load_pickle
 
 
 def every(dataset: Dataset, **settings: object) -> dict[str, object]:
@@ -209,6 +209,6 @@ def test_a_second_look_at_a_split_reads_no_pickles_and_finds_the_same(
     dataset, cache = Dataset(own_copy), tmp_path / "cache"
     split = dataset.split("syn_two_stage")
     first = index_split(dataset, split, cache)
-    monkeypatch.setattr("irl_vla.data.navsim.unpickle._Reader.load", None)
+    monkeypatch.setattr("irl_vla.unpickle._Reader.load", None)
     again = index_split(dataset, split, cache)
     assert again.places == first.places and again.follow_ups

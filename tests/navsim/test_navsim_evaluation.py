@@ -18,8 +18,8 @@ from irl_vla.data.navsim.dataset import Dataset, index_split
 from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped, score_tokens
 from irl_vla.data.navsim.jobs import Plan, in_order, run, scored_tokens, units
 from irl_vla.data.navsim.preparation import Preparation
-from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.types import F64, InputError
+from irl_vla.unpickle import load_pickle
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,8 @@ from irl_vla.data.navsim.records import (
     Metadata,
     Window,
 )
-from irl_vla.data.navsim.unpickle import Stub, load_pickle
 from irl_vla.types import InputError
+from irl_vla.unpickle import Stub, load_pickle
 
 RED = 2  # value of nuPlan's TrafficLightStatusType.RED; green, yellow and unknown are not red
 FUTURE_STEPS = 8  # 4 s at 2 Hz

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from irl_vla.data.navsim.records import Annotations, Frame
-from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.types import F64, InputError
+from irl_vla.unpickle import load_pickle
 
 LOG_KEYS = (
     "token", "timestamp", "log_name", "scene_token", "map_location", "roadblock_ids",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from irl_vla.data.navsim.unpickle import load_pickle
 from irl_vla.types import F32, InputError
+from irl_vla.unpickle import load_pickle
 
 ROWS_PER_BATCH = 64  # scenes; 64 x 8192 scores of 10 metrics are 21 MB as float32
 

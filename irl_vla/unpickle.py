@@ -1,9 +1,9 @@
 """Pickles of strangers, read without running them.
 
 A pickle is a small program: it may call anything that the reader lets it find. This reader finds
-numpy arrays and a few containers, each behind a function of ours, and nothing else. Follow-up
-scenes also hold objects of nuPlan; these become `Stub`s, which keep what was written and run
-nothing. Any other name is refused before it is looked up.
+numpy arrays and a few containers, each behind a function of ours, and nothing else. NAVSIM's
+follow-up scenes also hold objects of nuPlan; these become `Stub`s, which keep what was written and
+run nothing. Any other name is refused before it is looked up. May import: types.
 """
 
 from __future__ import annotations
