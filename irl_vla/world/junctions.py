@@ -1,0 +1,250 @@
+"""Junctions: where the lanes of streets are joined by connectors, and the ground beneath them.
+
+Arms are counted counter-clockwise; a vehicle that comes in on an arm turns right into the next one.
+May import: types, world.curves, world.lane_draft, world.street, world.town, world.town_plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irl_vla.types import F64
+from irl_vla.world.curves import beside, ribbon, roundings, shifts, tightest_radius
+from irl_vla.world.lane_draft import LaneDraft
+from irl_vla.world.street import Street
+from irl_vla.world.town import Turn
+from irl_vla.world.town_plan import (
+    BEFORE_M,
+    STRAIGHT_ANGLE,
+    VERGE_M,
+    ArmPlan,
+    NodePlan,
+    corner_at,
+)
+
+POINTS = 33  # of a connector's centre line
+_TURNING = np.deg2rad(25.0)  # a connector that turns less is drawn as a shift
+_AHEAD = np.deg2rad(40.0)  # one that turns less goes straight on
+_LATERAL = 2.5  # [m/s^2] sideways on turns, of which their speed limit follows
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One street at a junction. gate: (3,) pose of the street's middle at the stop line, facing
+    out of the junction; coming, leaving: lanes that lead in and out, from left to right in their
+    direction."""
+
+    plan: ArmPlan
+    gate: F64
+    coming: tuple[int, ...]
+    leaving: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A connector to be drawn: lanes it joins, arms it joins, what it does, how far from the
+    corner its bend may reach."""
+
+    source: int
+    target: int
+    arms: tuple[int, int]
+    turn: Turn
+    reach: float
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A junction that is built. connectors: lanes; links: what each joins; ring: outline; corners:
+    kerb lines between the arms, corners[i] from arm i to arm i + 1."""
+
+    plan: NodePlan
+    arms: tuple[Arm, ...]
+    links: tuple[Link, ...]
+    connectors: tuple[int, ...]
+    ring: F64
+    corners: tuple[F64, ...]
+
+
+def arms_of(node: NodePlan, streets: list[Street]) -> tuple[Arm, ...]:
+    """The arms of a junction with their lanes."""
+    arms = []
+    for plan in node.arms:
+        out, back = streets[plan.street].courses[:: -1 if plan.end else 1]
+        gate = out.poses[0]
+        arms.append(Arm(plan, gate, back.last, out.first))
+    return tuple(arms)
+
+
+def links_of(
+    node: NodePlan, arms: tuple[Arm, ...], lanes: list[LaneDraft], pockets: list[bool]
+) -> list[Link]:
+    """Which lane leads where. pockets: per arm, whether its leftmost lane only turns left."""
+    links = []
+    for i, arm in enumerate(arms):
+        lefts, straights, rights = _choices(arms, i)
+        rows = _targets(arms, i, (lefts, straights, rights), pockets[i])
+        for slot, other, target in rows:
+            turn = Turn.LEFT if other in lefts else Turn.RIGHT if other in rights else Turn.STRAIGHT
+            a, b = lanes[arm.coming[slot]], lanes[arms[other].leaving[target]]
+            angle = _between(arm.plan.angle + np.pi, arms[other].plan.angle)
+            reach = np.inf
+            if turn == Turn.RIGHT:
+                reach = (node.radius + a.width / 2 + VERGE_M) * np.tan(abs(angle) / 2)
+            elif turn == Turn.LEFT:
+                reach = _left_reach(arm, arms[other], a, b)
+            links.append(
+                Link(arm.coming[slot], arms[other].leaving[target], (i, other), turn, reach)
+            )
+    return links
+
+
+def _between(a: float, b: float) -> float:
+    """Turn from heading a to heading b, within [-pi, pi)."""
+    return float((b - a + np.pi) % (2 * np.pi) - np.pi)
+
+
+def _left_reach(arm: Arm, other: Arm, source: LaneDraft, target: LaneDraft) -> float:
+    """The bend begins and ends behind the crosswalks."""
+    start, end = source.centre[-1], target.centre[0]
+    way, out = (np.array([np.cos(h), np.sin(h)]) for h in (start[2], end[2]))
+    gap = end[:2] - start[:2]
+    sine = way[0] * out[1] - way[1] * out[0]
+    before = (gap[0] * out[1] - gap[1] * out[0]) / sine
+    after = (way[0] * gap[1] - way[1] * gap[0]) / sine
+    return float(max(8.0, min(before, after) - BEFORE_M + 1.0))
+
+
+def _choices(arms: tuple[Arm, ...], i: int) -> tuple[list[int], list[int], list[int]]:
+    """Arms to the left, ahead and to the right of arm i, each from left to right."""
+    lefts, straights, rights = [], [], []
+    for step in range(len(arms) - 1, 0, -1):
+        other = (i + step) % len(arms)
+        angle = _between(arms[i].plan.angle + np.pi, arms[other].plan.angle)
+        side = straights if abs(angle) < _AHEAD else lefts if angle > 0 else rights
+        side.append(other)
+    return lefts, straights, rights
+
+
+def _targets(
+    arms: tuple[Arm, ...], i: int, choices: tuple[list[int], list[int], list[int]], pocket: bool
+) -> list[tuple[int, int, int]]:
+    """(lane of arm i, other arm, lane of that arm), lanes counted from the left. Paths of one arm
+    never cross, and no lane is left without a way on."""
+    lefts, straights, rights = choices
+    count = len(arms[i].coming)
+    rows = []
+    through = list(range(1 if pocket and lefts and count > 1 else 0, count))
+    for other in straights:
+        room = len(arms[other].leaving)
+        if len(through) > room and lefts and 0 in through and len(through) > 1:
+            through = through[1:]
+        if len(through) > room and rights and len(through) > 1:
+            through = through[:-1]
+        shift = room - len(through)
+        rows += [(slot, other, max(0, k + shift)) for k, slot in enumerate(through)]
+    for other in lefts:
+        rows.append((0, other, 0))
+    for other in rights:
+        rows.append((count - 1, other, len(arms[other].leaving) - 1))
+    if not straights:
+        rows += _middle(arms, lefts, rights, count)
+    return rows
+
+
+def _middle(
+    arms: tuple[Arm, ...], lefts: list[int], rights: list[int], count: int
+) -> list[tuple[int, int, int]]:
+    """Where the lanes between the outermost ones of a stem go: beside the right turners where
+    there is room, else beside the left turners, else into the right turners' lane."""
+    rows = []
+    if not rights or not lefts:
+        other = (rights or lefts)[0]
+        last = len(arms[other].leaving) - 1
+        side = range(count - 1) if rights else range(1, count)
+        return [
+            (slot, other, max(0, last - (count - 1 - slot)) if rights else min(slot, last))
+            for slot in side
+        ]
+    for slot in range(count - 2, 0, -1):
+        back = count - 1 - slot
+        room = len(arms[rights[0]].leaving)
+        if back < room:
+            rows.append((slot, rights[0], room - 1 - back))
+        else:
+            rows.append((slot, lefts[0], min(slot, len(arms[lefts[0]].leaving) - 1)))
+    return rows
+
+
+def draw_connectors(links: list[Link], names: list[tuple[str, str]], junctions: list[int],
+                    lanes: list[LaneDraft]) -> None:  # fmt: skip
+    """Appends a lane for every link and hangs it between its lanes. names: id and block of each."""
+    if not links:
+        return
+    start = np.stack([lanes[link.source].centre[-1] for link in links])
+    end = np.stack([lanes[link.target].centre[0] for link in links])
+    turn = np.asarray((end[:, 2] - start[:, 2] + np.pi) % (2 * np.pi) - np.pi)
+    reach = np.array([link.reach for link in links])
+    bends = np.abs(turn) > _TURNING
+    centres = np.empty((len(links), POINTS, 3))
+    centres[bends] = roundings(start[bends], end[bends], reach[bends], POINTS)
+    centres[~bends] = shifts(start[~bends], end[~bends], POINTS)
+    limits = _limits(centres, lanes, links)
+    half = 0.5 * np.linspace(
+        [lanes[link.source].width for link in links],
+        [lanes[link.target].width for link in links], POINTS, axis=1,
+    )  # fmt: skip
+    rings = np.concatenate([beside(centres, -half), beside(centres, half)[:, ::-1]], axis=1)
+    for k, link in enumerate(links):
+        lanes[link.source].successors.append(len(lanes))
+        lanes.append(
+            LaneDraft(
+                names[k][0], centres[k], rings[k], float(half[k].min() * 2), float(limits[k]),
+                names[k][1], junction=junctions[k], turn=link.turn, successors=[link.target],
+            )
+        )  # fmt: skip
+
+
+def _limits(centres: F64, lanes: list[LaneDraft], links: list[Link]) -> F64:
+    """(k,) posted limit, or less where the bend asks for it."""
+    posted = [min(lanes[link.source].speed_limit, lanes[link.target].speed_limit) for link in links]
+    step = np.hypot(*np.moveaxis(np.diff(centres[..., :2], axis=1), -1, 0))
+    curvature = np.abs(np.diff(centres[..., 2], axis=1) / step).max(axis=1)
+    return np.asarray(np.minimum(posted, np.sqrt(_LATERAL / np.maximum(curvature, 1e-6))))
+
+
+def outline(node: NodePlan, arms: tuple[Arm, ...]) -> tuple[F64, tuple[F64, ...]]:
+    """Ring of a junction, and the kerb lines between its arms."""
+    ring, corners = [], []
+    for i, arm in enumerate(arms):
+        other = arms[(i + 1) % len(arms)]
+        gates = (
+            beside(arm.gate[None], np.array([-arm.plan.leaving])),
+            beside(arm.gate[None], np.array([arm.plan.coming])),
+        )
+        between = (other.plan.angle - arm.plan.angle) % (2 * np.pi)
+        far = beside(other.gate[None], np.array([-other.plan.leaving]))
+        if between < STRAIGHT_ANGLE:
+            bend = _fillet(node, arm.plan, other.plan, between)
+        else:
+            begin = np.append(gates[1][0], arm.gate[2] + np.pi)
+            bend = shifts(begin[None], np.append(far[0], other.gate[2])[None], 12)[0, 1:-1, :2]
+        corner = np.concatenate([gates[1], bend, far])
+        ring += [gates[0], corner[:-1]]
+        corners.append(corner)
+    return np.concatenate(ring), tuple(corners)
+
+
+def _fillet(node: NodePlan, arm: ArmPlan, other: ArmPlan, between: float) -> F64:
+    """(n, 2) arc that rounds the kerbs of two neighbouring arms."""
+    mine, _ = corner_at(arm.coming, other.leaving, between)
+    turn = np.pi - between
+    tangent = node.radius * np.tan(turn / 2)
+    begin = np.array([*node.xy, arm.angle]) + 0.0
+    way = np.array([np.cos(arm.angle), np.sin(arm.angle)])
+    left = np.array([-way[1], way[0]])
+    start = begin[:2] + (mine + tangent) * way + arm.coming * left
+    middle = start + node.radius * left
+    angles = arm.angle - np.pi / 2 - np.linspace(0.0, turn, max(6, int(turn * 7)))
+    return np.asarray(middle + node.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))

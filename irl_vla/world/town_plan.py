@@ -1,0 +1,419 @@
+"""Which streets a town has, where they run and what they are like, before any lane is drawn.
+
+A warped grid of nodes; some streets are left out. A node with two streets is a bend of one street
+that turns the corner there, so no street ends anywhere and one can drive for ever. One street
+leads from junction to junction.
+May import: types, world.curves, world.town_request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from irl_vla.types import F64, InputError
+from irl_vla.world.curves import reach_for, reach_of, tightest_radius
+from irl_vla.world.town_request import TownRequest
+
+VERGE_M = 0.35  # asphalt between the outermost lane and the kerb
+BAY_M = 2.2  # width of a parking bay
+CROSSWALK_M, STOP_GAP_M = 3.4, 1.0  # width of a crosswalk; from the stop line to it
+BEFORE_M = STOP_GAP_M + CROSSWALK_M + 0.8  # from the stop line to where the kerb begins to round
+LEAST_STREET_M = 24.0  # between the stop lines of one street
+SEED_KEY = 0x70B1  # this module's random stream
+_SIDE_STREET_KMH = 50.0  # side streets are posted at most this
+_MAIN_ROAD_KMH = 50.0  # main roads at least this
+_TIGHT_M, _TIGHT_KMH = 40.0, 30.0  # tighter bends are posted at most this
+_TRIES = 60
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of a street. lanes: all along; pocket: length of the left-turn lane at its
+    end, drop: of an extra right lane at its begin, add: of one at its end [m], 0: none."""
+
+    lanes: int = 1
+    pocket: float = 0.0
+    drop: float = 0.0
+    add: float = 0.0
+
+
+@dataclass(frozen=True)
+class StreetPlan:
+    """nodes: where it begins and ends; corners: (c, 2) from node to node; reach: (c - 2,) how far
+    from each inner corner its bend begins; ways: with and against; width: of a lane; limit [m/s];
+    median: between the directions; parking: right, left of the first direction; main: a main road;
+    setbacks: from the nodes to the stop lines."""
+
+    nodes: tuple[int, int]
+    corners: F64
+    ways: tuple[Way, Way]
+    width: float
+    limit: float
+    main: bool
+    median: float = 0.0
+    parking: tuple[bool, bool] = (False, False)
+    reach: F64 = field(default_factory=lambda: np.zeros(0))
+    setbacks: tuple[float, float] = (0.0, 0.0)
+
+    def half_width(self, way: int, extra: bool) -> float:
+        """From the middle to the edge of the asphalt, in direction `way`, bays not counted."""
+        lanes = self.ways[way].lanes + extra
+        return self.median / 2 + lanes * self.width + VERGE_M
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One street at a junction. end: 0 where the street begins here, 1 where it ends here; angle:
+    out of the junction; coming, leaving: half widths of the asphalt that leads in and out;
+    crosswalk: across it."""
+
+    street: int
+    end: int
+    angle: float
+    coming: float
+    leaving: float
+    crosswalk: bool
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """A junction. kind: "lights", "priority", "equal" or "roundabout"; arms: counter-clockwise;
+    radius: of its kerbs, of a roundabout's lane."""
+
+    kind: str
+    xy: F64
+    arms: tuple[ArmPlan, ...]
+    radius: float
+
+
+@dataclass(frozen=True)
+class TownPlan:
+    """streets; nodes: of the junctions only, by number."""
+
+    streets: tuple[StreetPlan, ...]
+    nodes: dict[int, NodePlan]
+
+
+class _Impossible(Exception):
+    """This draw of the plan cannot be built; the next one may."""
+
+
+def plan_town(seed: int, request: TownRequest) -> TownPlan:
+    """The first draw of the seed's stream that can be built."""
+    for attempt in range(_TRIES):
+        rng = np.random.default_rng([seed, SEED_KEY, attempt])
+        try:
+            return _draw(rng, request, calm=attempt / _TRIES)
+        except _Impossible:
+            continue
+    raise InputError(
+        f"town of seed {seed}: no plan fits the request {request} in {_TRIES} draws; ask for "
+        "longer blocks (block_m), fewer lanes, or smaller bend_radius_m and corner_radius_m"
+    )
+
+
+def whole(rng: np.random.Generator, ends: tuple[float, float]) -> int:
+    """A whole number between both ends, included."""
+    return int(rng.integers(int(ends[0]), int(ends[1]) + 1))
+
+
+def _draw(rng: np.random.Generator, request: TownRequest, calm: float) -> TownPlan:
+    columns, rows = whole(rng, request.columns), whole(rng, request.rows)
+    places = _places(rng, request, columns, rows, calm)
+    main = _main_edges(rng, request, columns, rows)
+    edges = _edges(rng, columns, rows, request.missing, set(main))
+    chains = _chains(len(places), edges)
+    round_node = _roundabout(rng, request, chains, set(main))
+    streets = [
+        _street(rng, request, places, chain, set(main), round_node, calm) for chain in chains
+    ]
+    nodes = _nodes(rng, request, places, streets, round_node)
+    return _fitted(rng, request, streets, nodes)
+
+
+def _places(
+    rng: np.random.Generator, request: TownRequest, columns: int, rows: int, calm: float
+) -> F64:
+    """(columns * rows, 2) nodes; number = row * columns + column."""
+    low, high = request.block_m
+    x = np.concatenate([[0.0], np.cumsum(rng.uniform(low, high, columns - 1))])
+    y = np.concatenate([[0.0], np.cumsum(rng.uniform(low, high, rows - 1))])
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    grid -= grid.mean(axis=0)
+    jitter = 0.09 * low * (1.0 - calm)
+    grid += rng.uniform(-jitter, jitter, grid.shape)
+    wave, phase = rng.uniform(0.0, 0.10 * low, 2) * (1.0 - calm), rng.uniform(0, 2 * np.pi, 2)
+    grid += wave * np.sin(grid[:, ::-1] / (1.1 * high) + phase)
+    turn = rng.uniform(-np.pi, np.pi)
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.asarray(grid @ np.array([[cos, sin], [-sin, cos]]))
+
+
+Edge = tuple[int, int]
+
+
+def _main_edges(
+    rng: np.random.Generator, request: TownRequest, columns: int, rows: int
+) -> list[Edge]:
+    """The pieces of the main roads: whole rows and columns of the grid."""
+    lines = [[(r * columns + c, r * columns + c + 1) for c in range(columns - 1)]
+             for r in range(rows)]  # fmt: skip
+    lines += [[(r * columns + c, (r + 1) * columns + c) for r in range(rows - 1)]
+              for c in range(columns)]  # fmt: skip
+    picked = rng.permutation(len(lines))[: whole(rng, request.main_roads)]
+    return [edge for line in picked for edge in lines[line]]
+
+
+def _edges(
+    rng: np.random.Generator, columns: int, rows: int, missing: float, keep: set[Edge]
+) -> list[Edge]:
+    """Streets of the grid that are built: at every node two or more, and all hang together."""
+    every = [(n, n + 1) for n in range(columns * rows) if (n + 1) % columns]
+    every += [(n, n + columns) for n in range(columns * (rows - 1))]
+    built = list(every)
+    wanted = round(missing * len(every))
+    for index in rng.permutation(len(every)):
+        edge = every[index]
+        if wanted == 0:
+            break
+        degree = [sum(node in other for other in built) for node in edge]
+        rest = [other for other in built if other != edge]
+        if edge in keep or min(degree) < 3 or not _connected(columns * rows, rest):
+            continue
+        if len(rest) <= columns * rows + 1:  # fewer, and hardly a junction would be left
+            break
+        built, wanted = rest, wanted - 1
+    return built
+
+
+def _connected(count: int, edges: list[Edge]) -> bool:
+    group = list(range(count))
+    for a, b in edges:
+        old, new = group[a], group[b]
+        if old != new:
+            group = [new if g == old else g for g in group]
+    return len(set(group)) == 1
+
+
+def _chains(count: int, edges: list[Edge]) -> list[list[int]]:
+    """Nodes of every street, from junction to junction."""
+    next_to: list[list[int]] = [[] for _ in range(count)]
+    for a, b in edges:
+        next_to[a].append(b)
+        next_to[b].append(a)
+    chains, seen = [], set[Edge]()
+    for node in range(count):
+        for other in next_to[node]:
+            if len(next_to[node]) < 3 or (node, other) in seen:
+                continue
+            chain = [node, other]
+            while len(next_to[chain[-1]]) == 2:
+                first, second = next_to[chain[-1]]
+                chain.append(second if first == chain[-2] else first)
+            seen.update(((chain[0], chain[1]), (chain[-1], chain[-2])))
+            chains.append(chain)
+    return chains
+
+
+def _is_main(chain: list[int], main: set[Edge]) -> bool:
+    pieces = zip(chain[:-1], chain[1:], strict=True)
+    return any((min(piece), max(piece)) in main for piece in pieces)
+
+
+def _roundabout(
+    rng: np.random.Generator, request: TownRequest, chains: list[list[int]], main: set[Edge]
+) -> int:
+    """The node that is one, or -1: no main road may meet there."""
+    wanted = rng.random() < request.roundabouts
+    busy = {end for chain in chains if _is_main(chain, main) for end in (chain[0], chain[-1])}
+    free = sorted({end for chain in chains for end in (chain[0], chain[-1])} - busy)
+    pick = rng.random()
+    return free[int(pick * len(free))] if wanted and free else -1
+
+
+def _street(
+    rng: np.random.Generator, request: TownRequest, places: F64, chain: list[int],
+    main: set[Edge], round_node: int, calm: float,
+) -> StreetPlan:  # fmt: skip
+    corners = [places[chain[0]]]
+    for a, b in zip(chain[:-1], chain[1:], strict=True):
+        corners += [*_wiggle(rng, places[a], places[b], calm), places[b]]
+    is_main = _is_main(chain, main)
+    width = float(np.round(rng.uniform(*request.lane_width_m), 2))
+    limits = np.sort(np.array(request.speed_limits_kmh, np.float64))
+    fitting = limits[limits >= _MAIN_ROAD_KMH] if is_main else limits[limits <= _SIDE_STREET_KMH]
+    limit = float(rng.choice(fitting if len(fitting) else limits)) / 3.6
+    length = float(np.hypot(*np.diff(corners, axis=0).T).sum())
+    street = StreetPlan(
+        (chain[0], chain[-1]), np.array(corners), (Way(), Way()), width, limit, is_main
+    )
+    if is_main:
+        return _main_road(rng, request, street, length)
+    parking = rng.random(2) < request.parking
+    return replace(street, parking=(bool(parking[0]), bool(parking[1])))
+
+
+def _wiggle(rng: np.random.Generator, a: F64, b: F64, calm: float) -> list[F64]:
+    """Corners that make the way from a to b straight, bent once, or swing there and back."""
+    style, size, where = rng.random(), rng.uniform(0.05, 0.11), rng.uniform(0.42, 0.58)
+    size *= (1.0 - calm) * rng.choice([-1.0, 1.0])
+    along = b - a
+    aside = np.array([-along[1], along[0]]) * size
+    if style < 0.4 or calm > 0.9:
+        return []
+    if style < 0.75:
+        return [a + where * along + aside]
+    return [a + 0.36 * along + 0.6 * aside, a + 0.64 * along - 0.6 * aside]
+
+
+def _main_road(
+    rng: np.random.Generator, request: TownRequest, street: StreetPlan, length: float
+) -> StreetPlan:
+    lanes = whole(rng, request.lanes)
+    free = length - 75.0  # what junctions leave
+    pockets = free > 30.0 and rng.random() < 0.5
+    ways = []
+    for _ in range(2):
+        pocket = float(min(rng.uniform(40.0, 60.0), 0.45 * free)) if pockets else 0.0
+        style, cut = rng.random(), min(rng.uniform(55.0, 80.0), (0.5 if pockets else 0.8) * free)
+        roomy = lanes < 3 and free > 60.0
+        drop = float(cut) if roomy and style < 0.25 else 0.0
+        add = float(min(cut, 60.0)) if roomy and 0.25 <= style < 0.45 else 0.0
+        ways.append(Way(lanes, pocket, drop, pocket if add and pocket else add))
+    median = street.width + 0.3 if pockets else float(rng.choice([0.3, 0.3, 1.2]))
+    return replace(street, ways=(ways[0], ways[1]), median=median)
+
+
+def _nodes(
+    rng: np.random.Generator, request: TownRequest, places: F64, streets: list[StreetPlan],
+    round_node: int,
+) -> dict[int, NodePlan]:  # fmt: skip
+    ends: dict[int, list[tuple[int, int]]] = {}
+    for index, street in enumerate(streets):
+        for end in (0, 1):
+            ends.setdefault(street.nodes[end], []).append((index, end))
+    nodes = {}
+    for node in sorted(ends):
+        busy = sum(streets[index].main for index, _ in ends[node])
+        draw, radius = rng.random(), float(rng.uniform(*request.corner_radius_m))
+        if node == round_node:
+            kind, radius = "roundabout", float(rng.uniform(12.5, 17.0))
+        elif busy and draw < request.lights:
+            kind = "lights"
+        else:
+            kind = "priority" if busy or draw < 0.5 else "equal"
+        zebra = rng.random(len(ends[node])) < (0.9 if kind == "lights" else 0.45)
+        arms = [
+            _arm(streets[index], index, end, bool(walk))
+            for (index, end), walk in zip(ends[node], zebra, strict=True)
+        ]
+        arms.sort(key=lambda arm: arm.angle)
+        nodes[node] = NodePlan(kind, places[node], tuple(arms), radius)
+    return nodes
+
+
+def _arm(street: StreetPlan, index: int, end: int, crosswalk: bool) -> ArmPlan:
+    line = street.corners if end == 0 else street.corners[::-1]
+    way = line[1] - line[0]
+    coming, leaving = (1, 0) if end == 0 else (0, 1)  # directions of the street
+    return ArmPlan(
+        index, end, float(np.arctan2(way[1], way[0])),
+        street.half_width(coming, street.ways[coming].add > 0),
+        street.half_width(leaving, street.ways[leaving].drop > 0), crosswalk,
+    )  # fmt: skip
+
+
+def _fitted(
+    rng: np.random.Generator, request: TownRequest, streets: list[StreetPlan],
+    nodes: dict[int, NodePlan],
+) -> TownPlan:  # fmt: skip
+    """With setbacks and bends, or _Impossible."""
+    setbacks = np.zeros((len(streets), 2))
+    for node in nodes.values():
+        for arm, setback in zip(node.arms, setbacks_of(node), strict=True):
+            setbacks[arm.street, arm.end] = setback
+    built = []
+    for street, ends in zip(streets, setbacks, strict=True):
+        street = replace(street, setbacks=(float(ends[0]), float(ends[1])))
+        built.append(_bent(rng, request, street))
+    return TownPlan(tuple(built), nodes)
+
+
+LEAST_ANGLE = np.deg2rad(58.0)  # between two arms of a junction
+STRAIGHT_ANGLE = np.deg2rad(148.0)  # wider apart, two arms have no corner between them
+RING_ANGLE = np.deg2rad(34.0)  # from the arm to where a roundabout's entry has joined the ring
+
+
+def setbacks_of(node: NodePlan) -> list[float]:
+    """From the middle of a junction to the stop line of each arm."""
+    setbacks = [9.0] * len(node.arms)
+    for i, arm in enumerate(node.arms):
+        j = (i + 1) % len(node.arms)
+        other = node.arms[j]
+        between = (other.angle - arm.angle) % (2 * np.pi)
+        if between < LEAST_ANGLE:
+            raise _Impossible
+        if node.kind == "roundabout":
+            needed = ring_reach(node.radius, arm.coming)
+            setbacks[i] = max(setbacks[i], sum(needed) + 1.0)
+        elif between < STRAIGHT_ANGLE:
+            mine, its = corner_at(arm.coming, other.leaving, between)
+            rounding = node.radius * np.tan((np.pi - between) / 2)
+            setbacks[i] = max(setbacks[i], mine + rounding)
+            setbacks[j] = max(setbacks[j], its + rounding)
+    return [
+        float(setback + (BEFORE_M if arm.crosswalk else 0.8))
+        for arm, setback in zip(node.arms, setbacks, strict=True)
+    ]
+
+
+def corner_at(coming: float, leaving: float, between: float) -> tuple[float, float]:
+    """How far along two arms, `between` [rad] apart, their kerb lines meet."""
+    sine, cosine = np.sin(between), np.cos(between)
+    return (leaving + coming * cosine) / sine, (coming + leaving * cosine) / sine
+
+
+def ring_reach(radius: float, coming: float) -> tuple[float, float]:
+    """Of a roundabout's entry: how far out on the arm its lane's line meets the tangent of the
+    ring, and the reach of the bend between them."""
+    aside = coming / 2
+    reach = (radius * np.sin(RING_ANGLE) - aside) / np.cos(RING_ANGLE)
+    return float(radius * np.cos(RING_ANGLE) + reach * np.sin(RING_ANGLE)), float(reach)
+
+
+def _bent(rng: np.random.Generator, request: TownRequest, street: StreetPlan) -> StreetPlan:
+    """With a reach for every inner corner, as the room and the width of the street allow."""
+    legs = np.diff(street.corners, axis=0)
+    run = np.hypot(legs[:, 0], legs[:, 1])
+    run[0] -= street.setbacks[0] + 1.0
+    run[-1] -= street.setbacks[1] + 1.0
+    headings = np.arctan2(legs[:, 1], legs[:, 0])
+    turn = np.asarray((np.diff(headings) + np.pi) % (2 * np.pi) - np.pi)
+    if run.min() < 4.0 or run.sum() < LEAST_STREET_M:
+        raise _Impossible
+    room = np.where(np.arange(len(run)) % max(len(run) - 1, 1) == 0, run, run / 2)
+    room = np.minimum(room[:-1], room[1:]) if len(turn) else np.zeros(0)
+    corner = np.abs(turn) > np.deg2rad(40.0)
+    low, high = request.bend_radius_m
+    drawn = rng.uniform(0.0, 1.0, len(turn)) ** 2 * (high - low) + low
+    side = 2.2 + max(street.half_width(0, True), street.half_width(1, True))
+    least = np.maximum(drawn, side + 7.0)
+    reach = np.where(corner, np.minimum(reach_for(turn, least), room), 0.92 * room)
+    radius = tightest_radius(turn, reach)
+    if np.any(radius < np.minimum(low, 15.0) - 1e-9) or np.any(radius < side + 5.0):
+        raise _Impossible
+    limit = street.limit
+    if len(radius) and radius.min() < _TIGHT_M:
+        slow = [value for value in request.speed_limits_kmh if value <= _TIGHT_KMH]
+        limit = min(limit, (max(slow) if slow else min(request.speed_limits_kmh)) / 3.6)
+    return replace(street, reach=np.asarray(reach), limit=limit)
+
+
+def length_of(street: StreetPlan) -> float:
+    """Metres between the stop lines."""
+    legs = np.diff(street.corners, axis=0)
+    turn = np.diff(np.unwrap(np.arctan2(legs[:, 1], legs[:, 0])))
+    saved = 2 * street.reach - street.reach / reach_of(turn)
+    return float(np.hypot(legs[:, 0], legs[:, 1]).sum() - saved.sum() - sum(street.setbacks))
