@@ -81,8 +81,8 @@ def simple_rings(area: BaseGeometry) -> list[F64]:
 
 def closed_union(polygons: Sequence[shapely.Polygon]) -> BaseGeometry:
     """Union of lanes closed by CLOSING: the drivable area of a map that has none."""
-    union = shapely.union_all([polygon.buffer(CLOSING) for polygon in polygons])
-    return union.buffer(-CLOSING).simplify(DETAIL)
+    closed = shapely.union_all([polygon.buffer(CLOSING) for polygon in polygons]).buffer(-CLOSING)
+    return shapely.union_all([closed, *polygons]).simplify(DETAIL)
 
 
 def crossings(polygons: Sequence[shapely.Polygon], centres: Sequence[F64]) -> list[Crossing]:

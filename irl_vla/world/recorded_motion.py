@@ -46,6 +46,7 @@ PARABOLA = 2
 MEDIAN = 5  # steps: a leap of the recording that is shorter than half of this is not a speed
 STEERABLE = 1.0  # [m/s] slower, the steering angle cannot be seen in the motion
 AHEAD = 100.0  # [m] the route goes on behind the last recorded pose
+LOOK_AHEAD = 50.0  # [m] over which the straightest way is sought
 OFF_LANE = 5.0  # [m] an ego farther from every lane is on none
 LANE_CHANGE, JUMP = 4.0, 60.0  # costs of leaving a lane for its neighbour, for anywhere
 HEADING_COST = 4.0  # per rad, beside 1 per m off the centre line
@@ -224,14 +225,12 @@ def _with_skipped(town: Town, route: list[int]) -> list[int]:
 
 
 def _continued(town: Town, route: list[int], last: F64) -> tuple[int, ...]:
-    """The route and AHEAD metres more, always along the successor that bends least."""
+    """The route and AHEAD metres more, always the way that bends least."""
     end = shapely.LineString(town.lanes[route[-1]].centre[:, :2])
     length = end.length - end.project(shapely.Point(last[:2]))
     while length < AHEAD and town.lanes[route[-1]].successors:
-        straightest = min(
-            town.lanes[route[-1]].successors,
-            key=lambda j: abs(float(_bend(town.lanes[j].centre))),
-        )
+        following = town.lanes[route[-1]].successors
+        straightest = min(following, key=lambda j: _least_bend(town, j, LOOK_AHEAD))
         if straightest in route:
             break
         route.append(straightest)
@@ -239,8 +238,15 @@ def _continued(town: Town, route: list[int], last: F64) -> tuple[int, ...]:
     return tuple(route)
 
 
-def _bend(centre: F64) -> float:
-    return float(wrap_angle(centre[-1, 2] - centre[0, 2]))
+def _least_bend(town: Town, lane: int, ahead: float) -> float:
+    """[rad] by which the straightest way through a lane and on turns within `ahead` metres."""
+    centre = town.lanes[lane].centre
+    length = float(np.hypot(*np.diff(centre[:, :2], axis=0).T).sum())
+    bend = float(np.abs(wrap_angle(np.diff(centre[:, 2]))).sum())
+    if length >= ahead or not town.lanes[lane].successors:
+        return bend
+    rest = max(ahead - length, 0.0)
+    return bend + min(_least_bend(town, j, rest - 1.0) for j in town.lanes[lane].successors)
 
 
 def agent_type(name: str) -> int:
