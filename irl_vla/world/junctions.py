@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla.world.curves import beside, ribbon, roundings, shifts, tightest_radius
+from irl_vla.world.curves import beside, roundings, shifts
 from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.street import Street
 from irl_vla.world.town import Turn
