@@ -241,14 +241,18 @@ def _sides(
         pair = []
         for said, sign in ((raw.left, 1.0), (raw.right, -1.0)):
             if said is not None:
-                named = [index[name] for name in said if name in index]
-                pair.append(named[0] if named else NONE)
+                pair.append(next((index[name] for name in said if name in index), NONE))
             elif inside[i] != NONE:
                 pair.append(NONE)
             else:
                 pair.append(_beside(i, pose, sign, everything, owners, tree))
-        found.append((pair[0], pair[1]))
-    return [  # a neighbour is mutual and no junction's
+        found.append(pair)
+    for i, raw in enumerate(raws):  # what one of the two says is enough
+        for said, side in ((raw.left, 0), (raw.right, 1)):
+            other = found[i][side]
+            if said is not None and other != NONE and found[other][1 - side] == NONE:
+                found[other][1 - side] = i
+    return [  # what was derived must hold both ways
         (
             left if left != NONE and found[left][1] == i else NONE,
             right if right != NONE and found[right][0] == i else NONE,
