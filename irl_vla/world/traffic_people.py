@@ -1,0 +1,155 @@
+"""Where people walk: lines along the footpaths and over the crosswalks near the ego's way.
+
+May import: types, scoring.scene, world.pedestrians, world.town.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from irl_vla.scoring.scene import Mask
+from irl_vla.types import F64
+from irl_vla.world.pedestrians import KEEP_RIGHT, NODES, STANDING, WALKING, Walkers
+from irl_vla.world.town import Town
+
+NEAR_M = 90.0  # [m] from the ego's way
+STROLL_M = 45.0  # [m] of footpath to either side of where one starts
+APPROACH_M = (8.0, 35.0)  # [m] along the footpath before and after a crosswalk
+TO_PATH_M = 9.0  # [m] a footpath so near a crosswalk's end is joined to it
+CROSSING_SHARE = 0.6  # of the people cross, where there are crosswalks
+PACE = (0.95, 1.65)  # [m/s]
+APART_M = 1.2  # [m] between people at the start
+ARMS = 6  # tries to find a free place
+
+
+def _thinned(line: F64) -> F64:
+    """A line (n, 2) of at most NODES points, corners kept as well as they can be."""
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    line = line[np.concatenate([[True], steps > 1e-6])]
+    if len(line) <= NODES:
+        return line
+    return line[np.linspace(0, len(line) - 1, NODES).round().astype(int)]
+
+
+def _along(path: F64, x: F64, length: float, way: int) -> F64:
+    """The part of a footpath (n, 2) from its point next to x, `length` metres one way."""
+    k = int(np.argmin(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1])))
+    part = path[k:] if way > 0 else path[: k + 1][::-1]
+    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(part, axis=0).T))])
+    return part[arc <= length]
+
+
+def _nearest_path(paths: tuple[F64, ...], x: F64) -> int:
+    """The footpath that comes nearest to a point, -1 where none comes near."""
+    gaps = [float(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1]).min()) for path in paths]
+    best = int(np.argmin(gaps)) if gaps else -1
+    return best if best >= 0 and gaps[best] < TO_PATH_M else -1
+
+
+def _over(town: Town, walk: int, rng: np.random.Generator) -> tuple[F64, float, float]:
+    """A line over a crosswalk, and the arcs where the road begins and ends on it."""
+    ends = town.crosswalks[walk].ends
+    if rng.random() < 0.5:
+        ends = ends[::-1]
+    arms = []
+    for end in ends:
+        k = _nearest_path(town.footpaths, end)
+        arm = np.zeros((0, 2))
+        if k >= 0:
+            length, way = rng.uniform(*APPROACH_M), int(rng.choice([-1, 1]))
+            arm = _along(town.footpaths[k], end, length, way)
+            if len(arm) < 2:
+                arm = _along(town.footpaths[k], end, length, -way)
+        out = (end - ends.mean(axis=0)) / max(np.linalg.norm(end - ends.mean(axis=0)), 1e-6)
+        arms.append(np.concatenate([(end + 1.0 * out)[None], arm]))
+    line = np.concatenate([arms[0][::-1], ends, arms[1]])
+    before = np.concatenate([arms[0][::-1], ends[:1]])
+    begin = float(np.hypot(*np.diff(before, axis=0).T).sum())
+    return line, begin, begin + float(np.hypot(*(ends[1] - ends[0])))
+
+
+def _stroll(town: Town, near: F64, rng: np.random.Generator) -> F64 | None:
+    """A stretch of a footpath near the ego's way."""
+    x = near[rng.integers(len(near))]
+    order = [
+        (float(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1]).min()), k)
+        for k, path in enumerate(town.footpaths)
+    ]
+    order = [item for item in sorted(order)[:4] if item[0] < NEAR_M]
+    if not order:
+        return None
+    path = town.footpaths[order[rng.integers(len(order))][1]]
+    k = int(np.argmin(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1])))
+    back, ahead = _along(path, path[k], STROLL_M, -1), _along(path, path[k], STROLL_M, 1)
+    line = np.concatenate([back[::-1], ahead[1:]])
+    return line if len(line) > 1 else None
+
+
+def put_people(
+    town: Town, walkers: Walkers, states: F64, near: F64, rng: np.random.Generator
+) -> None:
+    """Gives everybody a line and a place on it. near: (n, 2) points of the ego's way."""
+    middles = np.array([walk.ends.mean(axis=0) for walk in town.crosswalks]).reshape(-1, 2)
+    gaps = np.sqrt(((middles[:, None] - near[None]) ** 2).sum(-1)).min(axis=1, initial=math.inf)
+    usable = np.flatnonzero(gaps < NEAR_M)
+    for p in range(len(walkers.mode)):
+        begin, end, walk = math.inf, math.inf, -1
+        if len(usable) and rng.random() < CROSSING_SHARE:
+            walk = int(usable[rng.integers(len(usable))])
+            line, begin, end = _over(town, walk, rng)
+        else:
+            strolled = _stroll(town, near, rng)
+            if strolled is None:
+                continue
+            line = strolled
+        give_line(walkers, p, line, begin, end)
+        walkers.walk[p] = walk
+        walkers.signal[p] = town.crosswalks[walk].signal if walk >= 0 else -1
+        walkers.pace[p] = rng.uniform(*PACE)
+        _put(walkers, p, states, rng)
+
+
+def give_line(walkers: Walkers, p: int, line: F64, begin: float, end: float) -> None:
+    """Person p walks along a line (n, 2) from now on; begin, end: arcs of the road on it."""
+    if np.isfinite(begin):  # thinning must not move the kerbs
+        arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+        keep = np.abs(arc - (begin + end) / 2.0) < 50.0
+        begin, end, line = begin - arc[keep][0], end - arc[keep][0], line[keep]
+    thin = _thinned(line)
+    n = len(thin)
+    walkers.line[p, :n], walkers.count[p] = thin, n
+    walkers.arc[p, :n] = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(thin, axis=0).T))])
+    walkers.gate[p] = begin, end
+
+
+def _put(walkers: Walkers, p: int, states: F64, rng: np.random.Generator) -> None:
+    """Person p starts on its line where nobody is, off the road."""
+    n, first = walkers.count[p], walkers.first
+    total, (begin, end) = walkers.arc[p, n - 1], walkers.gate[p]
+    walkers.mode[p], walkers.count[p] = STANDING, 0
+    for _ in range(ARMS):
+        s = rng.uniform(0.0, total if math.isinf(begin) else max(begin - 0.5, 0.1))
+        way = 1.0 if not math.isinf(begin) else float(rng.choice([-1.0, 1.0]))
+        x = np.array([np.interp(s, walkers.arc[p, :n], walkers.line[p, :n, c]) for c in (0, 1)])
+        ahead = np.array([
+            np.interp(s + 0.5, walkers.arc[p, :n], walkers.line[p, :n, c])
+            - np.interp(s - 0.5, walkers.arc[p, :n], walkers.line[p, :n, c]) for c in (0, 1)
+        ])  # fmt: skip
+        heading = math.atan2(ahead[1], ahead[0])
+        side = KEEP_RIGHT * way
+        x = x + side * np.array([math.sin(heading), -math.cos(heading)])
+        others = states[first : first + p, :2]
+        if len(others) and np.nanmin(np.hypot(*(others - x).T), initial=math.inf) < APART_M:
+            continue
+        walkers.s[p], walkers.way[p], walkers.side[p] = s, way, side
+        walkers.mode[p], walkers.count[p] = WALKING, n
+        facing = heading if way > 0 else heading + math.pi
+        states[first + p] = x[0], x[1], facing, 0.0, 0.0
+        return
+
+
+def seat_people(walkers: Walkers, present: Mask) -> None:
+    """Marks who has a line as present."""
+    present[walkers.first : walkers.first + len(walkers.mode)] = walkers.count > 0
