@@ -141,7 +141,7 @@ class ReplayPageBuilder:
         self._boxes |= anchor.boxes is not None and len(anchor.boxes) > 0
         time_s = (stamp - self._stamps[0]) / SECOND_NS
         plan = isinstance(outcome, Plan) and self._plans.wants_next()
-        self._plans.offer(_plan_trace(time_s, outcome) if plan else None)
+        self._plans.offer(plan_trace(time_s, outcome) if plan else None)
         self._frames.offer(_paint(time_s, anchor) if self._frames.wants_next() else None)
 
     def page(self, timings: Mapping[str, Sequence[float]]) -> ReplayPage:
@@ -265,7 +265,8 @@ def _caption(anchor: ReplayAnchor) -> str:
     return f"{words[0].upper()}{words[1:]}{speed}.{detail}{seen}{intent}"
 
 
-def _plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
+def plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
+    """Planned speed and curvature over time; None for a refusal."""
     if isinstance(outcome, Refusal):
         return None
     poses = np.vstack([np.zeros(3), outcome.trajectory.poses])

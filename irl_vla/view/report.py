@@ -138,6 +138,26 @@ class ReplayPage:
     warnings: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class DrivePage:
+    """What a policy did in the built-in world. Made by view/drive_page.py: DrivePageBuilder.
+
+    verdict: how the drive ended and what it is worth; animation: WebP of the drive, or None
+    """
+
+    title: str
+    facts: tuple[Fact, ...]
+    verdict: Verdict
+    banner: str = ""
+    animation: bytes | None = None
+    legends: tuple[Legend, ...] = ()
+    frames: tuple[PageFrame, ...] = ()
+    frames_note: str = ""
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def write_show_page(page: ShowPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
     replace_file(path, _render("show.html.j2", page).encode())
@@ -146,6 +166,11 @@ def write_show_page(page: ShowPage, path: Path) -> None:
 def write_replay_page(page: ReplayPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
     replace_file(path, _render("replay.html.j2", page).encode())
+
+
+def write_drive_page(page: DrivePage, path: Path) -> None:
+    """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
+    replace_file(path, _render("drive.html.j2", page).encode())
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -163,7 +188,7 @@ def replace_file(path: Path, data: bytes) -> None:
         raise InputError(text) from None
 
 
-def _render(template: str, page: ShowPage | ReplayPage) -> str:
+def _render(template: str, page: ShowPage | ReplayPage | DrivePage) -> str:
     pages = Environment(
         loader=PackageLoader("irl_vla", "view"), undefined=StrictUndefined,
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,
