@@ -127,14 +127,14 @@ def _checked(value: Any, path: Path) -> dict[str, Any]:
     return value
 
 
-def _ego_name(scenario: dict[str, Any], where: str) -> str:
+def _ego_name(scenario: dict[str, Any], where: str) -> str | int:
     name = scenario["metadata"].get("sdc_id")
-    if name is None or name not in scenario["tracks"]:
+    if not isinstance(name, (str, int)) or name not in scenario["tracks"]:
         raise InputError(
             f"{where}: metadata: sdc_id: expected the name of the recorded driver's track, got "
             f"{name!r:.40}; a scenario without ego cannot be driven"
         )
-    return str(name)
+    return name
 
 
 def _ego_poses(track: Any, steps: int, vehicle: Vehicle, dataset: str, where: str) -> F64:

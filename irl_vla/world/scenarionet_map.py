@@ -66,7 +66,7 @@ def recorded_map(
             f"got none among {len(scenario['map_features'])} features; this scenario has no road "
             "to drive on, use another"
         )
-    signals, unlit = _signals(scenario, {lane.id: lane.line for lane in lanes})
+    signals, unlit = _signals(scenario, {lane.id: lane.line for lane in lanes}, where)
     made_up = ("speed limits of connectors: the export's constant 100 km/h is ignored",)
     return RecordedMap(
         str(scenario["id"]), tuple(lanes), signals, tuple(crosswalks), tuple(markings),
@@ -126,12 +126,12 @@ def _pieces(line: F64, around: Any) -> list[F64]:
 
 
 def _signals(
-    scenario: Mapping[str, Any], lines: Mapping[str, F64]
+    scenario: Mapping[str, Any], lines: Mapping[str, F64], where: str
 ) -> tuple[tuple[tuple[str, Signal], ...], tuple[str, ...]]:
     """Signals of lanes that are near, one per lane, as phases of the recorded length; and the
     word that there are none."""
     found = []
-    states = scenario.get("dynamic_map_states") or {}
+    states = scenario.get("dynamic_map_states")
     for name, record in states.items() if isinstance(states, dict) else ():
         lane = str(record.get("lane", name)) if isinstance(record, dict) else ""
         shown = _shown(record) if lane in lines else None
@@ -139,12 +139,11 @@ def _signals(
             continue
         phases = [(sum(1 for _ in run) * STEP_S, light) for light, run in groupby(shown.tolist())]
         at, ahead = lines[lane][:2]
-        stop = record.get("stop_point")
-        place = points([stop], f"dynamic_map_states '{name}': stop_point")[0] if (
-            isinstance(stop, (list, tuple, np.ndarray)) and len(stop) > 1
-        ) else at  # fmt: skip
         facing = np.arctan2(*(at - ahead)[::-1])
-        heads = np.array([[*place, LAMP_HEIGHT, facing]])
+        stop = record.get("stop_point")
+        if isinstance(stop, (list, tuple, np.ndarray)) and np.size(stop) > 1:
+            at = points([stop], f"{where}: dynamic_map_states '{name}': stop_point")[0]
+        heads = np.array([[*at, LAMP_HEIGHT, facing]])
         found.append((lane, Signal(np.array(phases, np.float64), 0.0, heads)))
     return tuple(found), () if found else ("traffic lights: none recorded, TLC is not evaluated",)
 
@@ -153,7 +152,8 @@ def _shown(record: Mapping[str, Any]) -> I8 | None:
     """(T,) Light at each step, or None where the record has another form."""
     state = record.get("state")
     said = state.get("object_state") if isinstance(state, dict) else None
-    if not isinstance(said, (list, tuple, np.ndarray)) or not len(said):
+    said = said.tolist() if isinstance(said, np.ndarray) else said
+    if not isinstance(said, (list, tuple)) or not said:
         return None
     return np.array(
         [next((light for word, light in SHOWN if word in str(item)), Light.OFF) for item in said],

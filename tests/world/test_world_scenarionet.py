@@ -279,6 +279,7 @@ def set_to(value: Any, *keys: str) -> Callable[[dict[str, Any]], None]:
 
 BAD = {
     "no ego named": (without("metadata", "sdc_id"), "sdc_id"),
+    "ego's name a list": (set_to([1], "metadata", "sdc_id"), "sdc_id"),
     "no ego track": (without("tracks", "ego"), "without ego"),
     "no lanes": (set_to({}, "map_features"), "expected lanes within 100 m"),
     "lanes far away": (set_to({"l": straight(900.0, 0.0, 100.0)}, "map_features"), "no road"),
