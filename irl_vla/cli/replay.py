@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from irl_vla.cli.plan_check import PLANS, compare_plans
-from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun, Results
+from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
+from irl_vla.cli.results import Results
 from irl_vla.data.source import open_source
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError, IntentDirection
@@ -57,7 +58,7 @@ def replay(
     with open_source(bag, topics) as source:
         options = ReplayOptions(rig=rig, intent=intent, seed=seed, follow=follow)
         run = ReplayRun.prepare(source, loaded, options)
-        with Results(folder) as results:
+        with Results(folder, RESULTS) as results:
             interrupted = run.drive(source, results.folder)
         _say(run, folder, interrupted)
     if interrupted:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from rich.console import Console
@@ -184,51 +182,6 @@ def _page_facts(facts: dict[str, Any]) -> list[Fact]:
         Fact("ego motion", facts["ego_motion"] or "none"),
         Fact("seed", str(facts["seed"])),
     ]
-
-
-class Results:
-    """Files are made beside the results and moved over when they are whole: an error or a crash
-    leaves older results as they were. A file system that refuses becomes an InputError."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __enter__(self) -> Results:
-        try:
-            self.target.mkdir(parents=True, exist_ok=True)
-            for name in RESULTS:
-                if (self.target / name).is_dir():
-                    raise InputError(
-                        f"{self.target / name}: is a folder, expected a file of an earlier replay "
-                        "or nothing. Remove it, or choose another --out"
-                    )
-            self.folder = Path(mkdtemp(prefix=".unfinished-", dir=self.target))
-        except OSError as error:
-            raise self._refused(error) from None
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        try:
-            if kind is None:
-                self._publish()
-        except OSError as refused:
-            raise self._refused(refused) from None
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise self._refused(error) from None
-
-    def _publish(self) -> None:
-        """What an earlier replay left and this one did not make goes: results belong together."""
-        for name in RESULTS:
-            if (self.folder / name).exists():
-                (self.folder / name).replace(self.target / name)
-            else:
-                (self.target / name).unlink(missing_ok=True)
-
-    def _refused(self, error: OSError) -> InputError:
-        where = error.filename or self.target
-        return InputError(f"{where}: {error.strerror}. Make room there, or choose another --out")
 
 
 class _progress:

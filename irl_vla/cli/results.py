@@ -1,0 +1,58 @@
+"""A folder of results that belong together: whole, or as it was before."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+
+from irl_vla.types import InputError
+
+
+class Results:
+    """Files are made beside the results and moved over when they are whole: an error or a crash
+    leaves older results as they were. A file system that refuses becomes an InputError.
+
+    names: of all files that may come out; those of an earlier run that this one did not make go
+    """
+
+    def __init__(self, target: Path, names: Sequence[str]) -> None:
+        self.target, self.names = target, tuple(names)
+
+    def __enter__(self) -> Results:
+        try:
+            self.target.mkdir(parents=True, exist_ok=True)
+            for name in self.names:
+                if (self.target / name).is_dir():
+                    raise InputError(
+                        f"{self.target / name}: is a folder, expected a file of an earlier run "
+                        "or nothing. Remove it, or choose another --out"
+                    )
+            self.folder = Path(mkdtemp(prefix=".unfinished-", dir=self.target))
+        except OSError as error:
+            raise self._refused(error) from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        except OSError as refused:
+            raise self._refused(refused) from None
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise self._refused(error) from None
+
+    def _publish(self) -> None:
+        """What an earlier run left and this one did not make goes: results belong together."""
+        for name in self.names:
+            if (self.folder / name).exists():
+                (self.folder / name).replace(self.target / name)
+            else:
+                (self.target / name).unlink(missing_ok=True)
+
+    def _refused(self, error: OSError) -> InputError:
+        where = error.filename or self.target
+        return InputError(f"{where}: {error.strerror}. Make room there, or choose another --out")
