@@ -26,6 +26,7 @@ PAINT_WIDTH = 0.12  # [m]
 LAMP_HEIGHT = 5.0  # [m] where a recording does not say
 DETAIL = 0.05  # [m] of lines that are only drawn
 MADE_UP_LIMITS = ("nuscenes",)  # exports that write 100 km/h on connectors; nuScenes has no limits
+NOT_FOR_CARS = ("LANE_BIKE_LANE",)
 SHOWN = (
     ("RED", Light.RED), ("STOP", Light.RED), ("YELLOW", Light.AMBER), ("CAUTION", Light.AMBER),
     ("GREEN", Light.GREEN), ("GO", Light.GREEN),
@@ -44,7 +45,7 @@ def recorded_map(
         if not isinstance(feature, dict) or not isinstance(feature.get("type"), str):
             raise InputError(f"{spot}: expected an object with a 'type', got {feature!r:.80}")
         kind = feature["type"]
-        if kind.startswith("LANE"):
+        if kind.startswith("LANE") and kind not in NOT_FOR_CARS:
             line = points(feature.get("polyline"), f"{spot}: polyline")
             if len(line) > 1 and around.intersects(shapely.LineString(line)):
                 lanes.append(_lane(str(name), feature, line, dataset, spot))

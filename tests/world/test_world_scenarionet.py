@@ -203,6 +203,14 @@ def test_links_and_limits_of_other_exports_are_kept(tmp_path: Path) -> None:
     assert episode.ego[0, 0] == pytest.approx(-episode.vehicle.centre)
 
 
+def test_bicycle_lanes_are_not_for_cars(tmp_path: Path) -> None:
+    scenario = drawn()
+    scenario["map_features"]["opposite"]["type"] = "LANE_BIKE_LANE"
+    scenario["map_features"]["left 1"]["type"] = "LANE_FREEWAY"
+    names = {lane.id for lane in loaded(tmp_path, scenario).town.lanes}
+    assert "opposite" not in names and "left 1" in names
+
+
 def test_recorded_lights_become_signals(tmp_path: Path) -> None:
     scenario = drawn()
     shown = ["TRAFFIC_LIGHT_RED"] * 30 + ["LANE_STATE_GO"] * 50
