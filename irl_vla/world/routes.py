@@ -128,8 +128,8 @@ class Path:
     """The line a route describes, points about 1 m apart, lane changes blended.
 
     poses: (n, 3), headings unwrapped; arcs: (n,) [m]; lanes: (n,) index of the lane; limits: (n,)
-    [m/s]; widths: (n,) [m]; curvature: (n,) [1/m]; changes: (c, 2) s where lane changes begin and
-    end
+    [m/s]; widths: (n,) [m]; curvature: (n,) [1/m]; changes: (c, 3) s where lane changes begin and
+    end, and to which side: +1 left, -1 right
     """
 
     route: tuple[int, ...]
@@ -163,7 +163,7 @@ class Path:
         widths = np.array([lane.width for lane in town.lanes])[lanes]
         return Path(
             tuple(route), poses, arcs, lanes, plain(limits), plain(widths),
-            plain(np.gradient(headings, arcs)), np.array(changes).reshape(-1, 2),
+            plain(np.gradient(headings, arcs)), np.array(changes, np.float64).reshape(-1, 3),
             _stops(town, poses, arcs, lanes), _bends(town, lanes, arcs, headings),
         )  # fmt: skip
 
@@ -196,18 +196,20 @@ def route_centreline(path: Path, begin: float, end: float) -> F64:
     return poses
 
 
-def _join(town: Town, route: Sequence[int]) -> tuple[F64, I64, list[tuple[float, float]]]:
+def _join(town: Town, route: Sequence[int]) -> tuple[F64, I64, list[tuple[float, float, float]]]:
     """Points (n, 2) of the whole route, the lane each lies on, where lanes are changed."""
     points: list[F64] = []
     owners: list[I64] = []
-    changes: list[tuple[float, float]] = []
+    changes: list[tuple[float, float, float]] = []
     done = 0.0
     for chain in _chains(town, route):
         laid = changes_of(town, chain) or _squeezed(town, chain)
         line, owner = _blend(town, chain, laid if len(chain) > 1 else [])
         arcs = arcs_of(line)
-        base = arcs_of(town.lanes[chain[0]].centre)[-1]
-        changes += [(done + b / base * arcs[-1], done + e / base * arcs[-1]) for b, e in laid]
+        scale = float(arcs[-1] / arcs_of(town.lanes[chain[0]].centre)[-1])
+        for (begin, end), (a, b) in zip(laid, pairwise(chain), strict=False):
+            side = 1.0 if town.lanes[a].left == b else -1.0
+            changes.append((done + begin * scale, done + end * scale, side))
         done += float(arcs[-1])
         first = 1 if points else 0
         points.append(line[first:])

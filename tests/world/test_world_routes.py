@@ -94,7 +94,8 @@ def test_a_path_is_evenly_spaced_smooth_and_ends_where_its_lanes_end() -> None:
     assert path.poses[0, :2] == pytest.approx([0.0, -WIDTH])
     assert path.poses[-1, :2] == pytest.approx([200.0 + RADIUS, RADIUS + 200.0])
     assert np.abs(path.curvature).max() == pytest.approx(1 / RADIUS, rel=0.05)
-    (begin, end) = path.changes[0]
+    begin, end, side = path.changes[0]
+    assert side == 1.0
     assert 28.0 <= end - begin <= 70.0
     assert path.at(np.array(begin))[1] == pytest.approx(-WIDTH, abs=0.01)
     assert path.at(np.array(end))[1] == pytest.approx(0.0, abs=0.01)

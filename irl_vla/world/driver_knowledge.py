@@ -1,0 +1,278 @@
+"""What the expert knows before it sets off: its path as arrays, how fast it may go where, where it
+may have to stop, and who comes first there.
+
+Stream: the way others take to a place where they go first: their lane and what leads into it.
+May import: scoring.compiled, scoring.scene, types, world.route_lanes, routes, town.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.scene import I64
+from irl_vla.types import F64
+from irl_vla.world.route_lanes import arcs_of
+from irl_vla.world.routes import Path, Stop
+from irl_vla.world.town import NONE, Lane, Town
+
+SMOOTH = 5  # points over which the path's curvature is averaged
+BRAKING = 1.3  # [m/s²] before bends and lower limits
+STREAM_M = 75.0  # [m] others are looked for this far before the place where they go first
+STREAM_STEP = 2.0  # [m] between the points of a stream
+STREAMS = 8  # ways into one lane that are followed at most
+CHANGE_HELD_M = 60.0  # [m] beyond its place that a lane change may be put off
+TOUCHING = 2.7  # [m] between centre lines: the two would touch
+
+
+class Guide(NamedTuple):
+    """The path, n points. xy (n, 2); heading unwrapped; arcs [m]; kappa smoothed [1/m]; speed: what
+    bends, limits and braking for them allow [m/s]; room (n, 2): how far right (negative) and left
+    one may move the vehicle's middle in the direction of travel [m]; shift: how far left of the
+    lane it last left the path lies [m]; changes (c, 3): where lane changes begin and end,
+    and to which side"""
+
+    xy: F64
+    heading: F64
+    arcs: F64
+    kappa: F64
+    speed: F64
+    room: F64
+    shift: F64
+    changes: F64
+
+
+class Gates(NamedTuple):
+    """g places where the path may have to be halted, in order. s: stop line; end: where it is left;
+    signal: or NONE; crosswalk: or NONE; bend: the junction is turned in; streams: first stream
+    (g + 1,)"""
+
+    s: F64
+    end: F64
+    signal: I64
+    crosswalk: I64
+    streams: I64
+
+
+class Streams(NamedTuple):
+    """k streams. points (p, 2), heading (p,), arcs (p,) from its own beginning, first (k + 1,);
+    begin, end: where on it the conflict lies; mine (k, 2): where on the path; own: arc at which
+    its last lane begins; signal: of that lane, or NONE; turn: of that lane; merges: 1 where both
+    go on in the same lane"""
+
+    points: F64
+    heading: F64
+    arcs: F64
+    first: I64
+    begin: F64
+    end: F64
+    mine: F64
+    own: F64
+    signal: I64
+    turn: I64
+    merges: I64
+
+
+class Lamps(NamedTuple):
+    """S signals, p phases each at most, padded with length 0. durations, colours (S, p); offset
+    (S,)."""
+
+    durations: F64
+    colours: I64
+    offset: F64
+
+
+class Zebras(NamedTuple):
+    """c crosswalks. rings (c, 4, 2); ends (c, 2, 2)."""
+
+    rings: F64
+    ends: F64
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All of it."""
+
+    guide: Guide
+    gates: Gates
+    streams: Streams
+    lamps: Lamps
+    zebras: Zebras
+
+
+def study(town: Town, path: Path, pace: float, side: float) -> Knowledge:
+    """pace: desired speed as a share of the limit; side: lateral acceleration in bends [m/s²]."""
+    stops = list(path.stops)
+    rows: list[_Stream] = []
+    first = [0]
+    before = predecessors(town)
+    for stop in stops:
+        if stop.crosswalk == NONE:
+            rows += _streams_of(town, path, stop, before)
+        first.append(len(rows))
+    gates = Gates(
+        np.array([stop.s for stop in stops], np.float64),
+        np.array([stop.end for stop in stops], np.float64),
+        np.array([stop.signal for stop in stops], np.int64),
+        np.array([stop.crosswalk for stop in stops], np.int64),
+        np.array(first, np.int64),
+    )
+    zebras = Zebras(
+        plain([walk.polygon for walk in town.crosswalks]).reshape(-1, 4, 2),
+        plain([walk.ends for walk in town.crosswalks]).reshape(-1, 2, 2),
+    )
+    return Knowledge(_guide(town, path, pace, side), gates, _pack(rows), _lamps(town), zebras)
+
+
+@kernel
+def brake_in_time(speed: F64, arcs: F64, braking: float) -> None:
+    """Lowers speeds (n,) so that each is reached from the one before with at most `braking`."""
+    for i in range(len(speed) - 2, -1, -1):
+        ahead = speed[i + 1]
+        reach = math.sqrt(ahead * ahead + 2.0 * braking * (arcs[i + 1] - arcs[i]))
+        speed[i] = min(speed[i], reach)
+
+
+def _guide(town: Town, path: Path, pace: float, side: float) -> Guide:
+    window = np.ones(SMOOTH) / SMOOTH
+    padded = np.pad(path.curvature, SMOOTH // 2, mode="edge")
+    kappa = np.convolve(padded, window, mode="valid")
+    speed = np.minimum(path.limits * pace, np.sqrt(side / np.maximum(np.abs(kappa), 1e-4)))
+    speed = plain(speed)
+    brake_in_time(speed, path.arcs, BRAKING)
+    return Guide(
+        plain(path.poses[:, :2]), plain(path.poses[:, 2]), path.arcs, plain(kappa), speed,
+        _room(town, path), _shift(path), plain(path.changes),
+    )  # fmt: skip
+
+
+def _room(town: Town, path: Path) -> F64:
+    """(n, 2) metres to the right (negative) and left that lie in lanes of the same direction."""
+    half = path.widths / 2.0
+    room = np.stack([-half, half], axis=-1)
+    for i in np.unique(path.lanes):
+        here = path.lanes == i
+        for column, sign, side in ((0, -1.0, town.lanes[i].right), (1, 1.0, town.lanes[i].left)):
+            closed = any(closure.lane == side for closure in town.closures)
+            if side != NONE and not closed and not town.lanes[side].merging:
+                room[here, column] += sign * town.lanes[side].width
+    return plain(room)
+
+
+def _shift(path: Path) -> F64:
+    """(n,) how far left of the lane that the last lane change left the path lies [m]; back to 0
+    some way on."""
+    shift = np.zeros(len(path.arcs))
+    for begin, end, side in path.changes:
+        width = float(np.interp(begin, path.arcs, path.widths))
+        t = np.clip((path.arcs - begin) / (end - begin), 0.0, 1.0)
+        on = (path.arcs > begin) & (path.arcs < end + CHANGE_HELD_M)
+        shift[on] = (side * width * t**3 * (10.0 - 15.0 * t + 6.0 * t * t))[on]
+    return shift
+
+
+# --------------------------------------------------------------------------- who comes first
+
+
+class _Stream(NamedTuple):
+    line: F64
+    begin: float
+    end: float
+    mine: tuple[float, float]
+    own: float
+    lane: Lane
+    merges: bool
+
+
+def predecessors(town: Town) -> list[list[int]]:
+    """Of every lane, the lanes it succeeds."""
+    before: list[list[int]] = [[] for _ in town.lanes]
+    for i, lane in enumerate(town.lanes):
+        for after in lane.successors:
+            before[after].append(i)
+    return before
+
+
+def _streams_of(town: Town, path: Path, stop: Stop, before: list[list[int]]) -> list[_Stream]:
+    """The streams that go first at one junction."""
+    inside = (path.arcs >= stop.s) & (path.arcs <= stop.end + 1.0)
+    mine, arcs = path.poses[inside], path.arcs[inside]
+    on_path = set(path.route)
+    streams = []
+    for other in town.lanes[stop.lane].yields_to:
+        if other in on_path:
+            continue
+        lane = town.lanes[other]
+        centre = lane.centre
+        apart = np.hypot(*(mine[:, None, :2] - centre[None, :, :2]).transpose(2, 0, 1))
+        near = apart < TOUCHING
+        if not near.any():
+            continue
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        own = arcs_of(centre)
+        merges = any(s in town.lanes[stop.lane].successors for s in lane.successors)
+        for lead in _leading_in(town, other, before):
+            line = np.concatenate([*lead, centre]) if lead else centre
+            into = float(arcs_of(line)[-1] - own[-1])
+            streams.append(
+                _Stream(
+                    line, into + float(own[columns[0]]), into + float(own[columns[-1]]),
+                    (float(arcs[rows[0]]), float(arcs[rows[-1]])), into, lane, merges,
+                )
+            )  # fmt: skip
+    return streams
+
+
+def _leading_in(town: Town, lane: int, before: list[list[int]]) -> list[list[F64]]:
+    """Ways into a lane, each a list of centre lines, about STREAM_M long."""
+    ways: list[list[F64]] = []
+    open_: list[tuple[int, list[F64], float]] = [(lane, [], 0.0)]
+    while open_ and len(ways) < STREAMS:
+        at, way, length = open_.pop(0)
+        more = [i for i in before[at] if i != lane]
+        if length >= STREAM_M or not more:
+            ways.append(way)
+            continue
+        for i in more:
+            centre = town.lanes[i].centre
+            arcs = arcs_of(centre)
+            kept = centre[arcs >= arcs[-1] - (STREAM_M - length) - 2.0]
+            open_.append((i, [kept, *way], length + float(arcs[-1])))
+    return ways
+
+
+def _pack(rows: list[_Stream]) -> Streams:
+    points, headings, arcs = [np.zeros((0, 2))], [np.zeros(0)], [np.zeros(0)]
+    for row in rows:
+        own = arcs_of(row.line)
+        at = np.linspace(0.0, own[-1], max(int(own[-1] / STREAM_STEP), 1) + 1)
+        xy = np.stack([np.interp(at, own, row.line[:, i]) for i in (0, 1)], axis=-1)
+        slope = np.gradient(xy, axis=0)
+        points.append(xy)
+        headings.append(np.arctan2(slope[:, 1], slope[:, 0]))
+        arcs.append(arcs_of(xy))
+    return Streams(
+        plain(np.concatenate(points)), plain(np.concatenate(headings)), plain(np.concatenate(arcs)),
+        np.cumsum([0, *(len(part) for part in arcs[1:])]).astype(np.int64),
+        np.array([row.begin for row in rows], np.float64),
+        np.array([row.end for row in rows], np.float64),
+        np.array([row.mine for row in rows], np.float64).reshape(-1, 2),
+        np.array([row.own for row in rows], np.float64),
+        np.array([row.lane.signal for row in rows], np.int64),
+        np.array([row.lane.turn for row in rows], np.int64),
+        np.array([row.merges for row in rows], np.int64),
+    )  # fmt: skip
+
+
+def _lamps(town: Town) -> Lamps:
+    most = max([len(signal.phases) for signal in town.signals], default=1)
+    durations, colours = (np.zeros((len(town.signals), most)) for _ in range(2))
+    for i, signal in enumerate(town.signals):
+        durations[i, : len(signal.phases)] = signal.phases[:, 0]
+        colours[i, : len(signal.phases)] = signal.phases[:, 1]
+    offsets = np.array([signal.offset_s for signal in town.signals], np.float64)
+    return Lamps(durations, colours.astype(np.int64), offsets)
