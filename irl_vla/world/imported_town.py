@@ -81,35 +81,29 @@ def town_of(recorded: RecordedMap) -> Town:
     """The town of a recorded map that has at least one lane."""
     raws = recorded.lanes
     lines = [even_line(raw.line) for raw in raws]
-    poses = [posed(line) for line in lines]
-    links = _links(raws, poses)
+    links = _links(raws, [posed(line) for line in lines])
     lines = _joined(lines, links)
     poses = [posed(line) for line in lines]
-    rings = [None if raw.ring is None else polygon_of(raw.ring) for raw in raws]
-    widths = _widths(rings, lines, links)
-    grounds = [
-        strip(line, width) if ring is None or ring.is_empty else ring
-        for ring, line, width in zip(rings, lines, widths, strict=True)
-    ]
+    widths, grounds = _grounds(raws, lines, links)
     union = closed_union(grounds)
     crossed = crossings(grounds, poses)
     hulls = intersections(crossed, union)
     inside = _junction_of(poses, hulls)
-    sides = _sides(raws, poses, inside)
     lanes = [
         Lane(
-            raw.id, pose, ring_of(ground), width,
+            raw.id, poses[i], ring_of(grounds[i]), widths[i],
             raw.limit if np.isfinite(raw.limit) else DEFAULT_LIMIT,
-            block="", successors=links[i], left=sides[i][0], right=sides[i][1],
-            junction=inside[i], turn=_turn(pose) if inside[i] != NONE else Turn.STRAIGHT,
+            block="", successors=links[i], left=left, right=right, junction=inside[i],
+            turn=_turn(poses[i]) if inside[i] != NONE else Turn.STRAIGHT,
         )
-        for i, (raw, pose, ground, width) in enumerate(
-            zip(raws, poses, grounds, widths, strict=True)
+        for i, (raw, (left, right)) in enumerate(
+            zip(raws, _sides(raws, poses, inside), strict=True)
         )
     ]  # fmt: skip
-    lanes = _with_signals(_with_blocks(_with_crossings(lanes, crossed)), recorded.signals)
     return Town(
-        recorded.name, 0, tuple(lanes), Polygons.of(simple_rings(union)),
+        recorded.name, 0,
+        tuple(_with_signals(_with_blocks(_with_crossings(lanes, crossed)), recorded.signals)),
+        Polygons.of(simple_rings(union)),
         junctions=tuple(
             Junction("crossing", ring_of(hull), tuple(np.flatnonzero(np.equal(inside, i)).tolist()))
             for i, hull in enumerate(hulls)
@@ -119,6 +113,18 @@ def town_of(recorded: RecordedMap) -> Town:
         markings=recorded.markings, kerbs=recorded.kerbs,
         derived=(*recorded.derived, *_derived(raws)),
     )  # fmt: skip
+
+
+def _grounds(
+    raws: Sequence[RecordedLane], lines: Sequence[F64], links: Links
+) -> tuple[list[float], list[shapely.Polygon]]:
+    """Width [m] and ground of each lane: its outline, else a strip as wide as its neighbours."""
+    rings = [None if raw.ring is None else polygon_of(raw.ring) for raw in raws]
+    widths = _widths(rings, lines, links)
+    return widths, [
+        strip(line, width) if ring is None or ring.is_empty else ring
+        for ring, line, width in zip(rings, lines, widths, strict=True)
+    ]
 
 
 def even_line(line: F64) -> F64:
