@@ -85,7 +85,8 @@ class Signal:
         """What it shows at a time."""
         ends = np.cumsum(self.phases[:, 0])
         into = (time_s + self.offset_s) % ends[-1]
-        return Light(int(self.phases[np.searchsorted(ends, into, side="right"), 1]))
+        last = len(ends) - 1  # a time just before 0 may be rounded to the cycle's very end
+        return Light(int(self.phases[min(np.searchsorted(ends, into, side="right"), last), 1]))
 
 
 @dataclass(frozen=True)
