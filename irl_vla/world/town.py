@@ -83,10 +83,13 @@ class Signal:
 
     def at(self, time_s: float) -> Light:
         """What it shows at a time."""
-        ends = np.cumsum(self.phases[:, 0])
-        into = (time_s + self.offset_s) % ends[-1]
-        last = len(ends) - 1  # a time just before 0 may be rounded to the cycle's very end
-        return Light(int(self.phases[min(np.searchsorted(ends, into, side="right"), last), 1]))
+        phases: list[list[float]] = self.phases.tolist()
+        into = (time_s + self.offset_s) % sum(duration for duration, _ in phases)
+        for duration, light in phases:
+            into -= duration
+            if into < 0.0:
+                return Light(int(light))
+        return Light(int(phases[-1][1]))  # just before 0, rounded to the cycle's very end
 
 
 @dataclass(frozen=True)
