@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import numpy as np
-
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 
