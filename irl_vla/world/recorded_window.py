@@ -1,11 +1,14 @@
-"""One instant of a recorded episode -> a scoring scene. May import: scoring, world."""
+"""One instant of a recorded episode -> the scoring scene around it, ready for EPDMS.
+
+May import: frames, scoring.prepare, scoring.reference, scoring.scene, world.episode, world.routes,
+world.town.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-import shapely
 
 from irl_vla.frames import to_inner
 from irl_vla.scoring.prepare import prepare
@@ -15,97 +18,93 @@ from irl_vla.scoring.scene import (
     INTERSECTION,
     LANE,
     LANE_CONNECTOR,
+    STEP_US,
     STEPS,
     Areas,
     Ego,
     NamedPlan,
     Polygons,
-    Reference,
+    RedLights,
     Route,
     Scene,
     Tracks,
 )
+from irl_vla.types import F64
 from irl_vla.world.episode import Episode
 from irl_vla.world.routes import Path, route_centreline
-from irl_vla.world.town import NONE
+from irl_vla.world.town import NONE, Light, Town
 
-HISTORY = (0, 5, 10, 15)
-RADIUS = 100.0
+HISTORY = (15, 10, 5, 0)  # steps ago: 1.5 s at 2 Hz
+EVERY = 5  # steps between the poses of a plan
+RADIUS = 100.0  # [m] around the ego that a scene knows
+BEHIND, AHEAD = 20.0, 120.0  # [m] of the route's line
+NO_LINE = np.zeros((0, 3))
 
 
 def window(episode: Episode, step: int) -> Scene:
+    """The scene at a step with 1.5 s of past and 4 s of future; the recorded driver is its human,
+    PDM-Closed its reference. Lights are unknown (None) where the town has none."""
     town, pose = episode.town, episode.ego[step, :3]
-    ahead = slice(step, step + STEPS)
-    path = Path.of(town, episode.route)
-    s, _ = path.project(pose[None, :2])
-    line = route_centreline(path, float(s[0]) - 20.0, float(s[0]) + 120.0)
-    here = shapely.Point(pose[:2]).buffer(RADIUS)
-    rings, ids, kinds, limits, lines = [], [], [], [], []
-    none = np.zeros((0, 3))
-    on_route = {town.lanes[i].id for i in episode.route}
-    for lane in town.lanes:
-        if shapely.Polygon(lane.polygon).intersects(here):
-            rings.append(lane.polygon)
-            ids.append(lane.id)
-            limits.append(lane.speed_limit)
-            lines.append(lane.centre)
-            kinds.append(LANE if lane.junction == NONE else LANE_CONNECTOR)
-    for kind, name, polys in (
-        (INTERSECTION, "intersection", [j.polygon for j in town.junctions]),
-        (DRIVABLE_AREA, "drivable", [town.drivable.ring(i) for i in range(len(town.drivable))]),
-    ):
-        for i, ring in enumerate(polys):
-            if shapely.Polygon(ring).intersects(here):
-                rings.append(ring)
-                ids.append(f"{name} {i}")
-                kinds.append(kind)
-                limits.append(np.nan)
-                lines.append(none)
-    areas = Areas(
-        tuple(ids),
-        np.array(kinds, np.int8),
-        Polygons.of(rings),
-        np.array([n in on_route for n in ids]),
-        np.zeros(len(ids), np.int8),
-        np.array(limits),
-        tuple(lines),
-    )
-    present = episode.present[ahead].T
-    near = present.any(axis=1) & (
-        np.nanmin(
-            np.where(
-                present,
-                np.hypot(*(episode.states[ahead, :, :2] - pose[:2]).transpose(2, 1, 0)),
-                np.inf,
-            ),
-            axis=1,
-        )
-        <= RADIUS
-    )
-    agents = Tracks(
-        episode.actors.ids,
-        episode.actors.types,
-        episode.actors.sizes[:, :2],
-        episode.states[ahead].transpose(1, 0, 2),
-        present,
-    ).pick(near)
-    at = step - np.array(HISTORY[::-1])
+    future = slice(step, step + STEPS)
+    past = step - np.array(HISTORY)
+    areas = _areas(town, set(episode.route), pose)
+    s, _ = (path := Path.of(town, episode.route)).project(pose[None, :2])
+    line = route_centreline(path, float(s[0]) - BEHIND, float(s[0]) + AHEAD)
+    human = to_inner(episode.ego[step + EVERY : step + STEPS : EVERY, :3], pose)
     scene = Scene(
-        f"{town.name} {step / 10:.1f}",
-        step * 100_000,
-        STEPS,
-        "original",
-        "log_replay",
-        Ego(episode.ego[step], episode.ego[at], (at - step) * 100_000, episode.vehicle),
-        areas,
-        Route(tuple(n for n in ids if n in on_route), line),
-        None,
-        agents,
-        NamedPlan("", "human", to_inner(episode.ego[step + 5 : step + STEPS : 5, :3], pose)),
-        (),
-        None,
-        None,
-        derived=town.derived,
+        f"{town.name} {step / 10:.1f} s", step * STEP_US, STEPS, "original", "log_replay",
+        Ego(episode.ego[step], episode.ego[past], (past - step) * STEP_US, episode.vehicle),
+        areas, Route(tuple(np.array(areas.ids)[areas.on_route].tolist()), line),
+        _red_lights(episode, future), _tracks(episode, future, pose),
+        NamedPlan("", "human", human), (), None, None, family="recorded", derived=town.derived,
+    )  # fmt: skip
+    return replace(scene, reference=pdm_closed(prepare(scene)).reference())
+
+
+def _areas(town: Town, route: set[int], pose: F64) -> Areas:
+    """Lanes, intersections and drivable area whose bounds come within RADIUS."""
+    lanes = [
+        (lane.id, LANE if lane.junction == NONE else LANE_CONNECTOR, lane.polygon, i in route,
+         lane.speed_limit, lane.centre)
+        for i, lane in enumerate(town.lanes)
+    ]  # fmt: skip
+    crossings = [
+        (f"intersection {i}", INTERSECTION, junction.polygon, False, np.nan, NO_LINE)
+        for i, junction in enumerate(town.junctions)
+    ]
+    ground = [
+        (f"drivable {i}", DRIVABLE_AREA, town.drivable.ring(i), False, np.nan, NO_LINE)
+        for i in range(len(town.drivable))
+    ]
+    near = [area for area in (*lanes, *crossings, *ground) if _within_reach(area[2], pose)]
+    ids, kinds, rings, on_route, limits, lines = zip(*near, strict=True)
+    return Areas(
+        ids, np.array(kinds, np.int8), Polygons.of(list(rings)), np.array(on_route),
+        np.zeros(len(ids), np.int8), np.array(limits, np.float64), lines,
+    )  # fmt: skip
+
+
+def _within_reach(ring: F64, pose: F64) -> bool:
+    away = np.maximum(ring.min(axis=0) - pose[:2], pose[:2] - ring.max(axis=0))
+    return bool(np.hypot(*np.maximum(away, 0.0)) <= RADIUS)
+
+
+def _tracks(episode: Episode, future: slice, pose: F64) -> Tracks:
+    """Road users that come within RADIUS of where the ego is now."""
+    states, present = episode.states[future].swapaxes(0, 1), episode.present[future].T
+    away = np.where(present, np.hypot(*np.moveaxis(states[..., :2] - pose[:2], -1, 0)), np.inf)
+    who = episode.actors
+    return Tracks(who.ids, who.types, who.sizes[:, :2], states, present).pick(
+        away.min(axis=1, initial=np.inf) <= RADIUS
     )
-    plan = pdm_closed(prepare(scene))
-    return replace(scene, reference=Reference("pdm_closed", plan.plan))
+
+
+def _red_lights(episode: Episode, future: slice) -> RedLights | None:
+    """The lanes behind a signal are closed while it is red."""
+    town = episode.town
+    if not town.signals:
+        return None
+    lanes = [lane for lane in town.lanes if lane.signal != NONE]
+    red = episode.lights[future][:, [lane.signal for lane in lanes]].T == Light.RED
+    rings = Polygons.of([lane.polygon for lane in lanes])
+    return RedLights(tuple(lane.id for lane in lanes), rings, red)

@@ -87,7 +87,7 @@ def scoring_scene(path: Path, time_s: float | None = None) -> Scene:
     its reference. Raises InputError as load_scenario does, and for a time without 1.5 s of past
     and 4 s of future."""
     episode = load_scenario(path)
-    first, last = HISTORY[-1], len(episode) - STEPS
+    first, last = HISTORY[0], len(episode) - STEPS
     step = first if time_s is None else round(time_s / STEP_S)
     if not first <= step <= last:
         raise InputError(

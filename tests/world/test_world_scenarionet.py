@@ -105,7 +105,7 @@ def loaded(folder: Path, scenario: Any = None) -> Episode:
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_recorded_driver_stays_on_the_drivable_area_in_all_windows(name: str) -> None:
     episode = load_scenario(recording(name))
-    scenes = [window(episode, step) for step in range(HISTORY[-1], len(episode) - STEPS_AHEAD + 1)]
+    scenes = [window(episode, step) for step in range(HISTORY[0], len(episode) - STEPS_AHEAD + 1)]
     kept = [dac_of(scene) for scene in scenes]
     print(f"{name}: recorded driver's DAC {np.mean(kept):.4f} over {len(kept)} windows")
     assert np.mean(kept) >= 0.98
@@ -224,6 +224,9 @@ def test_recorded_lights_become_signals(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [lane.id for lane in episode.town.lanes if lane.signal == 0] == ["right 2"]
     assert not any("lights" in said for said in episode.town.derived)
+    lights = scoring_scene(tmp_path / "scenario.pkl", 2.0).red_lights
+    assert lights is not None and lights.ids == ("right 2",)
+    assert lights.red[0].tolist() == [True] * 10 + [False] * 31
 
 
 def test_a_road_user_who_comes_back_is_another_one(tmp_path: Path) -> None:
