@@ -8,12 +8,19 @@ May import: types.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+from numpy.typing import NDArray
 
 from irl_vla.types import F64
 
 RAMP = 0.25  # share of a bend over which its curvature rises, and falls again
+LEAD_M = 5.0  # usual straight pieces at the ends of a sideways shift
+SHIFT_M = 18.0  # that the shift itself takes at least
+_LEAD_SHARE = 0.2  # of a shift's points, for either straight piece
 _NODES = 65  # samples of the integral that relates length and reach
+_SLIGHT_TURN, _CLEAR_TURN = 0.05, 0.45  # [rad] less is a sideways shift; more is always a bend
 _SLIGHT = 1e-4  # [rad] a turn below it is none
 
 
@@ -31,6 +38,12 @@ def smooth(u: F64) -> F64:
     """From 0 to 1 with no slope and no curvature at either end: 10 u^3 - 15 u^4 + 6 u^5."""
     u = np.clip(u, 0.0, 1.0)
     return np.asarray(u * u * u * (10.0 + u * (6.0 * u - 15.0)))
+
+
+def steepness(u: F64) -> F64:
+    """Slope of `smooth`: 30 u^2 (1 - u)^2."""
+    u = np.clip(u, 0.0, 1.0)
+    return np.asarray(30.0 * (u * (1.0 - u)) ** 2)
 
 
 _SHARES = swell(np.linspace(0.0, 1.0, _NODES))
@@ -93,7 +106,7 @@ def polyline(corners: F64, reach: F64, straight_m: float, bend_m: float) -> tupl
     edges = np.append(edges, edges[-1] + run[-1])
     steps = [
         max(1, int(np.ceil(b - a) / (bend_m if i % 2 else straight_m) + 1))
-        for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(edges))
     ]
     parts = [
         np.linspace(a, b, n, endpoint=False)
@@ -108,17 +121,35 @@ def polyline(corners: F64, reach: F64, straight_m: float, bend_m: float) -> tupl
     return follow(corners[:1], corners[-1:], heading[None], along[None])[0], along
 
 
+def turned(start: F64, end: F64) -> F64:
+    """(k,) turn from poses to poses (k, 3), within [-pi, pi)."""
+    return np.asarray((end[:, 2] - start[:, 2] + np.pi) % (2 * np.pi) - np.pi)
+
+
+def meeting(start: F64, end: F64) -> tuple[F64, F64]:
+    """(k,) how far ahead of start, and how far behind end, the lines of poses (k, 3) meet."""
+    gap = end[:, :2] - start[:, :2]
+    sine = np.sin(end[:, 2] - start[:, 2])
+    before = gap[:, 0] * np.sin(end[:, 2]) - gap[:, 1] * np.cos(end[:, 2])
+    after = gap[:, 1] * np.cos(start[:, 2]) - gap[:, 0] * np.sin(start[:, 2])
+    return np.asarray(before / sine), np.asarray(after / sine)
+
+
+def rounds(start: F64, end: F64) -> NDArray[np.bool_]:
+    """(k,) whether one bend leads from start to end (k, 3); else it takes a sideways shift."""
+    turn = np.abs(turned(start, end))
+    safe = np.where((turn > _SLIGHT_TURN)[:, None], end, start + (0.0, 0.0, 1.0))
+    before, after = meeting(start, safe)
+    even = np.minimum(before, after) > 0.25 * np.maximum(before, after)
+    return np.asarray((turn > _SLIGHT_TURN) & ((turn > _CLEAR_TURN) | even))
+
+
 def roundings(start: F64, end: F64, reach: F64, count: int) -> F64:
     """Curves that leave one pose and arrive at another by a straight piece, one bend, a straight
     piece. start, end: (k, 3) whose lines meet ahead of start and behind end; reach: (k,), cut to
     what there is -> (k, count, 3)."""
-    turn = np.asarray((end[:, 2] - start[:, 2] + np.pi) % (2 * np.pi) - np.pi)
-    way = np.stack([np.cos(start[:, 2]), np.sin(start[:, 2])], axis=1)
-    out = np.stack([np.cos(end[:, 2]), np.sin(end[:, 2])], axis=1)
-    gap = end[:, :2] - start[:, :2]
-    sine = np.sin(turn)
-    before = (gap[:, 0] * out[:, 1] - gap[:, 1] * out[:, 0]) / sine
-    after = (way[:, 0] * gap[:, 1] - way[:, 1] * gap[:, 0]) / sine
+    turn = turned(start, end)
+    before, after = meeting(start, end)
     reach = np.minimum(reach, np.minimum(before, after))
     length = reach / reach_of(turn)
     first = before - reach
@@ -129,30 +160,52 @@ def roundings(start: F64, end: F64, reach: F64, count: int) -> F64:
     return follow(start[:, :2], end[:, :2], heading, every[:, ::2])
 
 
-def shifts(start: F64, end: F64, count: int) -> F64:
-    """Quintic curves without curvature at their ends, for poses that face nearly the same way.
-    start, end: (k, 3) -> (k, count, 3)."""
-    gap = np.hypot(*(end[:, :2] - start[:, :2]).T)[:, None]
-    v0 = gap * np.stack([np.cos(start[:, 2]), np.sin(start[:, 2])], axis=1)
-    v1 = gap * np.stack([np.cos(end[:, 2]), np.sin(end[:, 2])], axis=1)
-    d = end[:, :2] - start[:, :2]
+def shifts(start: F64, end: F64, leads: F64, count: int) -> F64:
+    """Curves between poses that face nearly the same way: a straight piece, a quintic without
+    curvature at its ends, a straight piece. start, end: (k, 3); leads: (k, 2) metres of the
+    straight pieces, less where the shift needs the room -> (k, count, 3)."""
+    way, out = (np.stack([np.cos(p[:, 2]), np.sin(p[:, 2])], axis=1) for p in (start, end))
+    straight = np.hypot(*(end[:, :2] - start[:, :2]).T)
+    room = np.maximum(straight - SHIFT_M, 0.15 * straight)
+    leads = leads * np.minimum(1.0, room / leads.sum(axis=1))[:, None]
+    first, last = start[:, :2] + leads[:, :1] * way, end[:, :2] - leads[:, 1:] * out
+    lead = int(_LEAD_SHARE * count)
+    d = last - first
+    size = np.hypot(d[:, 0], d[:, 1])[:, None]
+    v0, v1 = size * way, size * out
     a3, a4, a5 = 10 * d - 6 * v0 - 4 * v1, -15 * d + 8 * v0 + 7 * v1, 6 * d - 3 * v0 - 3 * v1
-    u = np.linspace(0.0, 1.0, count)[:, None]
-    p0, v0, a3, a4, a5 = (a[:, None] for a in (start[:, :2], v0, a3, a4, a5))
+    u = np.linspace(0.0, 1.0, count - 2 * lead)[:, None]
+    begin, v0, a3, a4, a5 = (a[:, None] for a in (first, v0, a3, a4, a5))
     poses = np.empty((len(start), count, 3))
-    poses[..., :2] = p0 + u * (v0 + u * u * (a3 + u * (a4 + u * a5)))
-    way = v0 + u * u * (3 * a3 + u * (4 * a4 + u * 5 * a5))
-    poses[..., 2] = np.unwrap(np.arctan2(way[..., 1], way[..., 0]), axis=1)
-    poses[:, 0, :2], poses[:, -1, :2] = start[:, :2], end[:, :2]
+    share = np.linspace(0.0, 1.0, lead, endpoint=False)[:, None]
+    poses[:, :lead, :2] = start[:, None, :2] + share * (first - start[:, :2])[:, None]
+    poses[:, lead:-lead, :2] = begin + u * (v0 + u * u * (a3 + u * (a4 + u * a5)))
+    poses[:, -lead:, :2] = last[:, None] + (share + 1.0 / lead) * (end[:, :2] - last)[:, None]
+    slope = v0 + u * u * (3 * a3 + u * (4 * a4 + u * 5 * a5))
+    extra = np.arctan2(slope[..., 1], slope[..., 0]) - start[:, 2:]
+    poses[..., 2] = start[:, 2:]
+    poses[:, lead:-lead, 2] += (extra + np.pi) % (2 * np.pi) - np.pi
+    poses[:, -lead:, 2] = poses[:, -lead - 1 : -lead, 2]
+    poses[:, -1, :2] = end[:, :2]
     return poses
 
 
 def beside(poses: F64, offset: F64 | float) -> F64:
     """(..., n, 2) points `offset` [m] to the left of poses (..., n, 3)."""
-    normal = np.stack([-np.sin(poses[..., 2]), np.cos(poses[..., 2])], axis=-1)
-    return np.asarray(poses[..., :2] + normal * np.asarray(offset)[..., None])
+    points = np.empty((*poses.shape[:-1], 2))
+    heading = poses[..., 2]
+    points[..., 0] = poses[..., 0] - offset * np.sin(heading)
+    points[..., 1] = poses[..., 1] + offset * np.cos(heading)
+    return points
 
 
 def ribbon(poses: F64, left: F64 | float, right: F64 | float) -> F64:
     """(2 n, 2) ring between two offsets of poses (n, 3); left > right."""
-    return np.concatenate([beside(poses, right), beside(poses, left)[::-1]])
+    count = len(poses)
+    ring = np.empty((2 * count, 2))
+    sine, cosine = np.sin(poses[:, 2]), np.cos(poses[:, 2])
+    ring[:count, 0] = poses[:, 0] - right * sine
+    ring[:count, 1] = poses[:, 1] + right * cosine
+    ring[count:, 0] = (poses[:, 0] - left * sine)[::-1]
+    ring[count:, 1] = (poses[:, 1] + left * cosine)[::-1]
+    return ring

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from irl_vla.types import F64, U8
 from irl_vla.world.curves import beside
 from irl_vla.world.junctions import Crossing
-from irl_vla.world.pavement import Site, aside, at
+from irl_vla.world.pavement import Site, at
 from irl_vla.world.right_of_way import main_arms
 from irl_vla.world.street import Course, Street
 from irl_vla.world.town import Prop, Signal
@@ -40,10 +41,10 @@ class Ground:
             cv2.fillPoly(self.taken, [cells], 1)
             cv2.polylines(self.taken, [cells], True, 1, wide)
 
-    def _cells(self, ring: F64) -> np.ndarray:  # type: ignore[type-arg]
-        return np.floor((ring - self.corner) / CELL_M).astype(np.int32)
+    def _cells(self, ring: F64) -> NDArray[np.int32]:
+        return np.asarray(np.floor((ring - self.corner) / CELL_M), np.int32)
 
-    def free(self, points: F64) -> np.ndarray:  # type: ignore[type-arg]
+    def free(self, points: F64) -> NDArray[np.bool_]:
         """(...,) whether points (..., 2) lie on free ground."""
         cells = np.floor((points - self.corner) / CELL_M).astype(int)
         height, width = self.taken.shape
@@ -132,6 +133,7 @@ def _lamps(streets: list[Street]) -> list[Prop]:
 _GRID = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 7), np.linspace(-0.5, 0.5, 6)), -1).reshape(
     -1, 2
 )
+_INSIDE = 0.9  # share of a house that must stand free of other houses' cells
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
 
@@ -149,6 +151,8 @@ def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> 
             fits = ground.free(grid).all(axis=1)
             rings = _placed(poses, sizes[:, None, :2] * _BOX)
             for k in np.flatnonzero(fits):
+                if not ground.free(poses[k, :2] + _INSIDE * (grid[k] - poses[k, :2])).all():
+                    continue  # it would stand in its neighbour, on the inside of a bend
                 ground.take(rings[k])
                 look = int(rng.integers(1 << 16))
                 props.append(Prop("building", poses[k], sizes[k], look))
@@ -207,7 +211,7 @@ def _greens(
     lined_up = np.concatenate([np.zeros((0, 2)), *rows])
     height, width = ground.taken.shape
     area = height * width * CELL_M**2
-    wild = ground.corner + rng.random((int(area / 160.0), 2)) * CELL_M * np.array([width, height])
+    wild = ground.corner + rng.random((int(area / 350.0), 2)) * CELL_M * np.array([width, height])
     middles = [site.plan.xy[None] for site in sites if not isinstance(site, Crossing)]
     points = np.concatenate([lined_up, wild])
     around = points[:, None] + 0.6 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla.world.curves import beside, roundings, shifts
+from irl_vla.world.curves import LEAD_M, beside, meeting, roundings, rounds, shifts, turned
 from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.street import Street
 from irl_vla.world.town import Turn
@@ -24,8 +24,8 @@ from irl_vla.world.town_plan import (
     corner_at,
 )
 
-POINTS = 33  # of a connector's centre line
-_TURNING = np.deg2rad(25.0)  # a connector that turns less is drawn as a shift
+POINTS = 41  # of a connector's centre line
+_LONGEST_LEAD_M = 13.0  # of the straight begin and end of a connector that shifts sideways
 _AHEAD = np.deg2rad(40.0)  # one that turns less goes straight on
 _LATERAL = 2.5  # [m/s^2] sideways on turns, of which their speed limit follows
 
@@ -45,13 +45,14 @@ class Arm:
 @dataclass(frozen=True)
 class Link:
     """A connector to be drawn: lanes it joins, arms it joins, what it does, how far from the
-    corner its bend may reach."""
+    corner its bend may reach, and how much of a sideways shift's begin and end is straight."""
 
     source: int
     target: int
     arms: tuple[int, int]
     turn: Turn
     reach: float
+    leads: tuple[float, float] = (LEAD_M, LEAD_M)
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ def links_of(
             angle = _between(arm.plan.angle + np.pi, arms[other].plan.angle)
             reach = np.inf
             if turn == Turn.RIGHT:
-                reach = (node.radius + a.width / 2 + VERGE_M) * np.tan(abs(angle) / 2)
+                reach = (node.radius + min(a.width, b.width) / 2 + VERGE_M) * np.tan(abs(angle) / 2)
             elif turn == Turn.LEFT:
-                reach = _left_reach(arm, arms[other], a, b)
-            links.append(
-                Link(arm.coming[slot], arms[other].leaving[target], (i, other), turn, reach)
-            )
+                reach = _left_reach(node, arm, arms[other], a, b)
+            leads = _leads(node, arms, i, other) if turn == Turn.STRAIGHT else (LEAD_M, LEAD_M)
+            ends = arm.coming[slot], arms[other].leaving[target]
+            links.append(Link(*ends, (i, other), turn, reach, leads))
     return links
 
 
@@ -105,20 +106,49 @@ def _between(a: float, b: float) -> float:
     return float((b - a + np.pi) % (2 * np.pi) - np.pi)
 
 
-def _left_reach(arm: Arm, other: Arm, source: LaneDraft, target: LaneDraft) -> float:
-    """The bend begins and ends behind the crosswalks."""
+def _leads(node: NodePlan, arms: tuple[Arm, ...], i: int, j: int) -> tuple[float, float]:
+    """How far a path straight across must keep to the lines of its lanes, so as not to cut the
+    corners on its right."""
+    leads = []
+    for first, own in ((i, i), ((j - 1) % len(arms), j)):
+        arm, other = arms[first].plan, arms[(first + 1) % len(arms)].plan
+        between = (other.angle - arm.angle) % (2 * np.pi)
+        lead = LEAD_M
+        if between < STRAIGHT_ANGLE:
+            corner = corner_at(arm.coming, other.leaving, between)[own != first]
+            rounding = node.radius * np.tan((np.pi - between) / 2)
+            setback = np.hypot(*(arms[own].gate[:2] - node.xy))
+            lead = float(np.clip(setback - corner - 0.5 * rounding, LEAD_M, _LONGEST_LEAD_M))
+        leads.append(lead)
+    return leads[0], leads[1]
+
+
+def _left_reach(
+    node: NodePlan, arm: Arm, other: Arm, source: LaneDraft, target: LaneDraft
+) -> float:
+    """The bend begins and ends behind the crosswalks, and runs no nearer to the kerb on its inside
+    than the lanes do."""
     start, end = source.centre[-1], target.centre[0]
-    way, out = (np.array([np.cos(h), np.sin(h)]) for h in (start[2], end[2]))
-    gap = end[:2] - start[:2]
-    sine = way[0] * out[1] - way[1] * out[0]
-    before = (gap[0] * out[1] - gap[1] * out[0]) / sine
-    after = (way[0] * gap[1] - way[1] * gap[0]) / sine
-    return float(max(8.0, min(before, after) - BEFORE_M + 1.0))
+    before, after = (float(side[0]) for side in meeting(start[None], end[None]))
+    to_kerb = min(
+        _offset(arm.gate, start) + arm.plan.leaving, other.plan.coming - _offset(other.gate, end)
+    )
+    turn = abs(_between(start[2], end[2]))
+    round_kerb = (node.radius + to_kerb) * np.tan(turn / 2)
+    return float(max(8.0, min(before - BEFORE_M + 1.0, after - BEFORE_M + 1.0, round_kerb)))
+
+
+def _offset(gate: F64, pose: F64) -> float:
+    """How far left of a gate's middle a pose lies."""
+    gap = pose - gate
+    return float(gap[1] * np.cos(gate[2]) - gap[0] * np.sin(gate[2]))
 
 
 def _choices(arms: tuple[Arm, ...], i: int) -> tuple[list[int], list[int], list[int]]:
     """Arms to the left, ahead and to the right of arm i, each from left to right."""
-    lefts, straights, rights = [], [], []
+    lefts: list[int] = []
+    straights: list[int] = []
+    rights: list[int] = []
     for step in range(len(arms) - 1, 0, -1):
         other = (i + step) % len(arms)
         angle = _between(arms[i].plan.angle + np.pi, arms[other].plan.angle)
@@ -184,12 +214,12 @@ def draw_connectors(links: list[Link], names: list[tuple[str, str]], junctions: 
         return
     start = np.stack([lanes[link.source].centre[-1] for link in links])
     end = np.stack([lanes[link.target].centre[0] for link in links])
-    turn = np.asarray((end[:, 2] - start[:, 2] + np.pi) % (2 * np.pi) - np.pi)
     reach = np.array([link.reach for link in links])
-    bends = np.abs(turn) > _TURNING
+    bends = rounds(start, end)
     centres = np.empty((len(links), POINTS, 3))
     centres[bends] = roundings(start[bends], end[bends], reach[bends], POINTS)
-    centres[~bends] = shifts(start[~bends], end[~bends], POINTS)
+    leads = np.array([link.leads for link in links])
+    centres[~bends] = shifts(start[~bends], end[~bends], leads[~bends], POINTS)
     limits = _limits(centres, lanes, links)
     half = 0.5 * np.linspace(
         [lanes[link.source].width for link in links],
@@ -229,7 +259,7 @@ def outline(node: NodePlan, arms: tuple[Arm, ...]) -> tuple[F64, tuple[F64, ...]
             bend = _fillet(node, arm.plan, other.plan, between)
         else:
             begin = np.append(gates[1][0], arm.gate[2] + np.pi)
-            bend = shifts(begin[None], np.append(far[0], other.gate[2])[None], 12)[0, 1:-1, :2]
+            bend = _flat_kerb(begin, np.append(far[0], other.gate[2]))
         corner = np.concatenate([gates[1], bend, far])
         ring += [gates[0], corner[:-1]]
         corners.append(corner)
@@ -248,3 +278,14 @@ def _fillet(node: NodePlan, arm: ArmPlan, other: ArmPlan, between: float) -> F64
     middle = start + node.radius * left
     angles = arm.angle - np.pi / 2 - np.linspace(0.0, turn, max(6, int(turn * 7)))
     return np.asarray(middle + node.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def _flat_kerb(start: F64, end: F64) -> F64:
+    """(n, 2) kerb between two arms that have no corner between them: like the lanes beside it, but
+    a bend to the left, seen from outside, leaves them more room."""
+    start, end = start[None], end[None]
+    if rounds(start, end)[0]:
+        share = 0.6 if turned(start, end)[0] > 0 else 1.0
+        reach = share * np.minimum(*meeting(start, end))
+        return roundings(start, end, reach, 24)[0, 1:-1, :2]
+    return shifts(start, end, np.array([[LEAD_M, LEAD_M]]), 24)[0, 1:-1, :2]

@@ -80,7 +80,7 @@ def _dividers(street: Street, course: Course) -> list[Marking]:
     plan = street.plan
     way = plan.ways[0 if course is street.courses[0] else 1]
     near = course.along > course.length - _SOLID_M
-    for slot in range(0, way.lanes + 1):
+    for slot in range(way.lanes + 1):
         part = np.ones(len(course.along), bool)
         if slot == 0:
             part = course.along >= course.length - way.pocket if way.pocket else ~part

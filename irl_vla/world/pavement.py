@@ -115,7 +115,7 @@ def bays(streets: list[Street]) -> list[F64]:
     rings = []
     for course in (c for street in streets for c in street.courses):
         if course.bays:
-            part = slice(*np.searchsorted(course.along, np.array(course.bays) + [0.0, 1e-6]))
+            part = slice(*np.searchsorted(course.along, (course.bays[0], course.bays[1] + 1e-6)))
             edge = course.edge[part]
             rings.append(ribbon(course.poses[part], edge + 0.02, edge - BAY_M))
     return rings

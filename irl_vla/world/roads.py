@@ -19,7 +19,14 @@ from irl_vla.world.junctions import Crossing, Link, arms_of, draw_connectors, li
 from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.paint import paint
 from irl_vla.world.pavement import (
-    Site, bays, crosswalk_of, crosswalks_at, footpaths, kerbs, spots, zebras,
+    Site,
+    bays,
+    crosswalk_of,
+    crosswalks_at,
+    footpaths,
+    kerbs,
+    spots,
+    zebras,
 )  # fmt: skip
 from irl_vla.world.right_of_way import cross, give_way
 from irl_vla.world.roundabout import Roundabout, build_roundabout

@@ -8,11 +8,13 @@ May import: types, world.curves, world.lane_draft, world.town_plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla.world.curves import beside, polyline, ribbon, smooth
+from irl_vla.world.curves import beside, polyline, ribbon, smooth, steepness
 from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.town_plan import BAY_M, VERGE_M, StreetPlan, Way
 
@@ -20,7 +22,7 @@ TAPER_M = 22.0  # over which a lane opens
 CLOSING_M = 32.0  # over which the asphalt narrows where a lane ends
 CLOSED = 0.75  # share of that after which the lane is over
 BAY_TAPER_M = 2.5  # over which the kerb swings out to the parking bays
-STRAIGHT_STEP_M, BEND_STEP_M = 2.0, 1.0  # between the points of a middle line
+STRAIGHT_STEP_M, BEND_STEP_M = 1.9, 1.0  # between the points of a middle line
 _BAY_SETBACK_M = 12.0  # no parking that near to a stop line
 _BAY_RADIUS_M = 35.0  # nor on tighter bends
 _LEAST_BAYS_M = 14.0
@@ -87,16 +89,14 @@ def _course(
     cuts, slots, narrow = _sections(way, along)
     curvature = np.gradient(poses[:, 2], along)
     sections: list[tuple[int, ...]] = []
-    for number, (i, j) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (i, j) in enumerate(pairwise(cuts)):
         part = slice(i, j + 1)
         first = len(lanes)
         for slot in slots[number]:
-            opens = number > 0 and slot in (-1, way.lanes)
             closes = way.drop > 0 and slot == way.lanes
-            left, right = _sides(plan, slot, along[part], opens, closes, narrow)
-            lane = _lane(
-                f"{name}{number}", plan, poses[part], along[part], curvature[part], left, right
-            )
+            opening = _opening(way, slot, along)
+            sides = _sides(plan, slot, along[part], opening, narrow if closes else None)
+            lane = _lane(f"{name}{number}", plan, poses[part], curvature[part], sides)
             lane.id, lane.merging = f"{lane.block}.{slot + 1}", closes
             lanes.append(lane)
         section = tuple(range(first, len(lanes)))
@@ -120,7 +120,7 @@ def _sections(way: Way, along: F64) -> tuple[list[int], list[list[int]], float]:
     cuts |= {cut for cut, size in ((pocket, way.pocket), (add, way.add), (drop, way.drop)) if size}
     order = sorted(cuts)
     slots = []
-    for i, j in zip(order[:-1], order[1:], strict=True):
+    for i, j in pairwise(order):
         extra = (way.add and i >= add) or (way.drop and j <= drop)
         slots.append(
             [*([-1] if way.pocket and i >= pocket else []), *range(way.lanes + bool(extra))]
@@ -161,39 +161,48 @@ def _bay_depth(along: F64, bays: tuple[float, float] | None) -> F64:
     return np.asarray(np.interp(along, places, [0.0, BAY_M, BAY_M, 0.0]))
 
 
+class _Sides(NamedTuple):
+    """Offsets of a lane's left and right edge, and the slope of its middle."""
+
+    left: F64
+    right: F64
+    slope: F64
+
+
+def _opening(way: Way, slot: int, along: F64) -> float | None:
+    """Where a lane of this slot branches off its neighbour, or None."""
+    size = way.pocket if slot == -1 else way.add if slot == way.lanes else 0.0
+    return float(along[np.searchsorted(along, along[-1] - size)]) if size else None
+
+
 def _sides(
-    plan: StreetPlan, slot: int, along: F64, opens: bool, closes: bool, narrow: float
-) -> tuple[F64, F64]:
-    """Offsets of a lane's left and right edge."""
+    plan: StreetPlan, slot: int, along: F64, opening: float | None, narrow: float | None
+) -> _Sides:
     left = np.full(len(along), -(plan.median / 2 + plan.width * slot))
-    right = left - plan.width
-    if opens:
-        rest = (1.0 - smooth((along - along[0]) / TAPER_M)) * plan.width * (1 if slot > 0 else -1)
-        left, right = left + rest, right + rest
-    if closes:
-        right = right + plan.width * smooth((along - narrow) / CLOSING_M)
-    return left, right
+    right, slope = left - plan.width, np.zeros(len(along))
+    if opening is not None:
+        u, size = (along - opening) / TAPER_M, plan.width * (1 if slot > 0 else -1)
+        left, right = left + size * (1.0 - smooth(u)), right + size * (1.0 - smooth(u))
+        slope -= size * steepness(u) / TAPER_M
+    if narrow is not None:
+        u = (along - narrow) / CLOSING_M
+        right = right + plan.width * smooth(u)
+        slope += 0.5 * plan.width * steepness(u) / CLOSING_M
+    return _Sides(left, right, slope)
 
 
-def _lane(
-    block: str, plan: StreetPlan, poses: F64, along: F64, curvature: F64, left: F64, right: F64
-) -> LaneDraft:
-    offset = (left + right) / 2
+def _lane(block: str, plan: StreetPlan, poses: F64, curvature: F64, sides: _Sides) -> LaneDraft:
+    offset = (sides.left + sides.right) / 2
     centre = np.empty_like(poses)
     centre[:, :2] = beside(poses, offset)
-    centre[:, 2] = poses[:, 2]
-    if offset[0] != offset[-1]:
-        slope = np.gradient(offset, along)
-        slope[0] = 0.0
-        if left[0] != left[-1]:  # an opening lane has arrived at its place
-            slope[-1] = 0.0
-        centre[:, 2] += np.arctan2(slope, 1.0 - curvature * offset)
-    return LaneDraft("", centre, ribbon(poses, left, right), plan.width, plan.limit, block)
+    centre[:, 2] = poses[:, 2] + np.arctan2(sides.slope, 1.0 - curvature * offset)
+    ring = ribbon(poses, sides.left, sides.right)
+    return LaneDraft("", centre, ring, plan.width, plan.limit, block)
 
 
 def _join(lanes: list[LaneDraft], section: tuple[int, ...], before: tuple[int, ...]) -> None:
     """Neighbours and successors, inside one direction of a street."""
-    for a, b in zip(section[:-1], section[1:], strict=True):
+    for a, b in pairwise(section):
         lanes[b].left = a
         if not lanes[b].merging:
             lanes[a].right = b

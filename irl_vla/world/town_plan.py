@@ -9,6 +9,7 @@ May import: types, world.curves, world.town_request.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +26,9 @@ SEED_KEY = 0x70B1  # this module's random stream
 _SIDE_STREET_KMH = 50.0  # side streets are posted at most this
 _MAIN_ROAD_KMH = 50.0  # main roads at least this
 _TIGHT_M, _TIGHT_KMH = 40.0, 30.0  # tighter bends are posted at most this
-_TRIES = 60
+_JUNCTIONS_M = 58.0  # what two junctions take of a street, about
+_LEAST_POCKET_M = 29.0  # room for its taper and for a car
+_TRIES, _CALM_TRIES = 60, 8  # draws of a plan; after some, streets are straight
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def plan_town(seed: int, request: TownRequest) -> TownPlan:
     for attempt in range(_TRIES):
         rng = np.random.default_rng([seed, SEED_KEY, attempt])
         try:
-            return _draw(rng, request, calm=attempt / _TRIES)
+            return _draw(rng, request, calm=min(1.0, attempt / _CALM_TRIES))
         except _Impossible:
             continue
     raise InputError(
@@ -218,7 +221,7 @@ def _chains(count: int, edges: list[Edge]) -> list[list[int]]:
 
 
 def _is_main(chain: list[int], main: set[Edge]) -> bool:
-    pieces = zip(chain[:-1], chain[1:], strict=True)
+    pieces = pairwise(chain)
     return any((min(piece), max(piece)) in main for piece in pieces)
 
 
@@ -238,7 +241,7 @@ def _street(
     main: set[Edge], round_node: int, calm: float,
 ) -> StreetPlan:  # fmt: skip
     corners = [places[chain[0]]]
-    for a, b in zip(chain[:-1], chain[1:], strict=True):
+    for a, b in pairwise(chain):
         corners += [*_wiggle(rng, places[a], places[b], calm), places[b]]
     is_main = _is_main(chain, main)
     width = float(np.round(rng.uniform(*request.lane_width_m), 2))
@@ -272,16 +275,16 @@ def _main_road(
     rng: np.random.Generator, request: TownRequest, street: StreetPlan, length: float
 ) -> StreetPlan:
     lanes = whole(rng, request.lanes)
-    free = length - 75.0  # what junctions leave
-    pockets = free > 30.0 and rng.random() < 0.5
+    free = length - _JUNCTIONS_M
+    pockets = free > _LEAST_POCKET_M / 0.42 and rng.random() < 0.6
     ways = []
     for _ in range(2):
-        pocket = float(min(rng.uniform(40.0, 60.0), 0.45 * free)) if pockets else 0.0
-        style, cut = rng.random(), min(rng.uniform(55.0, 80.0), (0.5 if pockets else 0.8) * free)
-        roomy = lanes < 3 and free > 60.0
+        pocket = float(min(rng.uniform(38.0, 60.0), 0.42 * free)) if pockets else 0.0
+        style, cut = rng.random(), min(rng.uniform(50.0, 80.0), (0.45 if pockets else 0.8) * free)
+        roomy = lanes < 3 and cut > 30.0
         drop = float(cut) if roomy and style < 0.25 else 0.0
-        add = float(min(cut, 60.0)) if roomy and 0.25 <= style < 0.45 else 0.0
-        ways.append(Way(lanes, pocket, drop, pocket if add and pocket else add))
+        add = float(pocket or min(cut, 60.0)) if roomy and 0.25 <= style < 0.45 else 0.0
+        ways.append(Way(lanes, pocket, drop, add))
     median = street.width + 0.3 if pockets else float(rng.choice([0.3, 0.3, 1.2]))
     return replace(street, ways=(ways[0], ways[1]), median=median)
 
@@ -393,9 +396,12 @@ def _bent(rng: np.random.Generator, request: TownRequest, street: StreetPlan) ->
     turn = np.asarray((np.diff(headings) + np.pi) % (2 * np.pi) - np.pi)
     if run.min() < 4.0 or run.sum() < LEAST_STREET_M:
         raise _Impossible
-    room = np.where(np.arange(len(run)) % max(len(run) - 1, 1) == 0, run, run / 2)
-    room = np.minimum(room[:-1], room[1:]) if len(turn) else np.zeros(0)
     corner = np.abs(turn) > np.deg2rad(40.0)
+    claim = np.concatenate([[0.0], np.where(corner, 1.0, 0.45), [0.0]])  # to the legs' metres
+    room = np.minimum(
+        (run[:-1] * claim[1:-1] / (claim[:-2] + claim[1:-1])),
+        (run[1:] * claim[1:-1] / (claim[1:-1] + claim[2:])),
+    )
     low, high = request.bend_radius_m
     drawn = rng.uniform(0.0, 1.0, len(turn)) ** 2 * (high - low) + low
     side = 2.2 + max(street.half_width(0, True), street.half_width(1, True))

@@ -32,7 +32,7 @@ class TownRequest:
     speed_limits_kmh: tuple[float, ...] = (30, 40, 50, 60, 70)
     corner_radius_m: Range = (7.0, 10.0)
     bend_radius_m: Range = (15.0, 60.0)
-    missing: float = 0.15
+    missing: float = 0.1
     main_roads: Range = (1, 3)
     lights: float = 0.75
     roundabouts: float = 0.6
