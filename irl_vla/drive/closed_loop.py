@@ -9,7 +9,7 @@ memory are as they would be. May import: what drive may, and world.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -50,6 +50,11 @@ class Tick:
     step: Step
     driving: bool
 
+    def without_pictures(self) -> Tick:
+        """What is worth remembering of a long drive."""
+        frames = replace(self.step.frames, images={})
+        return replace(self, step=replace(self.step, frames=frames, tokens=None))
+
 
 class ClosedLoop:
     """One drive. Iterate over `ticks`; afterwards `ending`, `episode()` and `watch` say the rest.
@@ -87,6 +92,11 @@ class ClosedLoop:
         """Share of the route that was driven, 0..1."""
         done = (self.watch.farthest_m - self._begin_m) / (self._end_m - self._begin_m)
         return float(np.clip(done, 0.0, 1.0))
+
+    @property
+    def span_m(self) -> tuple[float, float]:
+        """Where along the path the route begins and ends [m]."""
+        return self._begin_m, self._end_m
 
     @property
     def distance_m(self) -> float:

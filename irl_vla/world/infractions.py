@@ -31,7 +31,7 @@ from irl_vla.scoring.scene import (
 )  # fmt: skip
 from irl_vla.types import F64
 from irl_vla.world.episode import Actors, Moment
-from irl_vla.world.route_lanes import nearest
+from irl_vla.world.route_place import place_near
 from irl_vla.world.routes import Path
 from irl_vla.world.town import NONE, Light, Town
 
@@ -47,7 +47,6 @@ KINDS = (
 )  # fmt: skip
 PENALTIES = {PEDESTRIANS: 0.5, VEHICLES: 0.6, LAYOUT: 0.65, RED_LIGHT: 0.7}
 LOST_M = 30.0  # farther from the route the drive is over
-BACK_M, AHEAD_M = 15.0, 15.0  # how far along the route the next place is looked for
 GATE_M = 3.0  # half width of the line at which a light is passed
 SURROUNDING_M = 50.0  # vehicles within it are the surrounding traffic
 CHECKPOINTS = 4  # stretches of a route whose mean speed is compared with the traffic's
@@ -89,7 +88,7 @@ class Watch:
 
     def see(self, moment: Moment) -> None:
         """The next moment, 0.1 s after the one before."""
-        self.place_m, aside = self._along(moment.ego)
+        self.place_m, aside = place_near(self.path, self.place_m, moment.ego)
         self.farthest_m = max(self.farthest_m, self.place_m)
         self.lost = abs(aside) > LOST_M
         self._collisions(moment)
@@ -98,17 +97,6 @@ class Watch:
             self._ground(self._before, moment)
         self._seen.append((self.place_m, moment.ego, self._traffic_speed(moment)))
         self._before = moment
-
-    def _along(self, ego: F64) -> tuple[float, float]:
-        """(s, offset) near the place before: a route may come by the same spot twice."""
-        path = self.path
-        low, high = self.place_m - BACK_M, self.place_m + AHEAD_M
-        first = max(int(np.searchsorted(path.arcs, low)) - 1, 0)
-        last = min(int(np.searchsorted(path.arcs, high)) + 1, len(path.arcs) - 1)
-        return nearest(
-            plain(path.poses[:, :2]), path.arcs, plain(path.poses[:, 2]), first, last,
-            float(ego[X]), float(ego[Y]), float(ego[HEADING]), 0.0,
-        )  # fmt: skip
 
     def _note(self, kind: str, moment: Moment, text: str) -> None:
         self.infractions.append(Infraction(kind, moment.time_s, text))
