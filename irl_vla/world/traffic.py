@@ -36,8 +36,9 @@ from irl_vla.types import F64, InputError
 from irl_vla.world.episode import I8, MODELS, Actors, Moment, Note
 from irl_vla.world.pedestrians import Walkers, no_walkers, step_walkers
 from irl_vla.world.simulation import Seen
-from irl_vla.world.town import OBSTACLE_KINDS, Light, Spot, Town
+from irl_vla.world.town import OBSTACLE_KINDS, Spot, Town
 from irl_vla.world.traffic_fleet import ALIVE, LEAD, SPENT, STILL, A, Fleet, new_fleet
+from irl_vla.world.traffic_cycles import Cycles
 from irl_vla.world.traffic_net import Net, net_of
 from irl_vla.world.traffic_people import put_people, seat_people
 from irl_vla.world.traffic_right import no_claims
@@ -46,6 +47,7 @@ from irl_vla.world.traffic_spawn import (
 )
 from irl_vla.world.traffic_spawn import (
     KINDS,
+    SHARES,
     clear_for_ego,
     equip,
     populate,
@@ -102,7 +104,7 @@ class Traffic:
             raise InputError("traffic: the ego's route is empty: expected at least its own lane")
         self._rng = np.random.default_rng([seed, 5003])
         self._town, self._request, self._vehicle = town, request, vehicle
-        self._net: Net = net_of(town)
+        self._net, self._cycles = net_of(town), Cycles.of(town)
         self._tick, self._time = 0, time_s
         self._notes: tuple[Note, ...] = ()
         self._route = tuple(route)
@@ -134,7 +136,8 @@ class Traffic:
         if self._tick % RECYCLE_EVERY == 0:
             wanted = self._request.vehicles + self._request.cyclists
             recycle(self._net, self._fleet, ego, self._pool, self._fleet.dice, wanted)
-        self._advance(ego, moment.lights, moment.time_s, STEP_S)
+        _, red_left = self._cycles.at(moment.time_s)
+        self._advance(ego, moment.lights, red_left, moment.time_s, STEP_S)
 
     def copy(self) -> Traffic:
         """One that goes its own way from here."""
@@ -146,7 +149,7 @@ class Traffic:
         twin._claims, twin._places = self._claims.copy(), self._places.copy()
         return twin
 
-    def _advance(self, ego: F64, lights: I8, time: float, dt: float) -> None:
+    def _advance(self, ego: F64, lights: I8, red_left: F64, time: float, dt: float) -> None:
         fleet = self._fleet
         step_movers(
             self._net, fleet, self._walkers, ego, lights, time, dt, self._tick, self._claims,
@@ -155,21 +158,9 @@ class Traffic:
         if len(self._walkers.mode):
             there = (fleet.g[:, ALIVE] == 1).astype(np.float64)
             step_walkers(
-                self._walkers, fleet.states, there, fleet.half, ego, lights,
-                self._red_left(time), time, dt,
+                self._walkers, fleet.states, there, fleet.half, ego, lights, red_left, time, dt,
             )  # fmt: skip
         self._tick += 1
-
-    def _red_left(self, time: float) -> F64:
-        """(S,) [s] until each red light changes, 0 where it is not red."""
-        left = np.zeros(len(self._town.signals))
-        for k, signal in enumerate(self._town.signals):
-            ends = np.cumsum(signal.phases[:, 0])
-            into = (time + signal.offset_s) % ends[-1]
-            at = int(np.searchsorted(ends, into, side="right"))
-            if int(signal.phases[at, 1]) == Light.RED:
-                left[k] = ends[at] - into
-        return left
 
     def _near(self, ego_pose: F64) -> F64:
         """(n, 2) points of the ego's next stretch of road, the ego's place among them."""
@@ -194,10 +185,11 @@ class Traffic:
         sizes, models = np.zeros((count, 3)), np.full(count, MODELS.index("object"), np.int8)
         types = np.zeros(count, np.int8)
         bikes = set(rng.permutation(request.vehicles)[: request.cyclists].tolist())
+        kinds = rng.random(movers) * SHARES[-1]
         for i in range(movers):
             bike = i in bikes or (i >= movers - request.spare and rng.random() < 0.08)
-            kind = CYCLIST if bike else KINDS[rng.choice(len(KINDS), p=[k.share for k in KINDS])]
-            models[i], sizes[i, 2] = equip(fleet, rng, i, kind)
+            kind = CYCLIST if bike else KINDS[np.searchsorted(SHARES, kinds[i])]
+            models[i], sizes[i, 2] = equip(fleet, rng.random(9), i, kind)
             types[i] = BICYCLE if bike else VEHICLE
         at = movers
         fleet.half[at : at + request.people] = 0.3
@@ -237,8 +229,7 @@ class Traffic:
         for k in range(steps):
             time = start + k * WARM_UP_STEP_S
             ego = self._coming(lane, arc, ego_speed, self._time - time)
-            lights = np.array([signal.at(time) for signal in self._town.signals], np.int8)
-            self._advance(ego, lights, time, WARM_UP_STEP_S)
+            self._advance(ego, *self._cycles.at(time), time, WARM_UP_STEP_S)
         ego = self._coming(lane, arc, ego_speed, 0.0)
         ego[:3] = box_middle(ego_pose, self._vehicle)
         clear_for_ego(net, fleet, ego, KEPT_M, HARDEST)

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import shapely
 
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.types import F64
@@ -67,19 +66,20 @@ class Net(NamedTuple):
 
 
 @kernel
-def stretch_near(xy: F64, arc: F64, a0: int, a1: int, b0: int, b1: int, out: F64) -> bool:
-    """Begin and end [m] on line a of what comes within TOUCHING of line b -> out (2,)."""
+def stretch_near(
+    xy: F64, arc: F64, a0: int, a1: int, b0: int, b1: int, longest: float, out: F64
+) -> bool:
+    """Begin and end [m] on line a of what comes within TOUCHING of line b -> out (2,).
+
+    longest: [m] between two points of a lane
+    """
     found = False
     for i in range(a0, a1):
-        near = False
-        for j in range(b0, b1 - 1):
-            ux, uy = xy[j + 1, 0] - xy[j, 0], xy[j + 1, 1] - xy[j, 1]
-            px, py = xy[i, 0] - xy[j, 0], xy[i, 1] - xy[j, 1]
-            square = ux * ux + uy * uy
-            r = min(max((px * ux + py * uy) / square, 0.0), 1.0) if square > 0.0 else 0.0
-            if (px - r * ux) ** 2 + (py - r * uy) ** 2 < TOUCHING * TOUCHING:
-                near = True
-                break
+        j, near = b0, False
+        while j < b1 and not near:
+            far = math.sqrt((xy[i, 0] - xy[j, 0]) ** 2 + (xy[i, 1] - xy[j, 1]) ** 2)
+            near = far < TOUCHING
+            j += max(1, int((far - TOUCHING) / longest))
         if near:
             if not found:
                 out[0] = arc[i - 1] if i > a0 else arc[i]
@@ -89,12 +89,43 @@ def stretch_near(xy: F64, arc: F64, a0: int, a1: int, b0: int, b1: int, out: F64
 
 
 @kernel
-def conflicts(xy: F64, arc: F64, first: I64, owner: I64, other: I64, out: F64, keep: I64) -> None:
+def stretch_inside(xy: F64, arc: F64, a0: int, a1: int, quad: F64, out: F64) -> bool:
+    """Begin and end [m] on a line of what lies in a convex quadrilateral (4, 2) -> out (2,)."""
+    area = 0.0
+    for c in range(4):
+        d = (c + 1) % 4
+        area += quad[c, 0] * quad[d, 1] - quad[d, 0] * quad[c, 1]
+    found = False
+    for i in range(a0, a1 - 1):
+        low, high = 0.0, 1.0
+        for c in range(4):
+            ex, ey = quad[(c + 1) % 4, 0] - quad[c, 0], quad[(c + 1) % 4, 1] - quad[c, 1]
+            here = (ex * (xy[i, 1] - quad[c, 1]) - ey * (xy[i, 0] - quad[c, 0])) * area
+            there = (ex * (xy[i + 1, 1] - quad[c, 1]) - ey * (xy[i + 1, 0] - quad[c, 0])) * area
+            if here < 0.0 and there < 0.0:
+                low, high = 1.0, 0.0
+            elif here < 0.0:
+                low = max(low, here / (here - there))
+            elif there < 0.0:
+                high = min(high, here / (here - there))
+        if low < high:
+            span = arc[i + 1] - arc[i]
+            if not found:
+                out[0], found = arc[i] + low * span, True
+            out[1] = arc[i] + high * span
+    return found
+
+
+@kernel
+def conflicts(
+    xy: F64, arc: F64, first: I64, owner: I64, other: I64, longest: float, out: F64, keep: I64
+) -> None:
     """Stretches of many pairs of lanes -> out (n, 4), keep (n,) 0 where they do not touch."""
     for k in range(len(owner)):
         a, b = owner[k], other[k]
-        mine = stretch_near(xy, arc, first[a], first[a + 1], first[b], first[b + 1], out[k, :2])
-        yours = stretch_near(xy, arc, first[b], first[b + 1], first[a], first[a + 1], out[k, 2:])
+        a0, a1, b0, b1 = first[a], first[a + 1], first[b], first[b + 1]
+        mine = stretch_near(xy, arc, a0, a1, b0, b1, longest, out[k, :2])
+        yours = stretch_near(xy, arc, b0, b1, a0, a1, longest, out[k, 2:])
         keep[k] = 1 if mine and yours else 0
 
 
@@ -119,7 +150,8 @@ def _meetings(town: Town, xy: F64, arc: F64, first: I64) -> tuple[I64, F64, I64,
     table = np.array(pairs, np.int64).reshape(-1, 3)
     stretches, keep = np.zeros((len(table), 4)), np.zeros(len(table), np.int64)
     owner, other = table[:, 0].copy(), table[:, 1].copy()
-    conflicts(xy, arc, first, owner, other, stretches, keep)
+    longest = float(np.diff(arc).max())
+    conflicts(xy, arc, first, owner, other, longest, stretches, keep)
     kept = keep == 1
     counts = np.bincount(owner[kept], minlength=len(town.lanes))
     begins = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -129,17 +161,12 @@ def _meetings(town: Town, xy: F64, arc: F64, first: I64) -> tuple[I64, F64, I64,
 def _walks(town: Town, xy: F64, arc: F64, first: I64) -> tuple[I64, F64, I64]:
     """Where the lanes cross the crosswalks: crosswalk, stretch, where each lane's begin."""
     rows: list[list[tuple[int, float, float]]] = [[] for _ in town.lanes]
+    out = np.zeros(2)
     for index, walk in enumerate(town.crosswalks):
-        zone = shapely.Polygon(walk.polygon)
+        zone = plain(walk.polygon)
         for lane in walk.lanes:
-            line = xy[first[lane] : first[lane + 1]]
-            inside = zone.intersection(shapely.LineString(line))
-            if inside.is_empty or inside.length == 0.0:
-                continue
-            ends = shapely.get_coordinates(inside)
-            whole = shapely.LineString(line)
-            at = [whole.project(shapely.Point(end)) for end in ends]
-            rows[lane].append((index, min(at), max(at)))
+            if stretch_inside(xy, arc, first[lane], first[lane + 1], zone, out):
+                rows[lane].append((index, float(out[0]), float(out[1])))
     flat = [row for lane in rows for row in sorted(lane, key=lambda row: row[1])]
     begins = np.cumsum([0, *(len(lane) for lane in rows)]).astype(np.int64)
     stretches = np.array([row[1:] for row in flat], np.float64).reshape(-1, 2)

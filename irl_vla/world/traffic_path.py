@@ -47,7 +47,7 @@ BEND_STEP = 2  # nodes to either side over which curvature is taken
 
 @kernel
 def on_lane(net: Net, lane: int, arc: float, out: F64) -> None:
-    """Centre pose (3,) of a lane at an arc length, held within the lane."""
+    """Centre pose (3,) of a lane at an arc length, held within the lane (cubic Hermite)."""
     first, last = net.first[lane], net.first[lane + 1] - 1
     low, high = first, last
     while high - low > 1:
@@ -58,9 +58,12 @@ def on_lane(net: Net, lane: int, arc: float, out: F64) -> None:
             high = middle
     span = net.arc[low + 1] - net.arc[low]
     r = min(max((arc - net.arc[low]) / span, 0.0), 1.0) if span > 0.0 else 0.0
-    out[0] = net.xy[low, 0] + r * (net.xy[low + 1, 0] - net.xy[low, 0])
-    out[1] = net.xy[low, 1] + r * (net.xy[low + 1, 1] - net.xy[low, 1])
-    out[2] = net.heading[low] + r * (net.heading[low + 1] - net.heading[low])
+    a, b = net.heading[low], net.heading[low + 1]
+    h0, h1 = (1.0 + 2.0 * r) * (1.0 - r) * (1.0 - r), r * r * (3.0 - 2.0 * r)
+    g0, g1 = span * r * (1.0 - r) * (1.0 - r), -span * r * r * (1.0 - r)
+    out[0] = h0 * net.xy[low, 0] + h1 * net.xy[low + 1, 0] + g0 * math.cos(a) + g1 * math.cos(b)
+    out[1] = h0 * net.xy[low, 1] + h1 * net.xy[low + 1, 1] + g0 * math.sin(a) + g1 * math.sin(b)
+    out[2] = a + r * (b - a)
 
 
 @kernel
@@ -190,14 +193,22 @@ def change_to(net: Net, fleet: Fleet, i: int, lane: int, arc: float, length: flo
 
 @kernel
 def at(fleet: Fleet, i: int, s: float, out: F64) -> None:
-    """Point (2,) and unit tangent (2,) of the path at s -> out (4,); straight on beyond its end."""
-    last = fleet.g[i, COUNT] - 2
-    k = min(max(int(s / DS), 0), last)
-    dx = fleet.xy[i, k + 1, 0] - fleet.xy[i, k, 0]
-    dy = fleet.xy[i, k + 1, 1] - fleet.xy[i, k, 1]
+    """Point (2,) and tangent (2,) of the path at s -> out (4,): a Catmull-Rom spline through the
+    nodes, straight on beyond the last one."""
+    n = fleet.g[i, COUNT]
+    k = min(max(int(s / DS), 0), n - 2)
     r = s / DS - k
-    out[0], out[1] = fleet.xy[i, k, 0] + r * dx, fleet.xy[i, k, 1] + r * dy
-    out[2], out[3] = dx / DS, dy / DS
+    for c in range(2):
+        x0, x1 = fleet.xy[i, k, c], fleet.xy[i, k + 1, c]
+        before = fleet.xy[i, k - 1, c] if k > 0 else 2.0 * x0 - x1
+        after = fleet.xy[i, k + 2, c] if k + 2 < n else 2.0 * x1 - x0
+        if r > 1.0:
+            out[c], out[2 + c] = x1 + (r - 1.0) * (x1 - x0), (x1 - x0) / DS
+            continue
+        m0, m1 = (x1 - before) / 2.0, (after - x0) / 2.0
+        bend, twist = 3.0 * (x1 - x0) - 2.0 * m0 - m1, 2.0 * (x0 - x1) + m0 + m1
+        out[c] = x0 + r * (m0 + r * (bend + r * twist))
+        out[2 + c] = (m0 + r * (2.0 * bend + 3.0 * r * twist)) / DS
 
 
 @kernel

@@ -6,11 +6,13 @@ May import: types, scoring.scene, world.pedestrians, world.town.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from irl_vla.scoring.scene import Mask
 from irl_vla.types import F64
+from irl_vla.world.episode import I64
 from irl_vla.world.pedestrians import KEEP_RIGHT, NODES, STANDING, WALKING, Walkers
 from irl_vla.world.town import Town
 
@@ -41,21 +43,42 @@ def _along(path: F64, x: F64, length: float, way: int) -> F64:
     return part[arc <= length]
 
 
-def _nearest_path(paths: tuple[F64, ...], x: F64) -> int:
-    """The footpath that comes nearest to a point, -1 where none comes near."""
-    gaps = [float(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1]).min()) for path in paths]
-    best = int(np.argmin(gaps)) if gaps else -1
-    return best if best >= 0 and gaps[best] < TO_PATH_M else -1
+class _Paths(NamedTuple):
+    """The footpaths: each a line (n, 2), and all their points with where each begins."""
+
+    lines: tuple[F64, ...]
+    points: F64
+    starts: I64
+
+    @staticmethod
+    def of(town: Town) -> _Paths:
+        starts = np.cumsum([0, *(len(path) for path in town.footpaths)])[:-1]
+        return _Paths(town.footpaths, np.concatenate([np.zeros((0, 2)), *town.footpaths]), starts)
+
+    def gaps(self, x: F64) -> F64:
+        """(n,) [m] from a point to the nearest vertex of every footpath."""
+        squares = (self.points[:, 0] - x[0]) ** 2 + (self.points[:, 1] - x[1]) ** 2
+        return np.asarray(np.sqrt(np.minimum.reduceat(squares, self.starts)))
+
+    def nearest(self, x: F64) -> int:
+        """The footpath that comes nearest to a point, -1 where none comes near."""
+        if not self.lines:
+            return -1
+        gaps = self.gaps(x)
+        best = int(np.argmin(gaps))
+        return best if gaps[best] < TO_PATH_M else -1
 
 
-def _over(town: Town, walk: int, rng: np.random.Generator) -> tuple[F64, float, float]:
+def _over(
+    town: Town, paths: _Paths, walk: int, rng: np.random.Generator
+) -> tuple[F64, float, float]:
     """A line over a crosswalk, and the arcs where the road begins and ends on it."""
     ends = town.crosswalks[walk].ends
     if rng.random() < 0.5:
         ends = ends[::-1]
     arms = []
     for end in ends:
-        k = _nearest_path(town.footpaths, end)
+        k = paths.nearest(end)
         arm = np.zeros((0, 2))
         if k >= 0:
             length, way = rng.uniform(*APPROACH_M), int(rng.choice([-1, 1]))
@@ -70,17 +93,16 @@ def _over(town: Town, walk: int, rng: np.random.Generator) -> tuple[F64, float, 
     return line, begin, begin + float(np.hypot(*(ends[1] - ends[0])))
 
 
-def _stroll(town: Town, near: F64, rng: np.random.Generator) -> F64 | None:
+def _stroll(paths: _Paths, near: F64, rng: np.random.Generator) -> F64 | None:
     """A stretch of a footpath near the ego's way."""
     x = near[rng.integers(len(near))]
-    order = [
-        (float(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1]).min()), k)
-        for k, path in enumerate(town.footpaths)
-    ]
-    order = [item for item in sorted(order)[:4] if item[0] < NEAR_M]
+    if not paths.lines:
+        return None
+    gaps = paths.gaps(x)
+    order = [k for k in np.argsort(gaps, kind="stable")[:4] if gaps[k] < NEAR_M]
     if not order:
         return None
-    path = town.footpaths[order[rng.integers(len(order))][1]]
+    path = paths.lines[order[rng.integers(len(order))]]
     k = int(np.argmin(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1])))
     back, ahead = _along(path, path[k], STROLL_M, -1), _along(path, path[k], STROLL_M, 1)
     line = np.concatenate([back[::-1], ahead[1:]])
@@ -93,14 +115,14 @@ def put_people(
     """Gives everybody a line and a place on it. near: (n, 2) points of the ego's way."""
     middles = np.array([walk.ends.mean(axis=0) for walk in town.crosswalks]).reshape(-1, 2)
     gaps = np.sqrt(((middles[:, None] - near[None]) ** 2).sum(-1)).min(axis=1, initial=math.inf)
-    usable = np.flatnonzero(gaps < NEAR_M)
+    usable, paths = np.flatnonzero(gaps < NEAR_M), _Paths.of(town)
     for p in range(len(walkers.mode)):
         begin, end, walk = math.inf, math.inf, -1
         if len(usable) and rng.random() < CROSSING_SHARE:
             walk = int(usable[rng.integers(len(usable))])
-            line, begin, end = _over(town, walk, rng)
+            line, begin, end = _over(town, paths, walk, rng)
         else:
-            strolled = _stroll(town, near, rng)
+            strolled = _stroll(paths, near, rng)
             if strolled is None:
                 continue
             line = strolled
@@ -127,7 +149,7 @@ def give_line(walkers: Walkers, p: int, line: F64, begin: float, end: float) -> 
 def _put(walkers: Walkers, p: int, states: F64, rng: np.random.Generator) -> None:
     """Person p starts on its line where nobody is, off the road."""
     n, first = walkers.count[p], walkers.first
-    total, (begin, end) = walkers.arc[p, n - 1], walkers.gate[p]
+    total, begin = walkers.arc[p, n - 1], walkers.gate[p, 0]
     walkers.mode[p], walkers.count[p] = STANDING, 0
     for _ in range(ARMS):
         s = rng.uniform(0.0, total if math.isinf(begin) else max(begin - 0.5, 0.1))

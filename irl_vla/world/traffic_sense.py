@@ -40,7 +40,7 @@ COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
 COARSE = 3  # nodes skipped in the first search
-EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V = range(8)  # the ego as a box
+EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_A = range(9)  # the ego as a box
 
 
 @kernel
@@ -96,18 +96,12 @@ def nearest_node(fleet: Fleet, i: int, x: float, y: float, low: int, high: int) 
 
 
 @kernel
-def meet_point(
-    fleet: Fleet, i: int, x: float, y: float, radius: float, reach: float, out: F64
+def meet_disc(
+    fleet: Fleet, i: int, x: float, y: float, radius: float, low: int, high: int, k: int, out: F64
 ) -> bool:
     """Whether a disc lies in the way of mover i -> out (4,): gap to it, tangent there, distance
-    from the path. reach: [m] ahead of the nose that matter."""
+    from the path. low, high: nodes that matter; k: the nearest of them."""
     f = fleet.f
-    nose = f[i, S] + f[i, NOSE]
-    low = min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2)
-    high = min(int((nose + reach) / DS) + 1, fleet.g[i, COUNT] - 2)
-    if high < low:
-        return False
-    k = nearest_node(fleet, i, x, y, low, high)
     tx, ty = fleet.xy[i, k + 1, 0] - fleet.xy[i, k, 0], fleet.xy[i, k + 1, 1] - fleet.xy[i, k, 1]
     norm = math.sqrt(tx * tx + ty * ty)
     tx, ty = tx / norm, ty / norm
@@ -115,22 +109,44 @@ def meet_point(
     along, across = dx * tx + dy * ty, dy * tx - dx * ty
     if (k == low and along < -1.0) or (k == high and along > 1.5):
         return False
+    nose = f[i, S] + f[i, NOSE]
     out[0], out[1], out[2], out[3] = k * DS + along - radius - nose, tx, ty, across
     return abs(across) < f[i, WIDTH] / 2.0 + radius
 
 
 @kernel
+def first_node(fleet: Fleet, i: int) -> int:
+    """The first node of path i where something may be ahead."""
+    f = fleet.f
+    return min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2)
+
+
+@kernel
+def last_node(fleet: Fleet, i: int, reach: float) -> int:
+    """The last node of path i that matters, `reach` ahead of the nose."""
+    f = fleet.f
+    return min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2)
+
+
+@kernel
 def meet_box(
-    fleet: Fleet, i: int, box: F64, half: float, side: float, reach: float, out: F64
+    fleet: Fleet, i: int, box: F64, half: float, side: float, low: int, high: int, out: F64
 ) -> bool:
     """Whether a box (x, y, heading, ..) is in the way -> out (2,): gap and speed along the path."""
+    middle = nearest_node(fleet, i, box[0], box[1], low, high)
+    dx, dy = fleet.xy[i, middle, 0] - box[0], fleet.xy[i, middle, 1] - box[1]
+    most = half + side + fleet.f[i, WIDTH] / 2.0 + 1.0
+    if dx * dx + dy * dy > most * most:
+        return False
     c, s = math.cos(box[2]), math.sin(box[2])
     span, found = half - side, False
-    parts = max(int(math.ceil(span)), 1) if span > 0.05 else 0
-    point = np.empty(4)
+    parts = max(math.ceil(span), 1) if span > 0.05 else 0
+    point, local = np.empty(4), int(span) + 2
     for p in range(parts + 1):
         t = -span + 2.0 * span * p / parts if parts else 0.0
-        if not meet_point(fleet, i, box[0] + t * c, box[1] + t * s, side + MARGIN, reach, point):
+        x, y = box[0] + t * c, box[1] + t * s
+        k = nearest_node(fleet, i, x, y, max(middle - local, low), min(middle + local, high))
+        if not meet_disc(fleet, i, x, y, side + MARGIN, low, high, k, point):
             continue
         gap = point[0] + MARGIN
         if gap > -1.0 and (not found or gap < out[0]):
@@ -148,47 +164,40 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
     reach = SIGHT_M + SIGHT_S * f[i, V]
     c, s = math.cos(state[2]), math.sin(state[2])
     f[i, GAP], f[i, GAP_V], g[i, LEAD] = FAR, 0.0, -1
-    out = np.empty(4)
-    for j in range(len(f)):
-        if j == i or g[j, ALIVE] == 0:
+    low, high, out = first_node(fleet, i), last_node(fleet, i, reach), np.empty(2)
+    for j in range(-1, len(f)):
+        if j == i or (j >= 0 and g[j, ALIVE] == 0):
             continue
-        dx, dy = fleet.states[j, 0] - state[0], fleet.states[j, 1] - state[1]
-        far = reach + fleet.half[j, 0] + fleet.half[i, 0]
-        if dx * dx + dy * dy > far * far or dx * c + dy * s < -12.0:
+        box = ego if j < 0 else fleet.states[j]
+        dx, dy = box[0] - state[0], box[1] - state[1]
+        if dx * dx + dy * dy > (reach + 8.0) ** 2 or dx * c + dy * s < -12.0:
             continue
-        if meet_box(fleet, i, fleet.states[j], fleet.half[j, 0], fleet.half[j, 1], reach, out):
-            if out[0] < f[i, GAP]:
-                f[i, GAP], f[i, GAP_V], g[i, LEAD], lead_a = out[0], out[1], j, f[j, A]
-    dx, dy = ego[EGO_X] - state[0], ego[EGO_Y] - state[1]
-    if dx * dx + dy * dy < (reach + 8.0) ** 2 and dx * c + dy * s > -12.0:
-        if meet_box(fleet, i, ego, ego[EGO_HALF], ego[EGO_SIDE], reach, out):
-            if out[0] < f[i, GAP]:
-                f[i, GAP], f[i, GAP_V], g[i, LEAD], lead_a = out[0], out[1], -2, 0.0
-    if see_walkers(fleet, walkers, i, reach):
+        half = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        side = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if meet_box(fleet, i, box, half, side, low, high, out) and out[0] < f[i, GAP]:
+            f[i, GAP], f[i, GAP_V], g[i, LEAD] = out[0], out[1], j if j >= 0 else -2
+            lead_a = f[j, A] if j >= 0 else 0.0
+    if see_walkers(fleet, walkers, i, low, high):
         lead_a = 0.0
     f[i, GAP_V] = max(f[i, GAP_V], -2.0)
     return lead_a
 
 
 @kernel
-def see_walkers(fleet: Fleet, walkers: Walkers, i: int, reach: float) -> bool:
+def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> bool:
     """People on the road who are or will be in the way, where they are nearer than what was found
     before."""
     f, g, point, found = fleet.f, fleet.g, np.empty(4), False
-    state = fleet.states[i]
     for p in range(len(walkers.mode)):
         if walkers.mode[p] < CROSSING:
             continue
         j = walkers.first + p
-        who = fleet.states[j]
-        if (who[0] - state[0]) ** 2 + (who[1] - state[1]) ** 2 > (reach + 8.0) ** 2:
-            continue
+        who, radius = fleet.states[j], fleet.half[j, 1] + MARGIN_WALKER
         for later in range(3):
             t = 0.5 * WALKER_AHEAD_S * later
-            radius = fleet.half[j, 1] + MARGIN_WALKER
-            hit = meet_point(
-                fleet, i, who[0] + t * who[3], who[1] + t * who[4], radius, reach, point
-            )
+            x, y = who[0] + t * who[3], who[1] + t * who[4]
+            k = nearest_node(fleet, i, x, y, low, high)
+            hit = meet_disc(fleet, i, x, y, radius, low, high, k, point)
             if hit and point[0] > -0.5 and point[0] < f[i, GAP]:
                 f[i, GAP], f[i, GAP_V], g[i, LEAD], found = point[0], 0.0, j, True
     return found

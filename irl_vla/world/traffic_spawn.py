@@ -70,24 +70,32 @@ KINDS = (
     Kind("truck", 0.07, (6.8, 9.0), (2.3, 2.5), (2.8, 3.6), (0.7, 1.1), (1.1, 1.6)),
     Kind("bus", 0.04, (9.5, 11.5), (2.45, 2.55), (3.0, 3.2), (0.8, 1.1), (1.0, 1.4)),
 )
+SHARES = np.cumsum([kind.share for kind in KINDS])
 BICYCLE = Kind("bicycle", 0.0, (1.7, 1.9), (0.55, 0.7), (1.65, 1.85), (0.8, 1.2), (1.2, 1.8))
 BASE_SHARE, REAR_SHARE = 0.6, 0.21  # of the length: wheel base, rear overhang
+BRAKING, HEADWAY, GAP = (1.5, 2.4), (0.9, 1.7), (1.8, 3.0)  # IDM: b [m/s²], T [s], s0 [m]
+SPEEDING = (0.85, 1.08)  # share of the speed limit
+POLITENESS = 0.6  # MOBIL, at most
 CYCLING = (0.28, 0.5)  # share of the speed limit that cyclists ride, of 13.9 m/s
 
 
-def equip(fleet: Fleet, rng: np.random.Generator, i: int, kind: Kind) -> tuple[int, float]:
-    """Draws sizes and manners of mover i; returns its index into MODELS and its height [m]."""
+def equip(fleet: Fleet, dice: F64, i: int, kind: Kind) -> tuple[int, float]:
+    """Sizes and manners of mover i from 9 random numbers; returns its index into MODELS and its
+    height [m]."""
     f, bike = fleet.f, kind.model == "bicycle"
-    length, width = rng.uniform(*kind.length), rng.uniform(*kind.width)
+    ranges = np.array([
+        kind.length, kind.width, kind.height, kind.a_max, kind.a_lat, BRAKING, HEADWAY, GAP,
+        CYCLING if bike else SPEEDING,
+    ])  # fmt: skip
+    drawn = ranges[:, 0] + dice * (ranges[:, 1] - ranges[:, 0])
+    length, width, height = drawn[:3]
     f[i, LENGTH], f[i, WIDTH], f[i, BASE] = length, width, BASE_SHARE * length
     f[i, REAR], f[i, NOSE] = REAR_SHARE * length, (1.0 - REAR_SHARE) * length
-    f[i, A_MAX], f[i, A_LAT] = rng.uniform(*kind.a_max), rng.uniform(*kind.a_lat)
-    f[i, B], f[i, T] = rng.uniform(1.5, 2.4), rng.uniform(0.9, 1.7)
-    f[i, S0], f[i, POLITE] = rng.uniform(1.8, 3.0), rng.uniform(0.1, 0.6)
-    f[i, FACTOR] = rng.uniform(*CYCLING) if bike else rng.uniform(0.85, 1.08)
+    f[i, A_MAX], f[i, A_LAT], f[i, B], f[i, T], f[i, S0], f[i, FACTOR] = drawn[3:]
+    f[i, POLITE] = POLITENESS * dice[6]
     fleet.g[i, BIKE] = bike
     fleet.half[i] = length / 2.0, width / 2.0
-    return MODELS.index(kind.model), rng.uniform(*kind.height)
+    return MODELS.index(kind.model), float(height)
 
 
 @kernel
@@ -220,4 +228,3 @@ def warm_up_ego(net: Net, lane: int, arc: float, back: float) -> F64:
         np.interp(arc, arcs, net.xy[first:last, 0]), np.interp(arc, arcs, net.xy[first:last, 1]),
         np.interp(arc, arcs, net.heading[first:last]),
     ])  # fmt: skip
-

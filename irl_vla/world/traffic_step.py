@@ -51,6 +51,8 @@ HARDEST, STRONGEST = -8.0, 3.0  # [m/s²] what tyres and engines give
 JERK_DOWN, JERK_UP = 12.0, 4.0  # [m/s³]
 DECIDE_EVERY = 4  # ticks between thoughts about lane changes
 ROOM_AT_END, ROOM_SHARE = 9.0, 0.7  # [m] kept before a lane's end, plus a share of the length
+FORESIGHT_S = 0.8  # [s] ahead of itself a driver minds bends and limits
+FIRM_BRAKING = 3.0  # [m/s²] at most for them
 CREEP = 1.2  # [m/s] least desired speed
 SHOWN_BRAKING = -0.5  # [m/s²] brake lamps
 SHOWN_TURN = 30.0  # [m] before a turn
@@ -96,9 +98,12 @@ def acceleration(
     r = min(max(front / DS - k, 0.0), 1.0)
     v0 = max(fleet.vc[i, k] * (1.0 - r) + fleet.vc[i, k + 1] * r, CREEP)
     lead_a = look_ahead(fleet, walkers, ego, i)
+    soon = min(int((front + FORESIGHT_S * v) / DS) + 1, g[i, COUNT] - 1)
+    allowed = max((max(fleet.vc[i, soon], CREEP) - v) / FORESIGHT_S, -FIRM_BRAKING)
     wanted = free_acceleration(v, v0, a, b)
     if f[i, GAP] < FAR:
         wanted = following(v, v0, f[i, GAP], f[i, GAP_V], lead_a, a, b, f[i, T], f[i, S0])
+    wanted = min(wanted, allowed)
     line = stop_for_junction(net, fleet, lights, claims, places, count, i)
     line = min(line, stop_for_people(net, fleet, walkers, i))
     ends = forced_end(net, fleet, i)
