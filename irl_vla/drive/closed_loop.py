@@ -22,7 +22,7 @@ from irl_vla.world.episode import Episode, Moment
 from irl_vla.world.feed import Eye, exposures, motion_of, navigation, stamp_of
 from irl_vla.world.infractions import Watch
 from irl_vla.world.routes import Path
-from irl_vla.world.simulation import Simulation
+from irl_vla.world.simulation import Simulation, episode_from
 
 WATCHED_S = 2.0  # [s] the core only watches while the expert drives: history and memory fill
 STOP_M_S2 = 2.5  # [m/s²] where neither plan nor stop is known
@@ -118,17 +118,8 @@ class ClosedLoop:
 
     def episode(self, seed: int) -> Episode:
         """The drive as a recording: it can be scored, drawn and replayed like any other."""
-        moments, simulation = self._moments, self.simulation
-        return Episode(
-            simulation.town, seed, self.vehicle, simulation.others.actors,
-            np.stack([moment.ego for moment in moments]),
-            np.array([moment.ego_lamps for moment in moments], np.uint8),
-            np.stack([moment.states for moment in moments]),
-            np.stack([moment.present for moment in moments]),
-            np.stack([moment.lamps for moment in moments]),
-            np.stack([moment.lights for moment in moments]),
-            self.path.route, driver=self.core.mind.bundle_id, notes=simulation.others.notes,
-        )  # fmt: skip
+        drive = episode_from(self.simulation, self._moments, seed, self.vehicle)
+        return replace(drive, driver=self.core.mind.bundle_id)
 
     def _think(self, moment: Moment) -> Step:
         """The moment as the car hears it, through the core."""

@@ -31,6 +31,7 @@ from irl_vla.scoring.scene import (
 )  # fmt: skip
 from irl_vla.types import F64
 from irl_vla.world.episode import Actors, Moment
+from irl_vla.world.outlines import middle, outline, outlines
 from irl_vla.world.route_place import place_near
 from irl_vla.world.routes import Path
 from irl_vla.world.town import NONE, Light, Town
@@ -103,12 +104,14 @@ class Watch:
 
     def _collisions(self, moment: Moment) -> None:
         there = np.flatnonzero(moment.present)
-        gap = np.hypot(*(moment.states[there, :2] - self._centre(moment.ego)).T)
+        gap = np.hypot(*(moment.states[there, :2] - middle(moment.ego, self.vehicle)).T)
         close = there[gap < 20.0]
         if not len(close):
             return
-        boxes = shapely.polygons(corners(moment.states[close], self.actors.sizes[close]))
-        touched = close[shapely.intersects(boxes, shapely.Polygon(self._outline(moment.ego)))]
+        boxes = shapely.polygons(outlines(moment.states[close], self.actors.sizes[close]))
+        touched = close[
+            shapely.intersects(boxes, shapely.Polygon(outline(moment.ego, self.vehicle)))
+        ]
         for i in touched:
             self.collided = True
             kind = {PEDESTRIAN: PEDESTRIANS, VEHICLE: VEHICLES, BICYCLE: VEHICLES}.get(
@@ -143,18 +146,18 @@ class Watch:
     def _ground(self, before: Moment, moment: Moment) -> None:
         way = float(np.hypot(*(moment.ego[[X, Y]] - before.ego[[X, Y]])))
         self.driven_m += way
-        points = shapely.points(self._outline(moment.ego))
+        points = shapely.points(outline(moment.ego, self.vehicle))
         off = not shapely.contains(self._road, points).all()
         self.outside_m += way * (off or self._wrong_way(moment))
 
     def _wrong_way(self, moment: Moment) -> bool:
         """Whether all lanes under the ego's middle run against it."""
-        under = self._lanes.query(shapely.Point(self._centre(moment.ego)), "intersects")
+        under = self._lanes.query(shapely.Point(middle(moment.ego, self.vehicle)), "intersects")
         return len(under) > 0 and all(self._against(int(i), moment) for i in under)
 
     def _against(self, index: int, moment: Moment) -> bool:
         centre = self.town.lanes[index].centre
-        nearest = np.argmin(np.hypot(*(centre[:, :2] - self._centre(moment.ego)).T))
+        nearest = np.argmin(np.hypot(*(centre[:, :2] - middle(moment.ego, self.vehicle)).T))
         turn = float(moment.ego[HEADING] - centre[nearest, 2])
         return abs((turn + np.pi) % (2 * np.pi) - np.pi) > WRONG_WAY
 
@@ -169,16 +172,8 @@ class Watch:
     def _axis(self, ego: F64) -> F64:
         return np.array([np.cos(ego[HEADING]), np.sin(ego[HEADING])])
 
-    def _centre(self, ego: F64) -> F64:
-        return np.asarray(ego[[X, Y]] + self._axis(ego) * self.vehicle.centre)
-
     def _front(self, ego: F64) -> F64:
         return np.asarray(ego[[X, Y]] + self._axis(ego) * self.vehicle.front_length)
-
-    def _outline(self, ego: F64) -> F64:
-        state = np.array([[*self._centre(ego), ego[HEADING]]])
-        size = np.array([[self.vehicle.length, self.vehicle.width]])
-        return np.asarray(corners(state, size)[0])
 
     def speeds(self, begin_m: float, end_m: float) -> tuple[str, ...]:
         """How fast each quarter of the route was driven, in the leaderboard's words."""
@@ -241,15 +236,4 @@ def judge(
     return DriveScore(
         record, route_comfort(motion, as_meant(motion, name), name),
         route_comfort(motion, as_published(motion), name),
-    )  # fmt: skip
-
-
-def corners(states: F64, sizes: F64) -> F64:
-    """(n, 4, 2) corners of boxes: states (n, >= 3) x, y, heading of the middle; sizes (n, >= 2)."""
-    cos, sin = np.cos(states[:, 2]), np.sin(states[:, 2])
-    along, aside = np.array([1, -1, -1, 1]) / 2.0, np.array([1, 1, -1, -1]) / 2.0
-    x, y = sizes[:, :1] * along, sizes[:, 1:2] * aside
-    return np.stack(
-        [states[:, :1] + x * cos[:, None] - y * sin[:, None],
-         states[:, 1:2] + x * sin[:, None] + y * cos[:, None]], axis=-1,
     )  # fmt: skip

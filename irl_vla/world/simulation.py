@@ -4,16 +4,18 @@
     simulation.step()            # the driver drives
     simulation.step(ego_state)   # somebody else does, and the world answers
 A copy goes its own way: that is how one instant is continued under many plans.
-May import: types, scoring.scene, world.episode, world.town.
+May import: types, scoring, world.episode, world.town.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from irl_vla.scoring.scene import STEP_S, Mask, Vehicle
+from irl_vla.scoring.simulate import PACIFICA
 from irl_vla.types import F64, U8
 from irl_vla.world.episode import I8, Actors, Episode, Moment, Note
 from irl_vla.world.town import Town
@@ -111,6 +113,13 @@ class Simulation:
 def record(simulation: Simulation, seed: int, vehicle: Vehicle, steps: int) -> Episode:
     """Lets the driver drive for `steps` moments and writes them down."""
     moments = [simulation.moment, *(simulation.step() for _ in range(steps - 1))]
+    return episode_from(simulation, moments, seed, vehicle)
+
+
+def episode_from(
+    simulation: Simulation, moments: Sequence[Moment], seed: int, vehicle: Vehicle = PACIFICA
+) -> Episode:
+    """Consecutive moments of a simulation as an episode, its driver's route with it."""
     driver = simulation.driver
     return Episode(
         simulation.town, seed, vehicle, simulation.others.actors,

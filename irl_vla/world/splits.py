@@ -1,0 +1,67 @@
+"""Which seeds belong to which benchmark split, and which instants of a seed are its scenes.
+
+One seed is one town with one drive of 20.6 s; ten of its instants are scenes. The ranges are part
+of the benchmark: they never change under this version. May import: types.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from irl_vla.types import InputError
+
+VERSION = "world-splits/1"
+INSTANTS = tuple(range(25, 161, 15))  # steps of 0.1 s: ten, 1.5 s apart
+GROUP_INSTANTS = tuple(range(30, 121, 15))  # where a group of two stages may begin
+MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """A named set of seeds. groups: each seed gives one group of two stages instead of scenes."""
+
+    name: str
+    seeds: range
+    groups: bool = False
+
+    def __str__(self) -> str:
+        what = "groups" if self.groups else "scenes"
+        count = len(self.seeds) * (1 if self.groups else len(INSTANTS))
+        return f"{self.name}: {count} {what}, seeds {self.seeds.start}:{self.seeds.stop}"
+
+
+SPLITS = {
+    split.name: split
+    for split in (
+        Split("world-train", range(1_000_000, 2_000_000)),
+        Split("world-dev", range(2_000_000, 2_000_050)),
+        Split("world-val", range(2_100_000, 2_100_200)),
+        Split("world-hard", range(2_200_000, 2_200_200), groups=True),
+    )
+}
+
+
+def split_of(name: str | None, seeds: str | None) -> Split:
+    """What was asked for: a named split, or any range A:B. Raises InputError."""
+    if (name is None) == (seeds is None):
+        raise InputError("give either a split or seeds, for example world-dev or 0:50")
+    if name is None:
+        return Split(f"seeds-{seeds}".replace(":", "-"), seed_range(str(seeds)))
+    if name not in SPLITS:
+        near = difflib.get_close_matches(name, SPLITS, 1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"split '{name}': expected one of {', '.join(SPLITS)}.{hint}")
+    return SPLITS[name]
+
+
+def seed_range(text: str) -> range:
+    """ "A:B" -> seeds A to B - 1. Raises InputError."""
+    found = re.fullmatch(r"([0-9]{1,10}):([0-9]{1,10})", text)
+    if found is None:
+        raise InputError(f"seeds '{text}': expected A:B, for example 0:50 for the seeds 0 to 49")
+    first, end = int(found[1]), int(found[2])
+    if not first < end <= MOST_SEED:
+        raise InputError(f"seeds '{text}': expected A < B <= {MOST_SEED}, got {first} and {end}")
+    return range(first, end)
