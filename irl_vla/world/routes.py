@@ -35,6 +35,7 @@ SPACING = 1.0  # [m] between the points of a path
 TURN_WITHIN_M, TURN_WITHIN_S = 60.0, 6.0  # navigation announces turns this far ahead
 TURN_ANGLE = math.radians(28.0)  # a junction that bends the way more is a turn
 INTENT_POINTS, INTENT_SPACING = 20, 5.0  # of the polyline navigation hands out; [m]
+BACK_M, SEARCHED_M = 15.0, 60.0  # [m] before and after a known place where a pose is looked for
 TRIES = 12  # random walks before a shorter route is accepted
 
 
@@ -62,7 +63,7 @@ def _walk(
     route, length = [start_lane], 0.0
     while True:
         here = route[-1]
-        options = _ways_on(town, here, set(route[-9:]))
+        options = _ways_on(town, here, set(route)) or _ways_on(town, here, set(route[-9:]))
         if not options:
             return route, length + _length(town, here)
         if length >= length_m:
@@ -172,10 +173,15 @@ class Path:
         out = locate(self.poses, np.atleast_2d(points))
         return out[:, 0], out[:, 1]
 
-    def place(self, pose: F64) -> tuple[float, float]:
-        """(s, offset) of a pose (3,): near and in about the same direction."""
+    def place(self, pose: F64, after: float | None = None) -> tuple[float, float]:
+        """(s, offset) of a pose (3,): near and in about the same direction. after: s of a place
+        passed less than SEARCHED_M before, where known: a long route may come along twice."""
+        low, high = 0, len(self.arcs) - 1
+        if after is not None:
+            low = min(int(np.searchsorted(self.arcs, after - BACK_M)), high - 1)
+            high = max(int(np.searchsorted(self.arcs[:-1], after + SEARCHED_M)), low + 1)
         return nearest(
-            plain(self.poses[:, :2]), self.arcs, plain(self.poses[:, 2]), 0, len(self.arcs) - 1,
+            plain(self.poses[:, :2]), self.arcs, plain(self.poses[:, 2]), low, high,
             float(pose[0]), float(pose[1]), float(pose[2]), 10.0,
         )  # fmt: skip
 
