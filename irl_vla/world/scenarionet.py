@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.scene import STEP_S, STEPS, Scene, Vehicle
+from irl_vla.scoring.scene import STEP_S, Scene, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.unpickle import load_pickle
 from irl_vla.world.episode import Episode
@@ -31,8 +31,8 @@ from irl_vla.world.recorded_motion import (
     stacked,
     unbroken,
 )
-from irl_vla.world.recorded_window import HISTORY, window
 from irl_vla.world.scenarionet_map import recorded_map
+from irl_vla.world.scenes import FIRST, Cutter
 from irl_vla.world.simulation import lights_at
 
 REACH = 100.0  # [m] lanes and road users farther from the recorded path are left out
@@ -44,6 +44,9 @@ OTHER = "generic_object"
 REAR_AXLE = ("nuscenes",)  # exports whose ego position is the rear axle; elsewhere the box's middle
 KEYS = ("id", "length", "metadata", "tracks", "map_features")
 MIN_SIZE = 0.1  # [m] smaller boxes are a matter of annotation
+ROUTED = (
+    "route: lanes under the recorded ego, then straight ahead; lane changes anywhere in a block"
+)
 SMOOTHED = "ego's velocity and acceleration: parabola through 1.1 s, without leaps"
 
 
@@ -74,7 +77,7 @@ def load_scenario(path: Path) -> Episode:
     )  # fmt: skip
     states, present = stacked(tracks, steps)
     return Episode(
-        replace(town, derived=(*town.derived, SMOOTHED)), 0, vehicle, actors_of(tracks),
+        replace(town, derived=(*town.derived, ROUTED, SMOOTHED)), 0, vehicle, actors_of(tracks),
         ego_states(poses, vehicle), np.zeros(steps, np.uint8), states, present,
         np.zeros(present.shape, np.uint8),
         np.stack([lights_at(town, step * STEP_S) for step in range(steps)]),
@@ -83,19 +86,19 @@ def load_scenario(path: Path) -> Episode:
 
 
 def scoring_scene(path: Path, time_s: float | None = None) -> Scene:
-    """The scene at `time_s` of a recording (None: the first with a whole past), with PDM-Closed as
-    its reference. Raises InputError as load_scenario does, and for a time without 1.5 s of past
+    """The scene at `time_s` of a recording (None: the first that has a whole past), with PDM-Closed
+    as its reference. Raises InputError as load_scenario does, and for a time without 2 s of past
     and 4 s of future."""
     episode = load_scenario(path)
-    first, last = HISTORY[0], len(episode) - STEPS
-    step = first if time_s is None else round(time_s / STEP_S)
-    if not first <= step <= last:
+    cutter = Cutter(episode)
+    step = FIRST if time_s is None else round(time_s / STEP_S)
+    if not FIRST <= step <= cutter.last:
         raise InputError(
             f"{path}: scenario '{episode.town.name}': expected a time between "
-            f"{first * STEP_S:.1f} and {last * STEP_S:.1f} s (1.5 s of past, 4 s of future; the "
-            f"recording has {len(episode) * STEP_S:.1f} s), got {step * STEP_S:.1f} s"
+            f"{FIRST * STEP_S:.1f} and {cutter.last * STEP_S:.1f} s (2 s of past, 4 s of future; "
+            f"the recording has {len(episode) * STEP_S:.1f} s), got {step * STEP_S:.1f} s"
         )
-    return window(episode, step)
+    return cutter.scene(step)
 
 
 def _checked(value: Any, path: Path) -> dict[str, Any]:

@@ -16,13 +16,12 @@ import shapely
 from irl_vla.scoring.epdms import score
 from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import AX, AY, HEADING, OMEGA, VX, VY, Scene
-from irl_vla.scoring.scene import STEPS as STEPS_AHEAD
 from irl_vla.scoring.scene_io import read_scenes, write_scenes
 from irl_vla.types import InputError
 from irl_vla.world.derived_areas import closed_union, crossings, intersections, simple_rings
 from irl_vla.world.episode import Episode
-from irl_vla.world.recorded_window import HISTORY, window
 from irl_vla.world.scenarionet import load_scenario, scoring_scene
+from irl_vla.world.scenes import FIRST, Cutter
 from irl_vla.world.town import NONE, Light
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "scenarios" / "scenarionet"
@@ -104,9 +103,9 @@ def loaded(folder: Path, scenario: Any = None) -> Episode:
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_recorded_driver_stays_on_the_drivable_area_in_all_windows(name: str) -> None:
-    episode = load_scenario(recording(name))
-    scenes = [window(episode, step) for step in range(HISTORY[0], len(episode) - STEPS_AHEAD + 1)]
-    kept = [dac_of(scene) for scene in scenes]
+    cutter = Cutter(load_scenario(recording(name)))
+    steps = range(FIRST, cutter.last + 1)
+    kept = [dac_of(cutter.scene(step)) for step in steps]
     print(f"{name}: recorded driver's DAC {np.mean(kept):.4f} over {len(kept)} windows")
     assert np.mean(kept) >= 0.98
 
@@ -337,8 +336,8 @@ def test_another_pickle_is_not_taken_for_a_scenario(tmp_path: Path, value: Any) 
 def test_a_time_without_past_or_future_is_a_clear_error(tmp_path: Path) -> None:
     path = written(tmp_path, drawn())
     assert scoring_scene(path, 3.9).t0_us == 3_900_000
-    for time_s in (1.4, 4.0, -1.0, 100.0):
-        with pytest.raises(InputError, match=r"between 1\.5 and 3\.9 s"):
+    for time_s in (1.9, 4.0, -1.0, 100.0):
+        with pytest.raises(InputError, match=r"between 2\.0 and 3\.9 s"):
             scoring_scene(path, time_s)
 
 
