@@ -138,7 +138,7 @@ def meeting(start: F64, end: F64) -> tuple[F64, F64]:
 def rounds(start: F64, end: F64) -> NDArray[np.bool_]:
     """(k,) whether one bend leads from start to end (k, 3); else it takes a sideways shift."""
     turn = np.abs(turned(start, end))
-    safe = np.where((turn > _SLIGHT_TURN)[:, None], end, start + (0.0, 0.0, 1.0))
+    safe = np.where((turn > _SLIGHT_TURN)[:, None], end, start + np.array([0.0, 0.0, 1.0]))
     before, after = meeting(start, safe)
     even = np.minimum(before, after) > 0.25 * np.maximum(before, after)
     return np.asarray((turn > _SLIGHT_TURN) & ((turn > _CLEAR_TURN) | even))

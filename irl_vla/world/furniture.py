@@ -133,7 +133,7 @@ def _lamps(streets: list[Street]) -> list[Prop]:
 _GRID = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 7), np.linspace(-0.5, 0.5, 6)), -1).reshape(
     -1, 2
 )
-_INSIDE = 0.9  # share of a house that must stand free of other houses' cells
+_INSIDE = 0.95  # share of a house that must stand free of other houses' cells
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
 
@@ -181,7 +181,8 @@ def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) ->
     shut = 0
     for k in range(count):
         turn = float(np.interp(place + front[k] / 2, course.along, bend))
-        stretch = min(max(1.0 + turn * (10.0 + deep[k] / 2), 0.35), 2.0)
+        edge = 7.0 if turn > 0 else 13.0 + deep[k]  # the tighter one: front wall, or back wall
+        stretch = min(max(1.0 + turn * edge, 0.35), 2.0)
         if place + front[k] / stretch > course.length + 4.0:
             break
         places[k] = place + front[k] / 2 / stretch

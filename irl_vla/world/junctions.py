@@ -1,7 +1,7 @@
 """Junctions: where the lanes of streets are joined by connectors, and the ground beneath them.
 
 Arms are counted counter-clockwise; a vehicle that comes in on an arm turns right into the next one.
-May import: types, world.curves, world.lane_draft, world.street, world.town, world.town_plan.
+May import: types, world.curves, world.lane_draft, world.street, world.town, world.street_plan.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from irl_vla.types import F64
 from irl_vla.world.curves import LEAD_M, beside, meeting, roundings, rounds, shifts, turned
 from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.street import Street
-from irl_vla.world.town import Turn
-from irl_vla.world.town_plan import (
+from irl_vla.world.street_plan import (
+    AHEAD_ANGLE,
     BEFORE_M,
     STRAIGHT_ANGLE,
     VERGE_M,
     ArmPlan,
     NodePlan,
     corner_at,
+    turn_between,
 )
+from irl_vla.world.town import Turn
 
 POINTS = 41  # of a connector's centre line
 _LONGEST_LEAD_M = 13.0  # of the straight begin and end of a connector that shifts sideways
-_AHEAD = np.deg2rad(40.0)  # one that turns less goes straight on
 _LATERAL = 2.5  # [m/s^2] sideways on turns, of which their speed limit follows
 
 
@@ -89,7 +90,7 @@ def links_of(
         for slot, other, target in rows:
             turn = Turn.LEFT if other in lefts else Turn.RIGHT if other in rights else Turn.STRAIGHT
             a, b = lanes[arm.coming[slot]], lanes[arms[other].leaving[target]]
-            angle = _between(arm.plan.angle + np.pi, arms[other].plan.angle)
+            angle = turn_between(arm.plan.angle + np.pi, arms[other].plan.angle)
             reach = np.inf
             if turn == Turn.RIGHT:
                 reach = (node.radius + min(a.width, b.width) / 2 + VERGE_M) * np.tan(abs(angle) / 2)
@@ -99,11 +100,6 @@ def links_of(
             ends = arm.coming[slot], arms[other].leaving[target]
             links.append(Link(*ends, (i, other), turn, reach, leads))
     return links
-
-
-def _between(a: float, b: float) -> float:
-    """Turn from heading a to heading b, within [-pi, pi)."""
-    return float((b - a + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _leads(node: NodePlan, arms: tuple[Arm, ...], i: int, j: int) -> tuple[float, float]:
@@ -133,7 +129,7 @@ def _left_reach(
     to_kerb = min(
         _offset(arm.gate, start) + arm.plan.leaving, other.plan.coming - _offset(other.gate, end)
     )
-    turn = abs(_between(start[2], end[2]))
+    turn = abs(turn_between(start[2], end[2]))
     round_kerb = (node.radius + to_kerb) * np.tan(turn / 2)
     return float(max(8.0, min(before - BEFORE_M + 1.0, after - BEFORE_M + 1.0, round_kerb)))
 
@@ -151,8 +147,8 @@ def _choices(arms: tuple[Arm, ...], i: int) -> tuple[list[int], list[int], list[
     rights: list[int] = []
     for step in range(len(arms) - 1, 0, -1):
         other = (i + step) % len(arms)
-        angle = _between(arms[i].plan.angle + np.pi, arms[other].plan.angle)
-        side = straights if abs(angle) < _AHEAD else lefts if angle > 0 else rights
+        angle = turn_between(arms[i].plan.angle + np.pi, arms[other].plan.angle)
+        side = straights if abs(angle) < AHEAD_ANGLE else lefts if angle > 0 else rights
         side.append(other)
     return lefts, straights, rights
 

@@ -1,6 +1,6 @@
 """Paint on the asphalt. Lines between lanes are solid near stop lines, where lanes are not changed.
 May import: types, world.curves, world.junctions, world.lane_draft, world.pavement,
-world.right_of_way, world.roundabout, world.street, world.town, world.town_plan.
+world.right_of_way, world.roundabout, world.street, world.town, world.street_plan.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.pavement import Site, across
 from irl_vla.world.right_of_way import main_arms
 from irl_vla.world.street import TAPER_M, Course, Street
+from irl_vla.world.street_plan import VERGE_M
 from irl_vla.world.town import Crosswalk, Marking, Turn
-from irl_vla.world.town_plan import VERGE_M
 
 LINE_M, STOP_M, ZEBRA_M, ARROW_M = 0.12, 0.5, 0.5, 0.15  # widths of paint
 _SOLID_M = 18.0  # before a stop line

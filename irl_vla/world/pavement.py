@@ -1,6 +1,6 @@
 """What lies between asphalt and houses: kerbs, footpaths, crosswalks, parking bays.
 May import: types, world.curves, world.junctions, world.roundabout, world.street, world.town,
-world.town_plan.
+world.street_plan.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from irl_vla.world.curves import beside, ribbon
 from irl_vla.world.junctions import Crossing
 from irl_vla.world.roundabout import Roundabout
 from irl_vla.world.street import Course, Street
+from irl_vla.world.street_plan import BAY_M, CROSSWALK_M, STOP_GAP_M
 from irl_vla.world.town import NONE, Crosswalk, Spot
-from irl_vla.world.town_plan import BAY_M, CROSSWALK_M, STOP_GAP_M
 
 FOOTPATH_M = 1.9  # its middle, from the kerb
 _SPOT_M, _SPOT_STEP_M, _SPOT_WIDTH_M = 5.2, 6.0, 2.0

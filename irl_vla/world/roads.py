@@ -31,8 +31,9 @@ from irl_vla.world.pavement import (
 from irl_vla.world.right_of_way import cross, give_way
 from irl_vla.world.roundabout import Roundabout, build_roundabout
 from irl_vla.world.street import Street, lay_street
+from irl_vla.world.street_plan import NodePlan
 from irl_vla.world.town import NONE, Crosswalk, Junction, Signal, Town
-from irl_vla.world.town_plan import NodePlan, plan_town, whole
+from irl_vla.world.town_plan import plan_town, whole
 from irl_vla.world.town_request import TownRequest
 from irl_vla.world.traffic_lights import lights_of
 from irl_vla.world.work_zone import work_zones

@@ -1,7 +1,7 @@
 """Roundabouts with one lane around: ring pieces between where streets join and leave.
 
 The ring runs counter-clockwise. Each arm has one lane in, that yields, and one out.
-May import: types, world.curves, world.junctions, world.lane_draft, world.town, world.town_plan.
+May import: types, world.curves, world.junctions, world.lane_draft, world.town, world.street_plan.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from irl_vla.types import F64
 from irl_vla.world.curves import beside, ribbon, roundings
 from irl_vla.world.junctions import POINTS, Arm
 from irl_vla.world.lane_draft import LaneDraft
+from irl_vla.world.street_plan import RING_ANGLE, VERGE_M, NodePlan, ring_reach
 from irl_vla.world.town import Turn
-from irl_vla.world.town_plan import RING_ANGLE, VERGE_M, NodePlan, ring_reach
 
 RING_WIDTH_M = 4.6  # of the lane around
 _LATERAL = 2.5  # [m/s^2] sideways, of which the speed limits follow

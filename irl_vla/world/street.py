@@ -2,7 +2,7 @@
 
 A direction is seen along its own course; what lies right of the middle has negative offsets. Lanes
 of a direction have slots: 0 leftmost, -1 the left-turn pocket, the highest an extra right lane.
-May import: types, world.curves, world.lane_draft, world.town_plan.
+May import: types, world.curves, world.lane_draft, world.street_plan.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from irl_vla.types import F64
 from irl_vla.world.curves import beside, polyline, ribbon, smooth, steepness
 from irl_vla.world.lane_draft import LaneDraft
-from irl_vla.world.town_plan import BAY_M, VERGE_M, StreetPlan, Way
+from irl_vla.world.street_plan import BAY_M, VERGE_M, StreetPlan, Way
 
 TAPER_M = 22.0  # over which a lane opens
 CLOSING_M = 32.0  # over which the asphalt narrows where a lane ends

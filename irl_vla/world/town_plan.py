@@ -3,104 +3,35 @@
 A warped grid of nodes; some streets are left out. A node with two streets is a bend of one street
 that turns the corner there, so no street ends anywhere and one can drive for ever. One street
 leads from junction to junction.
-May import: types, world.curves, world.town_request.
+May import: types, world.street_plan, world.town_fit, world.town_request.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from irl_vla.types import F64, InputError
-from irl_vla.world.curves import reach_for, reach_of, tightest_radius
+from irl_vla.world.street_plan import (
+    AHEAD_ANGLE,
+    ArmPlan,
+    NodePlan,
+    StreetPlan,
+    TownPlan,
+    Way,
+    turn_between,
+)  # fmt: skip
+from irl_vla.world.town_fit import Impossible, fitted
 from irl_vla.world.town_request import TownRequest
 
-VERGE_M = 0.35  # asphalt between the outermost lane and the kerb
-BAY_M = 2.2  # width of a parking bay
-CROSSWALK_M, STOP_GAP_M = 3.4, 1.0  # width of a crosswalk; from the stop line to it
-BEFORE_M = STOP_GAP_M + CROSSWALK_M + 0.8  # from the stop line to where the kerb begins to round
-LEAST_STREET_M = 24.0  # between the stop lines of one street
 SEED_KEY = 0x70B1  # this module's random stream
 _SIDE_STREET_KMH = 50.0  # side streets are posted at most this
 _MAIN_ROAD_KMH = 50.0  # main roads at least this
-_TIGHT_M, _TIGHT_KMH = 40.0, 30.0  # tighter bends are posted at most this
 _JUNCTIONS_M = 58.0  # what two junctions take of a street, about
 _LEAST_POCKET_M = 29.0  # room for its taper and for a car
 _TRIES, _CALM_TRIES = 60, 8  # draws of a plan; after some, streets are straight
-
-
-@dataclass(frozen=True)
-class Way:
-    """One direction of a street. lanes: all along; pocket: length of the left-turn lane at its
-    end, drop: of an extra right lane at its begin, add: of one at its end [m], 0: none."""
-
-    lanes: int = 1
-    pocket: float = 0.0
-    drop: float = 0.0
-    add: float = 0.0
-
-
-@dataclass(frozen=True)
-class StreetPlan:
-    """nodes: where it begins and ends; corners: (c, 2) from node to node; reach: (c - 2,) how far
-    from each inner corner its bend begins; ways: with and against; width: of a lane; limit [m/s];
-    median: between the directions; parking: right, left of the first direction; main: a main road;
-    setbacks: from the nodes to the stop lines."""
-
-    nodes: tuple[int, int]
-    corners: F64
-    ways: tuple[Way, Way]
-    width: float
-    limit: float
-    main: bool
-    median: float = 0.0
-    parking: tuple[bool, bool] = (False, False)
-    reach: F64 = field(default_factory=lambda: np.zeros(0))
-    setbacks: tuple[float, float] = (0.0, 0.0)
-
-    def half_width(self, way: int, extra: bool) -> float:
-        """From the middle to the edge of the asphalt, in direction `way`, bays not counted."""
-        lanes = self.ways[way].lanes + extra
-        return self.median / 2 + lanes * self.width + VERGE_M
-
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """One street at a junction. end: 0 where the street begins here, 1 where it ends here; angle:
-    out of the junction; coming, leaving: half widths of the asphalt that leads in and out;
-    crosswalk: across it."""
-
-    street: int
-    end: int
-    angle: float
-    coming: float
-    leaving: float
-    crosswalk: bool
-
-
-@dataclass(frozen=True)
-class NodePlan:
-    """A junction. kind: "lights", "priority", "equal" or "roundabout"; arms: counter-clockwise;
-    radius: of its kerbs, of a roundabout's lane."""
-
-    kind: str
-    xy: F64
-    arms: tuple[ArmPlan, ...]
-    radius: float
-
-
-@dataclass(frozen=True)
-class TownPlan:
-    """streets; nodes: of the junctions only, by number."""
-
-    streets: tuple[StreetPlan, ...]
-    nodes: dict[int, NodePlan]
-
-
-class _Impossible(Exception):
-    """This draw of the plan cannot be built; the next one may."""
 
 
 def plan_town(seed: int, request: TownRequest) -> TownPlan:
@@ -109,7 +40,7 @@ def plan_town(seed: int, request: TownRequest) -> TownPlan:
         rng = np.random.default_rng([seed, SEED_KEY, attempt])
         try:
             return _draw(rng, request, calm=min(1.0, attempt / _CALM_TRIES))
-        except _Impossible:
+        except Impossible:
             continue
     raise InputError(
         f"town of seed {seed}: no plan fits the request {request} in {_TRIES} draws; ask for "
@@ -132,8 +63,9 @@ def _draw(rng: np.random.Generator, request: TownRequest, calm: float) -> TownPl
     streets = [
         _street(rng, request, places, chain, set(main), round_node, calm) for chain in chains
     ]
+    streets = _suited(streets)
     nodes = _nodes(rng, request, places, streets, round_node)
-    return _fitted(rng, request, streets, nodes)
+    return fitted(rng, request, streets, nodes)
 
 
 def _places(
@@ -289,6 +221,53 @@ def _main_road(
     return replace(street, ways=(ways[0], ways[1]), median=median)
 
 
+def _suited(streets: list[StreetPlan]) -> list[StreetPlan]:
+    """With no more lanes towards a junction than have a way on there: extra ones first go."""
+    streets = list(streets)
+    for _ in range(3):  # fewer lanes here may be too few for the street across
+        for index, end in [(i, e) for i in range(len(streets)) for e in (0, 1)]:
+            street, coming = streets[index], 1 - end
+            room, left = _ways_on(streets, index, end)
+            way = street.ways[coming]
+            if not left or way.lanes + 1 + (way.add > 0) > room:
+                way = replace(way, pocket=0.0)
+            if way.lanes + (way.pocket > 0) + 1 > room:
+                way = replace(way, add=0.0)
+            ways = list(street.ways)
+            ways[coming] = way
+            lanes = min(way.lanes, room)
+            if lanes < way.lanes:  # in both directions
+                ways = [replace(w, lanes=min(lanes, w.lanes)) for w in ways]
+            streets[index] = replace(street, ways=(ways[0], ways[1]))
+    return streets
+
+
+def _ways_on(streets: list[StreetPlan], index: int, end: int) -> tuple[int, bool]:
+    """How many lanes can leave a street at its end, and whether one can turn left there."""
+    node = streets[index].nodes[end]
+    heading = _angle(streets[index], end) + np.pi
+    room, sides = 0, [0, 0]
+    for other, street in enumerate(streets):
+        for its in (0, 1):
+            if street.nodes[its] != node or (other, its) == (index, end):
+                continue
+            turn = turn_between(heading, _angle(street, its))
+            lanes = street.ways[its].lanes + (street.ways[its].drop > 0)
+            if abs(turn) < AHEAD_ANGLE:
+                room += lanes
+            else:
+                sides[turn < 0] += lanes
+    if room:
+        return room + bool(sides[0]) + bool(sides[1]), bool(sides[0])
+    return sum(sides), bool(sides[0])
+
+
+def _angle(street: StreetPlan, end: int) -> float:
+    """Of a street, out of the junction where it begins or ends."""
+    line = street.corners if end == 0 else street.corners[::-1]
+    return float(np.arctan2(line[1, 1] - line[0, 1], line[1, 0] - line[0, 0]))
+
+
 def _nodes(
     rng: np.random.Generator, request: TownRequest, places: F64, streets: list[StreetPlan],
     round_node: int,
@@ -318,108 +297,9 @@ def _nodes(
 
 
 def _arm(street: StreetPlan, index: int, end: int, crosswalk: bool) -> ArmPlan:
-    line = street.corners if end == 0 else street.corners[::-1]
-    way = line[1] - line[0]
     coming, leaving = (1, 0) if end == 0 else (0, 1)  # directions of the street
     return ArmPlan(
-        index, end, float(np.arctan2(way[1], way[0])),
+        index, end, _angle(street, end),
         street.half_width(coming, street.ways[coming].add > 0),
         street.half_width(leaving, street.ways[leaving].drop > 0), crosswalk,
     )  # fmt: skip
-
-
-def _fitted(
-    rng: np.random.Generator, request: TownRequest, streets: list[StreetPlan],
-    nodes: dict[int, NodePlan],
-) -> TownPlan:  # fmt: skip
-    """With setbacks and bends, or _Impossible."""
-    setbacks = np.zeros((len(streets), 2))
-    for node in nodes.values():
-        for arm, setback in zip(node.arms, setbacks_of(node), strict=True):
-            setbacks[arm.street, arm.end] = setback
-    built = []
-    for street, ends in zip(streets, setbacks, strict=True):
-        street = replace(street, setbacks=(float(ends[0]), float(ends[1])))
-        built.append(_bent(rng, request, street))
-    return TownPlan(tuple(built), nodes)
-
-
-LEAST_ANGLE = np.deg2rad(58.0)  # between two arms of a junction
-STRAIGHT_ANGLE = np.deg2rad(148.0)  # wider apart, two arms have no corner between them
-RING_ANGLE = np.deg2rad(34.0)  # from the arm to where a roundabout's entry has joined the ring
-
-
-def setbacks_of(node: NodePlan) -> list[float]:
-    """From the middle of a junction to the stop line of each arm."""
-    setbacks = [9.0] * len(node.arms)
-    for i, arm in enumerate(node.arms):
-        j = (i + 1) % len(node.arms)
-        other = node.arms[j]
-        between = (other.angle - arm.angle) % (2 * np.pi)
-        if between < LEAST_ANGLE:
-            raise _Impossible
-        if node.kind == "roundabout":
-            needed = ring_reach(node.radius, arm.coming)
-            setbacks[i] = max(setbacks[i], sum(needed) + 1.0)
-        elif between < STRAIGHT_ANGLE:
-            mine, its = corner_at(arm.coming, other.leaving, between)
-            rounding = node.radius * np.tan((np.pi - between) / 2)
-            setbacks[i] = max(setbacks[i], mine + rounding)
-            setbacks[j] = max(setbacks[j], its + rounding)
-    return [
-        float(setback + (BEFORE_M if arm.crosswalk else 0.8))
-        for arm, setback in zip(node.arms, setbacks, strict=True)
-    ]
-
-
-def corner_at(coming: float, leaving: float, between: float) -> tuple[float, float]:
-    """How far along two arms, `between` [rad] apart, their kerb lines meet."""
-    sine, cosine = np.sin(between), np.cos(between)
-    return (leaving + coming * cosine) / sine, (coming + leaving * cosine) / sine
-
-
-def ring_reach(radius: float, coming: float) -> tuple[float, float]:
-    """Of a roundabout's entry: how far out on the arm its lane's line meets the tangent of the
-    ring, and the reach of the bend between them."""
-    aside = coming / 2
-    reach = (radius * np.sin(RING_ANGLE) - aside) / np.cos(RING_ANGLE)
-    return float(radius * np.cos(RING_ANGLE) + reach * np.sin(RING_ANGLE)), float(reach)
-
-
-def _bent(rng: np.random.Generator, request: TownRequest, street: StreetPlan) -> StreetPlan:
-    """With a reach for every inner corner, as the room and the width of the street allow."""
-    legs = np.diff(street.corners, axis=0)
-    run = np.hypot(legs[:, 0], legs[:, 1])
-    run[0] -= street.setbacks[0] + 1.0
-    run[-1] -= street.setbacks[1] + 1.0
-    headings = np.arctan2(legs[:, 1], legs[:, 0])
-    turn = np.asarray((np.diff(headings) + np.pi) % (2 * np.pi) - np.pi)
-    if run.min() < 4.0 or run.sum() < LEAST_STREET_M:
-        raise _Impossible
-    corner = np.abs(turn) > np.deg2rad(40.0)
-    claim = np.concatenate([[0.0], np.where(corner, 1.0, 0.45), [0.0]])  # to the legs' metres
-    room = np.minimum(
-        (run[:-1] * claim[1:-1] / (claim[:-2] + claim[1:-1])),
-        (run[1:] * claim[1:-1] / (claim[1:-1] + claim[2:])),
-    )
-    low, high = request.bend_radius_m
-    drawn = rng.uniform(0.0, 1.0, len(turn)) ** 2 * (high - low) + low
-    side = 2.2 + max(street.half_width(0, True), street.half_width(1, True))
-    least = np.maximum(drawn, side + 7.0)
-    reach = np.where(corner, np.minimum(reach_for(turn, least), room), 0.92 * room)
-    radius = tightest_radius(turn, reach)
-    if np.any(radius < np.minimum(low, 15.0) - 1e-9) or np.any(radius < side + 5.0):
-        raise _Impossible
-    limit = street.limit
-    if len(radius) and radius.min() < _TIGHT_M:
-        slow = [value for value in request.speed_limits_kmh if value <= _TIGHT_KMH]
-        limit = min(limit, (max(slow) if slow else min(request.speed_limits_kmh)) / 3.6)
-    return replace(street, reach=np.asarray(reach), limit=limit)
-
-
-def length_of(street: StreetPlan) -> float:
-    """Metres between the stop lines."""
-    legs = np.diff(street.corners, axis=0)
-    turn = np.diff(np.unwrap(np.arctan2(legs[:, 1], legs[:, 0])))
-    saved = 2 * street.reach - street.reach / reach_of(turn)
-    return float(np.hypot(legs[:, 0], legs[:, 1]).sum() - saved.sum() - sum(street.setbacks))
