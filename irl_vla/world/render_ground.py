@@ -1,0 +1,162 @@
+"""The ground of a town as textures: painted piece by piece where somebody looks.
+
+Of the finest levels only the surroundings of the ego are kept, in blocks that are painted when it
+comes near; the coarser ones cover the whole town. A block depends on the town and the weather
+alone, never on who looked before. May import: types, scoring.compiled, world.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from irl_vla.scoring.compiled import kernel
+from irl_vla.types import F32, F64, U8
+from irl_vla.world.render_outlines import Outlines
+from irl_vla.world.render_texels import (
+    BLOCK, GROUND_START, LEVELS, PAGE, PAGED, TEXEL_M, WHOLE_START,
+)  # fmt: skip
+from irl_vla.world.render_weather import SALT, Weather, fractal, packed
+from irl_vla.world.town import Town
+
+U32 = NDArray[np.uint32]
+MARGIN_M = 40.0  # [m] of grass around the town
+COARSE = 1 << PAGED  # finest texels in one of the first level that is held whole, each way
+MACRO_SIDE = 512  # [px] of that level, after which its spots repeat
+GRAIN = np.array([0, 0.10, 0.055, 0.03, 0.05, 0, 0.12], np.float32)  # of each class: fine noise
+MACRO = np.array([0, 0.10, 0.05, 0.05, 0.05, 0, 0.12], np.float32)  # and spots of metres
+
+
+class Ground:
+    """Textures of one town under one weather, as render_shade reads them.
+
+    origin: (2,) the corner where they begin, world [m]
+    levels: (LEVELS, 5) where each begins, its stride, mask of coordinates, last column and row
+    texels: the flat array that they are written into
+    """
+
+    def __init__(self, town: Town, weather: Weather, before: U32) -> None:
+        """before: (WHOLE_START,) texels of all that comes before the coarser levels."""
+        self._outlines = Outlines(town, weather)
+        low, high = self._outlines.low - MARGIN_M, self._outlines.high + MARGIN_M
+        columns, rows = (int(n) for n in np.ceil((high - low) / (BLOCK * TEXEL_M)))
+        self.origin = low
+        self._blocks = (rows, columns)
+        rng = np.random.default_rng([weather.seed, SALT, 3])
+        self._grain = _grain(rng)
+        self._macro = fractal(rng, MACRO_SIDE, MACRO_SIDE, 5, (8, 8))
+        self._gains = _gains(weather)
+        self._owners: dict[tuple[int, int, int], tuple[int, int]] = {}
+        whole = self._whole()
+        starts = WHOLE_START + np.cumsum([0, *(image.size for image in whole)])
+        last = rows * BLOCK - 1, columns * BLOCK - 1
+        self.levels = np.array(
+            [(GROUND_START + k * PAGE * PAGE, PAGE, PAGE - 1, last[1] >> k, last[0] >> k)
+             for k in range(PAGED)]
+            + [(start, image.shape[1], (1 << 40) - 1, image.shape[1] - 1, image.shape[0] - 1)
+               for start, image in zip(starts, whole, strict=False)], np.int64,
+        )  # fmt: skip
+        self.texels = np.concatenate([before, *(image.ravel() for image in whole)])
+
+    def prepare(self, place: F64, reach: tuple[float, ...]) -> None:
+        """Paints what is missing of the paged levels around a place (2,), world; reach: of each."""
+        x, y = np.asarray(place, np.float64) - self.origin
+        for level, radius in enumerate(reach):
+            side = BLOCK * TEXEL_M * 2**level
+            for j in range(int((y - radius) // side), int((y + radius) // side) + 1):
+                for i in range(int((x - radius) // side), int((x + radius) // side) + 1):
+                    # only what is near enough, and inside the town
+                    dx = max(i * side - x, x - (i + 1) * side, 0.0)
+                    dy = max(j * side - y, y - (j + 1) * side, 0.0)
+                    last = (self._blocks[0] - 1) >> level, (self._blocks[1] - 1) >> level
+                    inside = 0 <= j <= last[0] and 0 <= i <= last[1]
+                    if inside and dx * dx + dy * dy < (radius + 0.2) ** 2:
+                        self._page(level, j, i)
+
+    def _page(self, level: int, j: int, i: int) -> None:
+        """Paints one block into its place, unless it is there."""
+        slot = level, j % 4, i % 4
+        if self._owners.get(slot) == (j, i):
+            return
+        texel = TEXEL_M * 2**level
+        corner = self.origin + np.array([i, j]) * BLOCK * texel
+        step = BLOCK * 2**level // COARSE
+        window = _wrapped(self._macro, j * step - 1, i * step - 1, step + 3)
+        at = (np.arange(BLOCK, dtype=np.float32) + 0.5) * (2**level / COARSE) + 0.5
+        macro = cv2.remap(window, *np.meshgrid(at, at), cv2.INTER_LINEAR)
+        grain = self._grain if level == 0 else self._grain * np.float32(0.7)
+        block = self._paint(corner, (BLOCK, BLOCK), texel, macro, grain)
+        page = self.texels[GROUND_START + level * PAGE * PAGE :][: PAGE * PAGE].reshape(PAGE, PAGE)
+        rows, columns = slot[1] * BLOCK, slot[2] * BLOCK
+        page[rows : rows + BLOCK, columns : columns + BLOCK] = block
+        self._owners[slot] = (j, i)
+
+    def _whole(self) -> list[U32]:
+        """The coarser levels of the whole town."""
+        rows, columns = self._blocks
+        size = rows * BLOCK // COARSE, columns * BLOCK // COARSE
+        faint = self._grain * np.float32(0.45)
+        images = [self._paint(self.origin, size, TEXEL_M * COARSE, self._macro, faint)]
+        for _ in range(LEVELS - PAGED - 1):
+            images.append(_halved(images[-1]))
+        return images
+
+    def _paint(
+        self, corner: F64, size: tuple[int, int], texel: float, macro: F32, grain: F32
+    ) -> U32:
+        """(rows, columns) packed colours and classes; row 0 lies at the corner's y."""
+        kinds, colours, sunlit = self._outlines.paint(corner, size, texel)
+        out = np.empty(size, np.uint32)
+        _lit(kinds, colours, sunlit, macro, grain, GRAIN, MACRO, self._gains, out)
+        return out
+
+
+def _wrapped(field: F32, row: int, column: int, side: int) -> F32:
+    """(side, side) of a field that repeats, from (row, column)."""
+    rows = np.arange(row, row + side) % field.shape[0]
+    columns = np.arange(column, column + side) % field.shape[1]
+    return field[rows[:, None], columns[None, :]]
+
+
+def _grain(rng: np.random.Generator) -> F32:
+    """(BLOCK, BLOCK) fine noise of deviation about 1 that repeats."""
+    noise = rng.standard_normal((BLOCK, BLOCK), np.float32)
+    wide = np.pad(noise, 1, mode="wrap")
+    return np.asarray(0.7 * noise + 1.1 * cv2.blur(wide, (3, 3))[1:-1, 1:-1], np.float32)
+
+
+def _gains(weather: Weather) -> F32:
+    """(2, 3) light on level ground: in the sun's shadow, and what the sun adds."""
+    sun = weather.light[:3] * weather.to_sun[2]
+    return np.stack([weather.light[3:6], sun]).astype(np.float32)
+
+
+def _halved(image: U32) -> U32:
+    """Every other size; colours are averaged, classes taken from every second texel."""
+    rows, columns = image.shape[0] // 2, image.shape[1] // 2
+    image = np.ascontiguousarray(image[: rows * 2, : columns * 2])
+    channels: U8 = image.view(np.uint8).reshape(*image.shape, 4)
+    small = cv2.resize(channels, (columns, rows), interpolation=cv2.INTER_AREA)
+    return packed(small[..., :3], channels[::2, ::2, 3])
+
+
+@kernel
+def _lit(kinds, colours, sunlit, macro, grain, fine, spots, gains, out):  # type: ignore[no-untyped-def]
+    """Texture and light on flat colours. kinds: (H, W) class; colours: (H, W, 3); sunlit: (H, W)
+    0..255; macro, grain: noise that repeats; fine, spots: their share for each class"""
+    high, wide = macro.shape
+    rows, columns = grain.shape
+    for v in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            kind = kinds[v, u]
+            noise = fine[kind] * grain[v % rows, u % columns]
+            noise += spots[kind] * macro[v % high, u % wide]
+            sun = np.float32(sunlit[v, u]) * np.float32(1.0 / 255.0)
+            total = np.uint32(kind) << np.uint32(24)
+            for k in range(3):
+                gain = (gains[0, k] + sun * gains[1, k]) * (np.float32(1.0) + noise)
+                value = min(max(np.float32(colours[v, u, k]) * gain, np.float32(0.0)),
+                            np.float32(255.0))  # fmt: skip
+                total |= np.uint32(value) << np.uint32(8 * k)
+            out[v, u] = total

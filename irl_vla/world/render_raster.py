@@ -1,0 +1,392 @@
+"""Which surface each pixel sees: flat convex quads against a picture's own, exact rays.
+
+Symbols: d = (x, y, 1) the undistorted ray of a pixel in the camera frame; w = 1 / depth.
+For a plane n . p = c the inverse depth is linear in the ray, w = (n / c) . d; a ray passes on the
+inner side of the edge v_i v_j where d . (v_i x v_j) > 0 (homogeneous rasterisation, Olano and
+Greer 1997). Nothing is projected but bounding boxes, so a lens bends pictures exactly, and what
+reaches behind the camera needs no clipping.
+May import: scoring.compiled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from irl_vla.scoring.compiled import kernel
+from irl_vla.world.render_quads import (
+    BALL,
+    CROWN,
+    CUT,
+    FLAT,
+    PANEL,
+    POST,
+)
+
+NEAR_M = 0.05  # [m] nothing is nearer to a camera
+FLOATS = 30  # of a placed quad: w 3, edges 12, u 3, v 3, colour 3, sun 3, texels, repeats 2
+INTS = 9  # x0, x1, y0, y1, kind, tile, instance, class, variants
+LENS = 18  # numbers of a lens: model, fx, skew, cx, fy, cy, k1.., limits of the view
+STEP_RAD = 0.09  # [rad] between samples along the border of a bounding box
+LIGHT = 12  # numbers of light: sun rgb, sky rgb, ground rgb, 3 spare
+
+
+@kernel
+def bent_pixel(lens, x, y):  # type: ignore[no-untyped-def]
+    """Pixel of an undistorted (x, y); beyond the lens's domain it moves straight outwards."""
+    square = x * x + y * y
+    radius = np.sqrt(square)
+    limit = lens[14]
+    stretch = 1.0
+    if radius > limit:
+        stretch = radius / limit
+        x /= stretch
+        y /= stretch
+        radius = limit
+        square = limit * limit
+    if lens[0] > 0.5:
+        theta = np.arctan(radius)
+        t = theta * theta
+        poly = 1.0 + t * (lens[6] + t * (lens[7] + t * (lens[8] + t * lens[9])))
+        ratio = theta * poly / radius if radius > 1e-9 else 1.0
+        bx, by = x * ratio, y * ratio
+    else:
+        top = 1.0 + square * (lens[6] + square * (lens[7] + square * lens[10]))
+        low = 1.0 + square * (lens[11] + square * (lens[12] + square * lens[13]))
+        ratio = top / low
+        cross = 2.0 * x * y
+        bx = x * ratio + lens[8] * cross + lens[9] * (square + 2.0 * x * x)
+        by = y * ratio + lens[8] * (square + 2.0 * y * y) + lens[9] * cross
+    bx *= stretch
+    by *= stretch
+    return lens[1] * bx + lens[2] * by + lens[3], lens[4] * by + lens[5]
+
+
+@kernel
+def bounds(lens, corners, size, box):  # type: ignore[no-untyped-def]
+    """Pixels that the hull of corners (n, 3), camera frame, may touch -> box x0, x1, y0, y1 (ends
+    excluded); False where it is outside the view. size: width, height [px]."""
+    left, right, top, low = 1e9, -1e9, 1e9, -1e9
+    n = corners.shape[0]
+    for i in range(n):
+        for j in range(i, n):
+            z0, z1 = corners[i, 2], corners[j, 2]
+            if i == j and z0 >= NEAR_M:
+                x, y = corners[i, 0] / z0, corners[i, 1] / z0
+            elif (z0 < NEAR_M) != (z1 < NEAR_M):
+                f = (NEAR_M - z0) / (z1 - z0)
+                x = (corners[i, 0] + f * (corners[j, 0] - corners[i, 0])) / NEAR_M
+                y = (corners[i, 1] + f * (corners[j, 1] - corners[i, 1])) / NEAR_M
+            else:
+                continue
+            left, right = min(left, x), max(right, x)
+            top, low = min(top, y), max(low, y)
+    left, right = max(left, lens[15]), min(right, lens[16])
+    top, low = max(top, -lens[17]), min(low, lens[17])
+    if left >= right or top >= low:
+        return False
+    u0, u1, v0, v1 = 1e9, -1e9, 1e9, -1e9
+    ax, bx, ay, by = np.arctan(left), np.arctan(right), np.arctan(top), np.arctan(low)
+    nx, ny = 1 + int((bx - ax) / STEP_RAD), 1 + int((by - ay) / STEP_RAD)
+    for k in range(nx + 1):
+        x = np.tan(ax + (bx - ax) * k / nx)
+        for y in (top, low):
+            u, v = bent_pixel(lens, x, y)
+            u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
+    for k in range(1, ny):
+        y = np.tan(ay + (by - ay) * k / ny)
+        for x in (left, right):
+            u, v = bent_pixel(lens, x, y)
+            u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
+    margin = 0.5 if nx + ny == 2 else 2.5  # [px] a border may bulge between its samples
+    box[0] = max(0, int(np.ceil(u0 - margin)))
+    box[1] = min(size[0], int(np.floor(u1 + margin)) + 1)
+    box[2] = max(0, int(np.ceil(v0 - margin)))
+    box[3] = min(size[1], int(np.floor(v1 + margin)) + 1)
+    return box[0] < box[1] and box[2] < box[3]
+
+
+@kernel
+def _stand(shape, kind, eye, phase, corners):  # type: ignore[no-untyped-def]
+    """Corners (4, 3) of a quad in its local frame: those given, or turned towards the eye."""
+    if kind < BALL:
+        for i in range(12):
+            corners[i // 3, i % 3] = shape[i]
+        return
+    ends = np.empty((2, 3))
+    swing = shape[16] * np.sin(phase)
+    sine, cosine = np.sin(swing), np.cos(swing)
+    for k in range(2):
+        x, z = shape[3 * k], shape[3 * k + 2] - shape[15]
+        ends[k, 0] = cosine * x + sine * z
+        ends[k, 1] = shape[3 * k + 1]
+        ends[k, 2] = cosine * z - sine * x + shape[15]
+    if kind == POST:
+        first, second = shape[6], shape[7]
+    else:  # a ball or crown: shape[3:5] are its half width and half height
+        first = second = shape[3]
+        ends[0, 0], ends[0, 1], ends[0, 2] = shape[0], shape[1], shape[2] - shape[4]
+        ends[1, 0], ends[1, 1], ends[1, 2] = shape[0], shape[1], shape[2] + shape[4]
+    axis = ends[1] - ends[0]
+    view = eye - 0.5 * (ends[0] + ends[1])
+    side = np.array([
+        axis[1] * view[2] - axis[2] * view[1],
+        axis[2] * view[0] - axis[0] * view[2],
+        axis[0] * view[1] - axis[1] * view[0],
+    ])  # fmt: skip
+    side /= max(np.sqrt(side[0] ** 2 + side[1] ** 2 + side[2] ** 2), 1e-9)
+    corners[0] = ends[0] - side * first
+    corners[1] = ends[0] + side * first
+    corners[2] = ends[1] + side * second
+    corners[3] = ends[1] - side * second
+
+
+@kernel
+def _light(colour, normal, sun, light, out):  # type: ignore[no-untyped-def]
+    """Colour under the sun and the sky; normal and sun: unit vectors of one frame, z up."""
+    facing = max(0.0, normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2])
+    up = 0.5 + 0.5 * normal[2]
+    for k in range(3):
+        around = up * light[3 + k] + (1.0 - up) * light[6 + k]
+        out[k] = colour[k] * (around + facing * light[k])
+
+
+@kernel
+def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ignore[no-untyped-def]
+    """Fills a row of FLOATS. seen, local: corners (4, 3) in the camera and in the local frame."""
+    along, up = seen[1] - seen[0], seen[3] - seen[0]
+    width = along @ along
+    if width < 1e-12:
+        along = seen[2] - seen[3]
+        width = max(along @ along, 1e-12)
+    up = up - along * ((up @ along) / width)
+    height = max(up @ up, 1e-12)
+    normal = np.cross(along, up)
+    c = normal @ seen[0]
+    if c > -1e-12:
+        return False
+    plane = normal / c
+    row[0:3] = plane
+    for i in range(4):
+        row[3 + 3 * i : 6 + 3 * i] = np.cross(seen[(i + 1) % 4], seen[i])
+    u, v = along / width, up / height
+    row[15:18] = u - (u @ seen[0]) * plane
+    row[18:21] = v - (v @ seen[0]) * plane
+    centre = 0.25 * (local[0] + local[1] + local[2] + local[3])
+    toward = eye - centre
+    toward /= max(np.sqrt(toward @ toward), 1e-9)
+    outward = np.cross(local[1] - local[0], local[3] - local[0])
+    outward /= max(np.sqrt(outward @ outward), 1e-12)
+    paint = look[0:3]
+    if kind == BALL or kind == POST or kind == CROWN:
+        gain = (light[0] + light[1] + light[2]) / (light[3] + light[4] + light[5])
+        side, rise = local[1] - local[0], local[3] - local[0]
+        row[24] = gain * (side @ sun) / max(np.sqrt(side @ side), 1e-9)
+        row[25] = gain * (rise @ sun) / max(np.sqrt(rise @ rise), 1e-9)
+        row[26] = gain * (toward @ sun)
+        for k in range(3):
+            row[21 + k] = paint[k] * (0.75 * light[3 + k] + 0.25 * light[6 + k])
+    else:
+        _light(paint, outward, sun, light, row[21:24])
+    if kind == CUT or kind == PANEL or kind == CROWN:
+        row[21:24] /= 255.0
+        slant = max(0.08, abs(outward @ toward))
+        dense = max(look[7] / np.sqrt(width), look[8] / np.sqrt(height))
+        row[27] = 64.0 * dense / focal / np.sqrt(slant)
+        row[28], row[29] = look[7], look[8]
+    return True
+
+
+@kernel
+def place(  # type: ignore[no-untyped-def]
+    shapes, looks, tags, starts, poses, eyes, suns, balls, bits, instances, phases,
+    lens, size, light, far, floats, ints,
+):  # fmt: skip
+    """Quads that a camera may see -> floats (m, FLOATS), ints (m, INTS); returns how many.
+
+    Batches (B): starts (B, 2) rows of shapes; poses (B, 3, 4) camera from local; eyes, suns
+    (B, 3) in the local frame; balls (B, 4) centre and radius; bits: lamps that are lit
+    """
+    count = 0
+    local, seen = np.empty((4, 3)), np.empty((4, 3))
+    box = np.empty(4, np.int64)
+    colour, middle = np.empty(9), np.empty(3)
+    for b in range(starts.shape[0]):
+        pose, eye, sun = poses[b], eyes[b], suns[b]
+        for k in range(3):
+            middle[k] = (
+                pose[k, 0] * balls[b, 0]
+                + pose[k, 1] * balls[b, 1]
+                + pose[k, 2] * balls[b, 2]
+                + pose[k, 3]
+            )
+        reach = balls[b, 3]
+        if middle[2] < -reach or middle @ middle > (far + reach) ** 2:
+            continue
+        wide = max(abs(lens[15]), lens[16])  # tangent of half the view
+        if abs(middle[0]) - wide * middle[2] > reach * np.sqrt(1.0 + wide * wide):
+            continue
+        for q in range(starts[b, 0], starts[b, 1]):
+            kind = tags[q, 0]
+            shape = shapes[q]
+            if kind < BALL:
+                facing = (
+                    (eye[0] - shape[0]) * shape[12]
+                    + (eye[1] - shape[1]) * shape[13]
+                    + (eye[2] - shape[2]) * shape[14]
+                )
+                if facing <= 0.0:
+                    continue
+            _stand(shape, kind, eye, phases[b], local)
+            for i in range(4):
+                for k in range(3):
+                    seen[i, k] = (
+                        pose[k, 0] * local[i, 0]
+                        + pose[k, 1] * local[i, 1]
+                        + pose[k, 2] * local[i, 2]
+                        + pose[k, 3]
+                    )
+            if not bounds(lens, seen, size, box):
+                continue
+            colour[:] = looks[q]
+            row = floats[count]
+            if not _describe(seen, local, sun, eye, colour, kind, lens[1], light, row):
+                continue
+            if tags[q, 1] > 0 and (bits[b] >> (tags[q, 1] - 1)) & 1:
+                row[21:24] = colour[3:6]
+                row[24:27] = 0.0
+            ints[count, 0:4] = box
+            ints[count, 4] = kind
+            ints[count, 5] = int(colour[6])
+            ints[count, 6] = instances[b]
+            ints[count, 7] = tags[q, 2]
+            ints[count, 8] = tags[q, 3]
+            count += 1
+            if count == floats.shape[0]:
+                return count
+    return count
+
+
+@kernel
+def _solid(row, box, quad, rays_x, rays_y, nearest, found):  # type: ignore[no-untyped-def]
+    a0, a1, a2 = row[0], row[1], row[2]
+    b0, b1, b2, c0, c1, c2 = row[3], row[4], row[5], row[6], row[7], row[8]
+    d0, d1, d2, e0, e1, e2 = row[9], row[10], row[11], row[12], row[13], row[14]
+    for v in range(box[2], box[3]):
+        xs, ys = rays_x[v, box[0] : box[1]], rays_y[v, box[0] : box[1]]
+        near, who = nearest[v, box[0] : box[1]], found[v, box[0] : box[1]]
+        for i in range(xs.shape[0]):
+            x, y = xs[i], ys[i]
+            w = a0 * x + a1 * y + a2
+            first = min(b0 * x + b1 * y + b2, c0 * x + c1 * y + c2)
+            second = min(d0 * x + d1 * y + d2, e0 * x + e1 * y + e2)
+            hit = (min(first, second) >= np.float32(0.0)) & (w > near[i])
+            near[i] = w if hit else near[i]
+            who[i] = quad if hit else who[i]
+
+
+@kernel
+def _holed(row, box, quad, rays_x, rays_y, nearest, found, atlas):  # type: ignore[no-untyped-def]
+    """Discs, balls and textures with holes: a hit counts where there is something."""
+    kind = box[4]
+    for v in range(box[2], box[3]):
+        for i in range(box[0], box[1]):
+            x, y = rays_x[v, i], rays_y[v, i]
+            w = row[0] * x + row[1] * y + row[2]
+            if not w > nearest[v, i]:
+                continue
+            if row[3] * x + row[4] * y + row[5] < np.float32(0.0):
+                continue
+            if row[6] * x + row[7] * y + row[8] < np.float32(0.0):
+                continue
+            if row[9] * x + row[10] * y + row[11] < np.float32(0.0):
+                continue
+            if row[12] * x + row[13] * y + row[14] < np.float32(0.0):
+                continue
+            s = (row[15] * x + row[16] * y + row[17]) / w
+            t = (row[18] * x + row[19] * y + row[20]) / w
+            if kind == CUT or kind == CROWN:
+                across = min(63, max(0, int(s * np.float32(64.0))))
+                down = min(63, max(0, int((np.float32(1.0) - t) * np.float32(64.0))))
+                if atlas[box[5], down, across] >> np.uint32(24) < 128:
+                    continue
+            else:
+                s, t = np.float32(2.0) * s - np.float32(1.0), np.float32(2.0) * t - np.float32(1.0)
+                if s * s + t * t > np.float32(1.0):
+                    continue
+            nearest[v, i] = w
+            found[v, i] = quad
+
+
+@kernel
+def scan(floats, ints, count, rays_x, rays_y, atlas, nearest, found):  # type: ignore[no-untyped-def]
+    """Fills nearest (H, W) inverse depth and found (H, W) quad wherever one of the `count` placed
+    quads is nearer than what was there. atlas: (tiles, 64, 64) RGBA, its finest level."""
+    for q in range(count):
+        kind = ints[q, 4]
+        if kind == FLAT or kind == PANEL or kind == POST:
+            _solid(floats[q], ints[q], np.int32(q), rays_x, rays_y, nearest, found)
+        else:
+            _holed(floats[q], ints[q], np.int32(q), rays_x, rays_y, nearest, found, atlas)
+
+
+@kernel
+def cast(  # type: ignore[no-untyped-def]
+    boxes, shifts, depth, cam_from_ego, lens, size, backdrop, shadow
+):  # fmt: skip
+    """Shadows of boxes on the ground -> shadow (H, W): share of light that is left, as it was or
+    less. boxes: (n, 5) x, y, heading, half length, half width, ego frame; shifts: (n, 2) from a
+    box to the shadow of its lid, in its own axes [m]; depth: light left in the sun's shadow"""
+    outline, box = np.empty((8, 3)), np.empty(4, np.int64)
+    point = np.empty(3)
+    soft = np.float32(0.45)  # [m] reach of the dark edge under a car
+    for b in range(boxes.shape[0]):
+        c, s = np.cos(boxes[b, 2]), np.sin(boxes[b, 2])
+        for i in range(8):
+            x = (boxes[b, 3] + soft) * (1.0 if i & 1 else -1.0) + (shifts[b, 0] if i & 4 else 0.0)
+            y = (boxes[b, 4] + soft) * (1.0 if i & 2 else -1.0) + (shifts[b, 1] if i & 4 else 0.0)
+            point[0], point[1] = boxes[b, 0] + c * x - s * y, boxes[b, 1] + s * x + c * y
+            for k in range(3):
+                outline[i, k] = (
+                    cam_from_ego[k, 0] * point[0]
+                    + cam_from_ego[k, 1] * point[1]
+                    + cam_from_ego[k, 3]
+                )
+        if not bounds(lens, outline, size, box):
+            continue
+        x0, y0 = np.float32(boxes[b, 0]), np.float32(boxes[b, 1])
+        co, si = np.float32(c), np.float32(s)
+        hx, hy = np.float32(boxes[b, 3]), np.float32(boxes[b, 4])
+        tx, ty = np.float32(shifts[b, 0]), np.float32(shifts[b, 1])
+        for v in range(box[2], box[3]):
+            for u in range(box[0], box[1]):
+                if not backdrop[v, u, 0] > np.float32(0.0):
+                    continue
+                dx, dy = backdrop[v, u, 1] - x0, backdrop[v, u, 2] - y0
+                x, y = co * dx + si * dy, co * dy - si * dx
+                left = np.float32(1.0)
+                if _swept(x, y, hx, hy, tx, ty):
+                    left = np.float32(depth)
+                gap = np.sqrt(max(abs(x) - hx, np.float32(0.0)) ** 2
+                              + max(abs(y) - hy, np.float32(0.0)) ** 2) / soft  # fmt: skip
+                if gap < np.float32(1.0):
+                    left *= np.float32(0.42) + np.float32(0.58) * gap
+                shadow[v, u] = min(shadow[v, u], left)
+
+
+@kernel
+def _swept(x, y, hx, hy, tx, ty):  # type: ignore[no-untyped-def]
+    """True where the segment from (x, y) back by (tx, ty) meets the rectangle: slab test."""
+    low, high = np.float32(0.0), np.float32(1.0)
+    if abs(tx) < np.float32(1e-6):
+        if abs(x) > hx:
+            return False
+    else:
+        a, b = (x - hx) / tx, (x + hx) / tx
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    if abs(ty) < np.float32(1e-6):
+        if abs(y) > hy:
+            return False
+    else:
+        a, b = (y - hy) / ty, (y + hy) / ty
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    return low <= high

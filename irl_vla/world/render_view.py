@@ -1,0 +1,147 @@
+"""What one camera's pixels look at, as far as it never changes: rays, the ground, the sky.
+
+The ground is flat and the car does not pitch, so each pixel sees one fixed place of the ego frame.
+Everything is derived from the full lens (camera.projection.unproject), once per camera.
+May import: types, camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from irl_vla.camera.camera import Camera, CameraModel, resized
+from irl_vla.camera.lens import WIDEST, domain_radius
+from irl_vla.camera.projection import unproject
+from irl_vla.types import F32, F64, InputError
+from irl_vla.world.render_texels import (
+    BLOCK, LEVELS, PAGE, PAGED, SKY_HEIGHT, SKY_WIDTH, TEXEL_M,
+)  # fmt: skip
+
+FAR_M = 450.0  # [m] ground beyond is drawn as horizon
+SKY_LOW, SKY_HIGH = np.radians(-1.0), np.radians(75.0)  # elevations of its last and first row
+LOWEST_M = 0.15  # [m] a lens below is under the road or in it
+LEAST_SEEN = 0.01  # of the pixels must have a ray, and as many see the ground
+LENS_NUMBERS = 18
+SIDE_LIMIT = float(np.tan(WIDEST))
+
+
+@dataclass(frozen=True)
+class View:
+    """Fixed geometry of one picture of (H, W) pixels.
+
+    rays: (H, W, 2) undistorted rays (x, y, 1), camera frame; rays_x, rays_y: the same apart
+    ground_w: (H, W) inverse depth of the ground, 0: none, inf: the pixel has no ray
+    backdrop: (H, W, 4) behind everything: ground_w (0 where it is inf), then of the ground x, y in
+    the ego frame [m] and the texture level that fits, of the sky its column for a car that heads
+    east and its row
+    reach: (PAGED,) how far from the ego each paged level is looked at [m]
+    lens: numbers for render_raster; cam_from_ego: (4, 4)
+    """
+
+    rays: F32
+    rays_x: F32
+    rays_y: F32
+    ground_w: F32
+    backdrop: F32
+    reach: tuple[float, ...]
+    lens: F64
+    cam_from_ego: F64
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height [px]."""
+        height, width = self.ground_w.shape
+        return width, height
+
+
+@lru_cache(maxsize=32)
+def view_of(camera: Camera, fold: int = 1) -> View:
+    """The view of a camera, with `fold` x `fold` samples a pixel.
+
+    Raises InputError for a camera that cannot see the street.
+    """
+    camera = resized(camera, camera.width * fold, camera.height * fold) if fold > 1 else camera
+    where = f"camera '{camera.name}'"
+    if camera.position[2] < LOWEST_M:
+        raise InputError(
+            f"{where}: it lies {camera.position[2]:.2f} m above the ground, expected at least"
+            f" {LOWEST_M} m. The ego frame stands on the ground: check mounting.translation"
+        )
+    v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
+    rays = unproject(camera, np.stack([u, v], axis=-1))
+    known = np.isfinite(rays).all(axis=-1)
+    if known.mean() < LEAST_SEEN:
+        raise InputError(
+            f"{where}: hardly a pixel has a ray in this lens. Check intrinsics and distortion"
+        )
+    flat = np.where(known[..., None], rays[..., :2] / rays[..., 2:], 0.0)
+    forward = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
+    ego = forward @ camera.ego_from_cam[:3, :3].T
+    ground_w = np.maximum(0.0, -ego[..., 2] / camera.position[2])
+    distance = np.hypot(ego[..., 0], ego[..., 1]) / np.maximum(ground_w, 1e-9)
+    ground_w[distance > FAR_M] = 0.0
+    if (known & (ground_w > 0)).mean() < LEAST_SEEN:
+        raise InputError(
+            f"{where}: it sees no ground within {FAR_M:.0f} m, only sky. Check its mounting"
+            " (pitch_deg is positive downwards)"
+        )
+    ground = camera.position[:2] + ego[..., :2] / np.maximum(ground_w, 1e-9)[..., None]
+    ground[ground_w == 0.0] = 0.0
+    level = _level(ground, ground_w, fold)
+    backdrop = np.where(
+        (ground_w > 0)[..., None],
+        np.stack([ground_w, ground[..., 0], ground[..., 1], level], axis=-1), _sky(ego),
+    )  # fmt: skip
+    far = np.hypot(ground[..., 0], ground[..., 1])
+    reach = [far[(level == k) & (ground_w > 0)].max(initial=0.0) for k in range(PAGED)]
+    bare = flat.astype(np.float32)
+    return View(
+        bare, np.ascontiguousarray(bare[..., 0]), np.ascontiguousarray(bare[..., 1]),
+        np.where(known, ground_w, np.inf).astype(np.float32), backdrop.astype(np.float32),
+        tuple(float(r) for r in reach), _lens(camera, flat[known]),
+        np.linalg.inv(camera.ego_from_cam),
+    )  # fmt: skip
+
+
+def _level(ground: F64, ground_w: F64, fold: int) -> F64:
+    """Texture level by the area of ground that a pixel covers, all its samples together; none
+    whose page might not hold the place."""
+    spans = []
+    for axis in (0, 1):
+        span = np.abs(np.diff(ground, axis=axis)).sum(axis=-1)
+        last = np.take(span, [-1], axis=axis) if span.shape[axis] else np.zeros_like(ground_w)
+        spans.append(np.concatenate([span, last], axis=axis))
+    area = np.maximum(spans[0], 1e-3) * np.maximum(spans[1], 1e-3) * fold * fold
+    level = np.round(0.5 * np.log2(area) - np.log2(TEXEL_M) - 0.2)
+    held = (PAGE - BLOCK) / 2 * TEXEL_M - 0.5  # [m] around the ego, at the finest level
+    far = np.maximum(np.hypot(ground[..., 0], ground[..., 1]), held)
+    least = np.ceil(np.log2(far / held))
+    least = np.where(least >= PAGED, 0, least)  # what is not paged is held whole
+    least = np.where(far > held * 2 ** (PAGED - 1), PAGED, least)
+    return np.where(ground_w > 0, np.clip(np.maximum(level, least), 0, LEVELS - 1), 0)
+
+
+def _sky(ego: F64) -> F64:
+    azimuth = np.arctan2(ego[..., 1], ego[..., 0])
+    elevation = np.arctan2(ego[..., 2], np.hypot(ego[..., 0], ego[..., 1]))
+    row = (SKY_HIGH - elevation) / (SKY_HIGH - SKY_LOW) * (SKY_HEIGHT - 1)
+    column = azimuth / (2 * np.pi) * SKY_WIDTH + SKY_WIDTH
+    row = np.clip(row, 0, SKY_HEIGHT - 1)
+    return np.stack([np.zeros_like(row), column, row, np.zeros_like(row)], axis=-1)
+
+
+def _lens(camera: Camera, flat: F64) -> F64:
+    """Numbers of the lens as render_raster.bent_pixel reads them, and the limits of the view."""
+    k = camera.intrinsics
+    lens = np.zeros(LENS_NUMBERS)
+    lens[0] = camera.model is CameraModel.EQUIDISTANT
+    lens[1:6] = k[0, 0], k[0, 1], k[0, 2], k[1, 1], k[1, 2]
+    lens[6 : 6 + len(camera.distortion)] = camera.distortion
+    lens[14] = min(domain_radius(camera), SIDE_LIMIT)
+    margin = 2.0 / k[0, 0]
+    lens[15], lens[16] = flat[:, 0].min() - margin, flat[:, 0].max() + margin
+    lens[17] = np.abs(flat[:, 1]).max() + margin
+    return lens
