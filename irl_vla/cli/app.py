@@ -20,6 +20,7 @@ from irl_vla.cli.export import export
 from irl_vla.cli.replay import replay
 from irl_vla.cli.score import score
 from irl_vla.cli.show import show
+from irl_vla.cli.world import world_app
 from irl_vla.types import InputError
 
 EXIT_INPUT = 3
@@ -38,6 +39,7 @@ app.command()(explain)
 app.command()(export)
 app.command()(bench)
 app.add_typer(bag_app, name="bag")
+app.add_typer(world_app, name="world")
 
 
 def _version(asked: bool) -> None:

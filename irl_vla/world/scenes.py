@@ -8,7 +8,7 @@ imported recordings are cut by the same code. May import: types, frames, scoring
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -51,17 +51,20 @@ BEFORE = 5  # steps between the two frames of a pair: 0.5 s
 PLAN_STEP = 5  # steps between poses of a plan
 FIRST = HISTORY[0] + BEFORE  # the first instant whose previous frame has a whole past, too
 REACH_M = 100.0  # [m] around the ego: road users and ground farther away are left out (NAVSIM's)
+DECIMALS = 4  # of ground and road users: a tenth of a millimetre
 LINE_BEHIND_M, LINE_AHEAD_M = 30.0, 150.0  # of the route's centreline that a scene carries
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A town's areas with their bounds. boxes: (n, 4) x and y, lowest and highest."""
+    """A town's areas with their bounds. lanes: index of the lane, NONE for other areas; lines: the
+    centre line (m, 3) of each lane of the town; boxes: (n, 4) x and y, lowest and highest."""
 
     ids: tuple[str, ...]
     kinds: tuple[int, ...]
     rings: tuple[F64, ...]
-    lanes: tuple[int, ...]  # index of the lane, NONE for other areas
+    lanes: tuple[int, ...]
+    lines: tuple[F64, ...]
     boxes: F64
 
     def near(self, place: F64, reach: float) -> list[int]:
@@ -84,9 +87,11 @@ def ground_of(town: Town) -> Ground:
         (DRIVABLE_AREA, "drivable", _rings(town.drivable)),
     ):
         rows += [(f"{name}-{i}", kind, ring, NONE) for i, ring in enumerate(parts)]
-    ids, kinds, rings, lanes = zip(*rows, strict=True)
+    ids, kinds, exact, lanes = zip(*rows, strict=True)
+    rings = tuple(np.round(ring, DECIMALS) for ring in exact)
+    lines = tuple(np.round(lane.centre, DECIMALS) for lane in town.lanes)
     boxes = np.array([[*ring.min(axis=0), *ring.max(axis=0)] for ring in rings])
-    return Ground(ids, kinds, rings, lanes, boxes)
+    return Ground(ids, kinds, rings, lanes, lines, boxes)
 
 
 def roadblocks(town: Town) -> list[tuple[str, F64]]:
@@ -189,7 +194,7 @@ class Cutter:
             np.array([k != NONE and bool(self._on_route[k]) for k in lanes], np.bool_),
             np.zeros(len(near), np.int8),
             np.array([np.nan if k == NONE else town.lanes[k].speed_limit for k in lanes]),
-            tuple(none if k == NONE else town.lanes[k].centre for k in lanes),
+            tuple(none if k == NONE else ground.lines[k] for k in lanes),
         )  # fmt: skip
 
     def _route(self, step: int, near: list[int]) -> Route:
@@ -198,7 +203,8 @@ class Cutter:
             self.ground.ids[i] for i in near
             if self.ground.lanes[i] != NONE and self._on_route[self.ground.lanes[i]]
         )  # fmt: skip
-        return Route(names, route_centreline(self.path, s - LINE_BEHIND_M, s + LINE_AHEAD_M))
+        line = route_centreline(self.path, s - LINE_BEHIND_M, s + LINE_AHEAD_M)
+        return Route(names, np.round(line, DECIMALS))
 
     def _lights(self, step: int, near: list[int]) -> RedLights | None:
         episode, town = self.episode, self.episode.town
@@ -223,7 +229,8 @@ class Cutter:
         actors = episode.actors
         return Tracks(
             tuple(name for name, kept in zip(actors.ids, near, strict=True) if kept),
-            actors.types[near], actors.sizes[near, :2], states[near], present[near],
+            actors.types[near], actors.sizes[near, :2], np.round(states[near], DECIMALS),
+            present[near],
         )  # fmt: skip
 
 

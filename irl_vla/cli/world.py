@@ -1,0 +1,171 @@
+"""`irl-vla world`: scenes and tables of the built-in world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as Grid
+
+from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.world_plans import makers
+from irl_vla.scoring.batch import Journal, Outcome, spread
+from irl_vla.types import InputError
+from irl_vla.view.report import replace_file
+from irl_vla.world.scene_files import file_name, file_of_seed, groups_in
+from irl_vla.world.splits import VERSION, Split, split_of
+from irl_vla.world.table import NAMES, Row, Table, as_json, as_markdown, row_of_seed, table_of
+
+MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
+ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name
+
+world_app = typer.Typer(help="The built-in world: scenes, tables, bags.", no_args_is_help=True)
+
+SplitName = Annotated[
+    str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")
+]
+SeedRange = Annotated[str | None, typer.Option("--seeds", help="A:B, the seeds A to B - 1")]
+Jobs = Annotated[int, typer.Option(help="processes", min=1)]
+
+
+@world_app.command()
+def scenes(
+    out: Annotated[Path, typer.Option(help="folder for one file per seed")],
+    split: SplitName = None,
+    seeds: SeedRange = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Write scoring scenes, one file per seed. Files that are there already are kept, so a stopped
+    run goes on where it was; the same seed gives the same bytes."""
+    wanted, console = _wanted(split, seeds), Console()
+    _folder(out)
+    left = [seed for seed in wanted.seeds if not (out / file_name(seed)).exists()]
+    kept = len(wanted.seeds) - len(left)
+    if kept:
+        console.print(f"kept      {kept} files that are there already")
+    work = partial(_write_seed, out, wanted.groups)
+    stopped = _all(spread(left, work, jobs), len(left), "writing scenes")
+    if wanted.groups and not stopped:
+        files = [out / file_name(seed) for seed in wanted.seeds]
+        groups = [group for path in files if (group := groups_in(path)) is not None]
+        _replace(out / MAPPING, json.dumps({"mappings": groups}, indent=1) + "\n")
+        console.print(f"wrote     {out / MAPPING}", soft_wrap=True, highlight=False)
+    console.print(f"wrote     {out}  ({wanted})", soft_wrap=True, highlight=False)
+    if stopped:
+        console.print("stopped   run the same command again to go on", style="yellow")
+        raise typer.Exit(130)
+
+
+@world_app.command()
+def table(
+    out: Annotated[Path, typer.Option(help="folder for table.md and table.json")],
+    split: SplitName = None,
+    seeds: SeedRange = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a split.
+    A stopped run goes on where it was."""
+    wanted, console = _wanted(split, seeds), Console()
+    _folder(out)
+    journal = Journal(out / f"{wanted.name}.journal")
+    keys = {seed: f"{VERSION}:{'group' if wanted.groups else 'scenes'}:{seed}"
+            for seed in wanted.seeds}  # fmt: skip
+    left = [seed for seed, key in keys.items() if key not in journal.done]
+    if len(left) < len(keys):
+        console.print(f"kept      {len(keys) - len(left)} seeds that are scored already")
+    work = partial(_score_seed, wanted.groups)
+
+    def scored() -> Iterator[None]:
+        for seed, row in spread(left, work, jobs):
+            journal.add(Outcome(str(seed), keys[seed], row))
+            yield
+
+    if _all(scored(), len(left), "scoring"):
+        console.print("stopped   run the same command again to go on", style="yellow")
+        raise typer.Exit(130)
+    rows = {seed: _row(journal.done[key]) for seed, key in keys.items()}
+    found = table_of(wanted, rows)
+    text = as_markdown(found, wanted, VERSION)
+    _replace(out / TABLE, text)
+    _replace(out / TABLE_JSON, json.dumps(as_json(found, wanted, VERSION), indent=1) + "\n")
+    journal.path.unlink(missing_ok=True)
+    _print(found, console)
+    for name in (TABLE, TABLE_JSON):
+        console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
+
+
+def _print(found: Table, console: Console) -> None:
+    """Both tables, means only; the intervals of everything are in the files."""
+    for title, drivers in (
+        (f"{found.kept} of {found.scenes} kept by the filter", found.drivers),
+        (f"all {found.scenes}", found.unfiltered),
+    ):
+        grid = Grid(title=title, title_justify="left")
+        for name in ("driver", "EPDMS", *(n.upper() for n in NAMES if n != "epdms")):
+            grid.add_column(name, justify="left" if name == "driver" else "right")
+        at = NAMES.index("epdms")
+        for driver, s in drivers.items():
+            total = f"{s.mean[at]:.1f} [{s.low[at]:.1f}, {s.high[at]:.1f}]"
+            rest = [f"{s.mean[i]:.1f}" for i, name in enumerate(NAMES) if name != "epdms"]
+            grid.add_row(driver.replace("_", " "), total, *rest)
+        console.print(grid)
+    shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.dropped.items())
+    console.print(f"dropped   {shares}", highlight=False)
+    console.print(
+        f"standing  the reference moves at most 5 m in {100 * found.stands:.1f} %", highlight=False
+    )
+
+
+def _wanted(split: str | None, seeds: str | None) -> Split:
+    wanted = split_of(split, seeds)
+    if len(wanted.seeds) > ENDLESS:
+        raise InputError(
+            f"{wanted}: is as large as wished; say how much of it: --seeds "
+            f"{wanted.seeds.start}:{wanted.seeds.start + 1000}"
+        )
+    return wanted
+
+
+def _folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
+
+
+def _write_seed(out: Path, groups: bool, seed: int) -> None:
+    replace_file(out / file_name(seed), file_of_seed(seed, groups))
+
+
+def _score_seed(groups: bool, seed: int) -> tuple[int, Row]:
+    return seed, row_of_seed(seed, groups, makers())
+
+
+def _row(outcome: Outcome) -> Row:
+    assert outcome.results is not None
+    return outcome.results
+
+
+def _replace(path: Path, text: str) -> None:
+    replace_file(path, text.encode())
+
+
+def _all(work: Iterable[Any], total: int, what: str) -> bool:
+    """Does all of it with a bar and an estimate; True when somebody pressed Ctrl-C."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        interruptible() as pressed,
+        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+    ):
+        task = bar.add_task(what, total=total)
+        for _ in work:
+            bar.advance(task)
+            if pressed.is_set():
+                return True
+    return False
