@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from irl_vla.types import F64
 
 RAMP = 0.25  # share of a bend over which its curvature rises, and falls again
+_NO_STEP_M = 0.03  # between points that are one
 LEAD_M = 5.0  # usual straight pieces at the ends of a sideways shift
 SHIFT_M = 18.0  # that the shift itself takes at least
 _LEAD_SHARE = 0.2  # of a shift's points, for either straight piece
@@ -113,6 +114,7 @@ def polyline(corners: F64, reach: F64, straight_m: float, bend_m: float) -> tupl
         for a, b, n in zip(edges[:-1], edges[1:], steps, strict=True)
     ]
     along = np.append(np.concatenate(parts), edges[-1])
+    along = along[np.append(np.diff(along) > _NO_STEP_M, True)]  # where two bends touch
     every = np.empty(2 * len(along) - 1)
     every[::2], every[1::2] = along, 0.5 * (along[1:] + along[:-1])
     heading = headings[0] + (

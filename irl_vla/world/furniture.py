@@ -133,6 +133,7 @@ def _lamps(streets: list[Street]) -> list[Prop]:
 _GRID = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 7), np.linspace(-0.5, 0.5, 6)), -1).reshape(
     -1, 2
 )
+_STEP_BACK_M = 3.0  # for houses that do not fit, on bends
 _INSIDE = 0.95  # share of a house that must stand free of other houses' cells
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
@@ -147,6 +148,9 @@ def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> 
             poses, sizes = _row_of_houses(rng, course, town_like)
             if not len(poses):
                 continue
+            grid = _placed(poses, sizes[:, None, :2] * _GRID)
+            fits = ground.free(grid).all(axis=1)
+            poses[~fits, :2] = beside(poses[~fits], -_STEP_BACK_M)  # its corners need more room
             grid = _placed(poses, sizes[:, None, :2] * _GRID)
             fits = ground.free(grid).all(axis=1)
             rings = _placed(poses, sizes[:, None, :2] * _BOX)

@@ -16,13 +16,16 @@ from irl_vla.world.lane_draft import LaneDraft
 from irl_vla.world.town import Turn
 
 _SHARE = 0.85  # paths nearer than this share of their width lie on the same ground
+_SHARE_BESIDE = 0.6  # the same for paths that begin beside each other
 _FACING = np.deg2rad(35.0)  # arms opposite each other within this
 
 
 @kernel
-def near_pairs(centres: F64, widths: F64, sources: NDArray[np.int64]) -> NDArray[np.bool_]:
+def near_pairs(
+    centres: F64, widths: F64, sources: NDArray[np.int64], arms: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     """(k, k) pairs of paths that come nearer than their width; not those of one source lane.
-    centres: (k, n, 3)."""
+    centres: (k, n, 3); arms: where each comes from."""
     count, points = centres.shape[0], centres.shape[1]
     near = np.zeros((count, count), np.bool_)
     boxes = np.empty((count, 4))
@@ -31,7 +34,8 @@ def near_pairs(centres: F64, widths: F64, sources: NDArray[np.int64]) -> NDArray
         boxes[i, 2], boxes[i, 3] = centres[i, :, 1].min(), centres[i, :, 1].max()
     for i in range(count):
         for j in range(i):
-            limit = _SHARE * 0.5 * (widths[i] + widths[j])
+            share = _SHARE_BESIDE if arms[i] == arms[j] else _SHARE
+            limit = share * 0.5 * (widths[i] + widths[j])
             apart = max(
                 max(boxes[i, 0] - boxes[j, 1], boxes[j, 0] - boxes[i, 1]),
                 max(boxes[i, 2] - boxes[j, 3], boxes[j, 2] - boxes[i, 3]),
@@ -59,6 +63,7 @@ def cross(crossing: Crossing, lanes: list[LaneDraft]) -> list[tuple[int, int]]:
         np.stack([draft.centre for draft in drafts]),
         np.array([draft.width for draft in drafts]),
         np.array([link.source for link in crossing.links]),
+        np.array([link.arms[0] for link in crossing.links]),
     )
     pairs = [(int(a), int(b)) for a, b in zip(*np.nonzero(np.triu(near)), strict=True)]
     for a, b in pairs:

@@ -162,6 +162,29 @@ def test_crossing_is_mutual_and_somebody_goes_first_where_both_may_drive(seed: i
                 assert not both_open(world, lane.signal, twin.signal), (lane.id, twin.id)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_paths_of_one_arm_neither_cross_nor_merge(seed: int) -> None:
+    lanes = town(seed).lanes
+    turns: dict[str, list[int]] = {}
+    for index, lane in enumerate(lanes):
+        if lane.junction != NONE and ">" in lane.block:
+            turns.setdefault(lane.block.split(">")[0], []).append(index)
+    for arm in turns.values():
+        for index in arm:
+            assert not set(lanes[index].crosses) & set(arm), lanes[index].id
+            rest = [other for other in arm if other != index]
+            assert not any(lanes[other].successors == lanes[index].successors for other in rest)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_can_walk_around_every_block(seed: int) -> None:
+    paths = town(seed).footpaths
+    ends = np.array([end for path in paths for end in (path[0], path[-1])])
+    apart = np.hypot(*(ends[:, None] - ends[None]).transpose(2, 0, 1))
+    np.fill_diagonal(apart, np.inf)
+    assert apart.min(axis=1).max() < 0.3
+
+
 def both_open(world: Town, a: int, b: int) -> bool:
     """Whether two signals are ever green or amber at once."""
     first, second = world.signals[a], world.signals[b]
