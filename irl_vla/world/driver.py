@@ -71,7 +71,9 @@ class Expert:
     ) -> None:  # fmt: skip
         self.path = Path.of(town, route)
         self.style = style or Style.drawn(seed)
-        self._known: Knowledge = study(town, self.path, self.style.pace, self.style.side)
+        self._known: Knowledge = study(
+            town, self.path, self.style.pace, self.style.side, vehicle.front_length
+        )
         self._body = Body.of(vehicle)
         st = self.style
         self._manner = Manner(st.headway, st.gap, st.accelerate, st.brake, st.swift)

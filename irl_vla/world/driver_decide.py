@@ -22,7 +22,7 @@ from irl_vla.world.driver_sense import (
     ALONG,
     MOVING,
     NOTHING,
-    TURN,
+    ODD,
     VS,
     Body,
     D,
@@ -44,7 +44,7 @@ NEAR_M = 6.0  # [m] farther from the path: it is looked for on all of it
 SPEED_S = 0.8  # [s] in which a lower speed is reached
 EASY = -2.6  # [m/s²] for limits alone
 EDGE = 3.6  # [m/s²] lateral acceleration that must not be exceeded
-PREVIEW_S = 0.22  # [s] of steering ahead: its lag
+PREVIEW_S = 0.32  # [s] of steering ahead: its lag
 CHANGE_EARLY_M = 3.0  # [m] before a lane change begins it is decided
 LANE_BAND = 0.35  # [m] kept free beside the ego in the lane it moves to
 PASS_STILL, PASS_BICYCLE = 0.55, 0.95  # [m] kept to those one passes
@@ -121,7 +121,7 @@ def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) 
         if math.isnan(row[S]) or row[S] + row[ALONG] < s - body.rear - 1.0:
             continue
         gap = row[S] - row[ALONG] - s - body.front
-        if gap > 10.0 + 3.5 * v or types[a] == 1 or abs(row[TURN]) > 0.15:
+        if gap > 10.0 + 3.5 * v or types[a] == 1 or abs(row[ODD]) > 0.15:
             continue
         i = along(guide, row[S])
         still = row[V] < MOVING

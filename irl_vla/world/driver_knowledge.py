@@ -21,6 +21,8 @@ from irl_vla.world.routes import Path, Stop
 from irl_vla.world.town import NONE, Lane, Town
 
 SMOOTH = 5  # points over which the path's curvature is averaged
+INSET_SMOOTH = 9  # points over which moving to the inside of a bend is spread, twice
+MAX_INSET = 0.5  # [m]
 BRAKING = 1.3  # [m/s²] before bends and lower limits
 STREAM_M = 75.0  # [m] others are looked for this far before the place where they go first
 STREAM_STEP = 2.0  # [m] between the points of a stream
@@ -104,8 +106,9 @@ class Knowledge:
     zebras: Zebras
 
 
-def study(town: Town, path: Path, pace: float, side: float) -> Knowledge:
-    """pace: desired speed as a share of the limit; side: lateral acceleration in bends [m/s²]."""
+def study(town: Town, path: Path, pace: float, side: float, front: float) -> Knowledge:
+    """pace: desired speed as a share of the limit; side: lateral acceleration in bends [m/s²];
+    front: from the rear axle to the bumper [m]."""
     stops = list(path.stops)
     rows: list[_Stream] = []
     first = [0]
@@ -125,7 +128,9 @@ def study(town: Town, path: Path, pace: float, side: float) -> Knowledge:
         plain([walk.polygon for walk in town.crosswalks]).reshape(-1, 4, 2),
         plain([walk.ends for walk in town.crosswalks]).reshape(-1, 2, 2),
     )
-    return Knowledge(_guide(town, path, pace, side), gates, _pack(rows), _lamps(town), zebras)
+    return Knowledge(
+        _guide(town, path, pace, side, front), gates, _pack(rows), _lamps(town), zebras
+    )
 
 
 @kernel
@@ -137,17 +142,33 @@ def brake_in_time(speed: F64, arcs: F64, braking: float) -> None:
         speed[i] = min(speed[i], reach)
 
 
-def _guide(town: Town, path: Path, pace: float, side: float) -> Guide:
-    window = np.ones(SMOOTH) / SMOOTH
-    padded = np.pad(path.curvature, SMOOTH // 2, mode="edge")
-    kappa = np.convolve(padded, window, mode="valid")
+def _guide(town: Town, path: Path, pace: float, side: float, front: float) -> Guide:
+    aside = inset(path, front)
+    normal = np.stack([-np.sin(path.poses[:, 2]), np.cos(path.poses[:, 2])], axis=-1)
+    line = path.poses[:, :2] + aside[:, None] * normal
+    slope = np.gradient(line, axis=0)
+    heading = np.unwrap(np.arctan2(slope[:, 1], slope[:, 0]))
+    kappa = averaged(np.gradient(heading, arcs_of(line)), SMOOTH)
     speed = np.minimum(path.limits * pace, np.sqrt(side / np.maximum(np.abs(kappa), 1e-4)))
     speed = plain(speed)
     brake_in_time(speed, path.arcs, BRAKING)
     return Guide(
-        plain(path.poses[:, :2]), plain(path.poses[:, 2]), path.arcs, plain(kappa), speed,
-        _room(town, path), _shift(path), plain(path.changes),
+        plain(line), plain(heading), path.arcs, plain(kappa), speed,
+        plain(_room(town, path) - aside[:, None]), _shift(path), plain(path.changes),
     )  # fmt: skip
+
+
+def averaged(values: F64, window: int) -> F64:
+    """(n,) running means over an odd number of samples."""
+    padded = np.pad(values, window // 2, mode="edge")
+    return np.asarray(np.convolve(padded, np.ones(window) / window, mode="valid"))
+
+
+def inset(path: Path, front: float) -> F64:
+    """(n,) how far the rear axle cuts inside the lane's centre [m, left], so that in a bend the
+    nose sweeps as far out as the flank lies in: half of front² / (2·R)."""
+    wish = np.clip(path.curvature * front * front / 4.0, -MAX_INSET, MAX_INSET)
+    return averaged(averaged(wish, INSET_SMOOTH), INSET_SMOOTH)
 
 
 def _room(town: Town, path: Path) -> F64:

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.scoring.scene import I8, PEDESTRIAN, VEHICLE, Mask, Vehicle
+from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask, Vehicle
 from irl_vla.types import F64
 from irl_vla.world.driver_knowledge import Guide
 from irl_vla.world.route_lanes import nearest
 
-S, D, REL, V, VS, VD, ALONG, ACROSS, TURN, AT = range(10)  # columns of what is seen
-COLUMNS = 10
+S, D, REL, V, VS, VD, ALONG, ACROSS, TURN, AT, ODD = range(11)  # columns of what is seen
+COLUMNS = 11
 AHEAD_M, BEHIND_M = 90.0, 30.0  # [m] of path in which others matter
 BESIDE_M = 45.0  # [m] others farther from the path do not matter
 COARSE = 6  # path points skipped in the first search
@@ -32,10 +32,13 @@ CLEAR = 0.35  # [m] kept to either side of somebody ahead
 CLEAR_WALKER = 0.7  # [m] the same for people
 MOVING = 0.3  # [m/s] slower ones stand
 MERGE_S = 2.0  # [s] how far ahead somebody is expected to come into the way
+ONCOMING_S = 0.6  # [s] the same for those who come towards the ego
+ODD_TURN = 0.15  # [rad/s] turning that the path's own bend does not explain
 LOOK_S, LOOK_STEP_S = 4.4, 0.4  # [s] how far ahead others' ways are followed
 BEFORE_S, AFTER_S = 1.0, 0.7  # [s] kept when passing in front of, and behind somebody
 TURN_LIMIT = 0.7  # [rad/s] of others' turning
 GIVE_WAY_M = 1.5  # [m] kept to the place where somebody crosses
+CREEP, CREEP_BRAKING = 0.35, 0.6  # [m/s], [m/s²] the last of a stop behind somebody
 MAX_BRAKING = 7.0  # [m/s²]
 COOLNESS = 0.9  # weight of "nobody changes speed"
 NOTHING = 1e9
@@ -73,7 +76,7 @@ def look(
     guide: Guide, s: float, x: float, y: float, states: F64, before: F64, present: Mask,
     sizes: F64, seen: F64,
 ) -> None:  # fmt: skip
-    """Others (A, 5) near the path ahead -> seen (A, 10); S is NaN for those that do not matter.
+    """Others (A, 5) near the path ahead -> seen (A, 11); S is NaN for those that do not matter.
     before: (A,) headings 0.1 s ago, NaN unknown."""
     n = len(guide.arcs)
     spacing = guide.arcs[n - 1] / (n - 1)
@@ -122,6 +125,7 @@ def note(
     if not math.isnan(before) and row[V] > 0.5:
         turn = ((heading - before + math.pi) % (2.0 * math.pi) - math.pi) / 0.1
     row[TURN] = min(max(turn, -TURN_LIMIT), TURN_LIMIT)
+    row[ODD] = row[TURN] - guide.kappa[i] * row[VS] / max(1.0 - guide.kappa[i] * row[D], 0.4)
     if row[S] <= guide.arcs[low] + 0.01 or row[S] >= guide.arcs[high] - 0.01:
         row[S] = math.nan  # beyond the ends: its offset means nothing
 
@@ -134,6 +138,8 @@ def follow(v: float, gap: float, u: float, manner: Manner) -> float:
         return -MAX_BRAKING if v > u else -1.0
     wish = manner.gap + max(0.0, v * manner.headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
     own = a * (1.0 - (wish / gap) ** 2)
+    if v < CREEP and own < 0.3 and u < MOVING:
+        return -CREEP_BRAKING
     closing = max(v - u, 0.0)
     room = max(gap - 0.5 * manner.gap, 0.3)
     calm = -closing * closing / (2.0 * room)
@@ -198,7 +204,7 @@ def leader(
         clear = body.half + row[ACROSS] + (CLEAR_WALKER if types[a] == PEDESTRIAN else CLEAR)
         gap = row[S] - row[ALONG] - front
         lateral = row[VD] if row[V] > MOVING else 0.0
-        soon = row[D] + lateral * MERGE_S
+        soon = row[D] + lateral * (MERGE_S if row[VS] > -MOVING else ONCOMING_S)
         mine = aside if gap < 1.2 * v + 2.0 else goal
         blocked = min(abs(row[D] - mine), abs(row[D] - goal)) < clear
         if gap < 1.2 * v + 2.0:
@@ -231,11 +237,9 @@ def crossing(
         row = seen[a]
         if math.isnan(row[S]) or row[V] <= MOVING:
             continue
-        along = math.cos(row[REL]) > FORWARD and abs(row[TURN]) < 0.12
-        if along or (math.cos(row[REL]) < -FORWARD and abs(row[D] - aside) > 3.0):
-            continue
-        if along and types[a] == VEHICLE:
-            continue
+        forward = math.cos(row[REL])
+        if abs(forward) > FORWARD and (types[a] == PEDESTRIAN or abs(row[ODD]) < ODD_TURN):
+            continue  # goes along the path: `leader` sees it
         block = meeting(guide, s, v, top, aside, body, types[a], states[a], row)
         if block < NOTHING:
             for g in range(len(halts)):

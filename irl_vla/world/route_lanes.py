@@ -35,13 +35,12 @@ def nearest(
     for i in range(first, last):
         ax, ay = line[i, 0], line[i, 1]
         dx, dy = line[i + 1, 0] - ax, line[i + 1, 1] - ay
-        length = arcs[i + 1] - arcs[i]
-        t = ((x - ax) * dx + (y - ay) * dy) / (length * length)
+        t = ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)
         t = min(max(t, 0.0), 1.0)
         px, py = x - ax - t * dx, y - ay - t * dy
         away = math.hypot(px, py) + turn_cost * (1.0 - math.cos(headings[i] - heading))
         if away < best:
-            best, s = away, arcs[i] + t * length
+            best, s = away, arcs[i] + t * (arcs[i + 1] - arcs[i])
             offset = math.copysign(math.hypot(px, py), dx * py - dy * px)
     return s, offset
 
