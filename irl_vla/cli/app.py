@@ -15,6 +15,7 @@ from irl_vla import __version__
 from irl_vla.cli.bag import bag_app
 from irl_vla.cli.bench import bench
 from irl_vla.cli.demo import demo
+from irl_vla.cli.drive import drive
 from irl_vla.cli.explain import explain
 from irl_vla.cli.export import export
 from irl_vla.cli.replay import replay
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(show)
 app.command()(replay)
+app.command()(drive)
 app.command()(demo)
 app.command()(score)
 app.command()(explain)

@@ -40,7 +40,7 @@ DEFAULT_RIG = "calibration/rigs/tiny3.yaml"
 @dataclass(frozen=True)
 class Drive:
     """What is to be driven. name: for titles; route_m: length, or None: as far as the route goes;
-    animate: whether pictures are painted at all (a suite of many drives needs none)."""
+    animate: ."""
 
     name: str
     simulation: Simulation

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
@@ -106,20 +107,25 @@ def _print(found: Table, console: Console) -> None:
         (f"{found.kept} of {found.scenes} kept by the filter", found.drivers),
         (f"all {found.scenes}", found.unfiltered),
     ):
-        grid = Grid(title=title, title_justify="left")
-        for name in ("driver", "EPDMS", *(n.upper() for n in NAMES if n != "epdms")):
-            grid.add_column(name, justify="left" if name == "driver" else "right")
+        grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        grid.add_column("driver", no_wrap=True)
+        for name in ("EPDMS", "95 %", *(n.upper() for n in NAMES if n != "epdms")):
+            grid.add_column(name, justify="right", no_wrap=True)
         at = NAMES.index("epdms")
         for driver, s in drivers.items():
-            total = f"{s.mean[at]:.1f} [{s.low[at]:.1f}, {s.high[at]:.1f}]"
-            rest = [f"{s.mean[i]:.1f}" for i, name in enumerate(NAMES) if name != "epdms"]
-            grid.add_row(driver.replace("_", " "), total, *rest)
+            span = f"{s.low[at]:.0f}-{s.high[at]:.0f}"
+            rest = [_short(s.mean[i]) for i, name in enumerate(NAMES) if name != "epdms"]
+            grid.add_row(driver.replace("_", " "), _short(s.mean[at]), span, *rest)
         console.print(grid)
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.dropped.items())
     console.print(f"dropped   {shares}", highlight=False)
     console.print(
         f"standing  the reference moves at most 5 m in {100 * found.stands:.1f} %", highlight=False
     )
+
+
+def _short(percent: float) -> str:
+    return "100" if percent > 99.95 else f"{percent:.1f}"
 
 
 def _wanted(split: str | None, seeds: str | None) -> Split:

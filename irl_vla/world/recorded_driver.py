@@ -1,0 +1,41 @@
+"""The driver of a recording, at the wheel again. May import: world."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from irl_vla.scoring.scene import STEP_S
+from irl_vla.types import InputError
+from irl_vla.world.episode import Actors, Episode, Moment
+from irl_vla.world.replayed import Replayed
+from irl_vla.world.simulation import Drive, Simulation
+
+
+class RecordedDriver:
+    """Implements `simulation.Driver`: goes exactly where the ego of an episode went."""
+
+    def __init__(self, episode: Episode) -> None:
+        self._episode = episode
+
+    @property
+    def route(self) -> tuple[int, ...]:
+        """Lanes that were followed."""
+        return self._episode.route
+
+    def drive(self, moment: Moment, actors: Actors) -> Drive:
+        """The next recorded state. Raises InputError at the end of the recording."""
+        step = round(moment.time_s / STEP_S) + 1
+        if step >= len(self._episode):
+            raise InputError(f"the recording ends after {len(self._episode)} moments")
+        return Drive(np.array(self._episode.ego[step]), int(self._episode.ego_lamps[step]))
+
+    def copy(self) -> RecordedDriver:
+        """The same: it remembers nothing."""
+        return self
+
+
+def recorded_simulation(episode: Episode) -> Simulation:
+    """A recording as a world from its first moment: nobody reacts, its driver at the wheel."""
+    return Simulation(
+        episode.town, Replayed(episode), RecordedDriver(episode), np.array(episode.ego[0])
+    )
