@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from irl_vla.scoring.scene import STEP_S, VX, Vehicle
+from irl_vla.scoring.scene import AX, STEP_S, VX, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.world.driver import Expert
-from irl_vla.world.episode import Actors, Episode, Moment
+from irl_vla.world.episode import Episode
 from irl_vla.world.roads import build_town
 from irl_vla.world.route_lanes import arcs_of
 from irl_vla.world.routes import Path, random_route
-from irl_vla.world.simulation import Simulation, lights_at, record
+from irl_vla.world.simulation import Simulation, record
 from irl_vla.world.town import NONE, Town
 from irl_vla.world.town_request import TownRequest
 from irl_vla.world.traffic import Traffic, TrafficRequest
@@ -30,12 +30,10 @@ STEPS = 206  # moments: 2 s of past for the first scene, 5 s of future for the l
 WARM_UP = 20  # steps driven before the clock is 0
 ROUTE_M = 200.0  # [m] of route beyond what can be driven at the fastest limit
 START_M = (8.0, 25.0)  # [m] kept from the ends of the lane where the ego begins
-TRIES = 8  # places to begin that are looked at
-STANDING_SHARE = 0.12  # of the time on an empty road: more is not taken if avoidable
-STANDING = 0.3  # [m/s]
+ROUTES, PLACES = 4, 4  # that are looked at, and places to begin on each
+STANDING_SHARE = 0.05  # of the time at lights: more is not taken if avoidable
+ATTEMPTS, TOO_HARD = 4, -4.5  # [m/s²] braking in the warm-up: somebody was put in the way
 BUILD_SEED, DRIVER_SEED = 31, 7
-NOBODY = Actors((), *(np.zeros(s, t) for s, t in (
-    (0, np.int8), ((0, 3), np.float64), (0, np.int8), (0, np.int64))))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,45 +50,50 @@ class EpisodeRequest:
             raise InputError(f"episode request: steps is {self.steps}: expected at least 1")
 
 
-def simulation_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Simulation:  # noqa: B008 (frozen)
+def simulation_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Simulation:
     """The world of a seed at clock 0, the expert at the wheel."""
     town = build_town(seed, request.town)
-    expert, ego = _beginning(town, seed, request)
-    first = expert.path.lanes[int(np.searchsorted(expert.path.arcs, expert.path.place(ego)[0]))]
-    route = expert.route[expert.route.index(int(first)) :]
-    traffic = Traffic(
-        town, seed, ego[:3], float(ego[VX]), route, request.traffic, request.vehicle,
-        time_s=-WARM_UP * STEP_S,
-    )  # fmt: skip
-    simulation = Simulation(town, traffic, expert, ego, -WARM_UP)
-    for _ in range(WARM_UP):
-        simulation.step()
+    rng = np.random.default_rng([seed, BUILD_SEED])
+    for attempt in range(ATTEMPTS):
+        expert, s = _beginning(town, rng, seed, request)
+        ego = _start(expert, s)
+        lane = int(expert.path.lanes[np.searchsorted(expert.path.arcs, s)])
+        traffic = Traffic(
+            town, seed, ego[:3], float(ego[VX]), expert.route[expert.route.index(lane) :],
+            request.traffic, request.vehicle, time_s=-WARM_UP * STEP_S,
+        )  # fmt: skip
+        simulation = Simulation(town, traffic, expert, ego, -WARM_UP)
+        hardest = min(float(simulation.step().ego[AX]) for _ in range(WARM_UP))
+        if hardest > TOO_HARD or attempt == ATTEMPTS - 1:
+            break
     return simulation
 
 
-def episode_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Episode:  # noqa: B008 (frozen)
+def episode_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Episode:
     """What the expert does and what happens around it in the world of a seed."""
     return record(simulation_of(seed, request), seed, request.vehicle, request.steps)
 
 
-def _beginning(town: Town, seed: int, request: EpisodeRequest) -> tuple[Expert, F64]:
-    """Who drives which route, and the ego's state (11,) before the warm-up: of some places drawn
-    the first where the road ahead keeps moving, else the one that stands least."""
-    rng = np.random.default_rng([seed, BUILD_SEED])
+def _beginning(
+    town: Town, rng: np.random.Generator, seed: int, request: EpisodeRequest
+) -> tuple[Expert, float]:
+    """Who drives which route from which s on: of some places drawn the first where the road ahead
+    keeps moving, else the one where the least time is stood at lights."""
     streets = _streets(town)
     fastest = max(lane.speed_limit for lane in town.lanes)
-    length = fastest * (request.steps + WARM_UP) * STEP_S + ROUTE_M
-    best: tuple[float, Expert, F64] | None = None
-    for _ in range(TRIES):
-        route = random_route(town, rng, int(streets[rng.integers(len(streets))]), length)
+    steps = WARM_UP + request.steps
+    length = fastest * steps * STEP_S + ROUTE_M
+    best: tuple[float, Expert, float] | None = None
+    for _ in range(ROUTES):
+        route = random_route(town, rng, streets[rng.integers(len(streets))], length)
         expert = Expert(town, route, seed * 8 + DRIVER_SEED, request.vehicle)
         end = arcs_of(town.lanes[route[0]].centre)[-1] - START_M[1]
-        ego = _start(expert, float(rng.uniform(START_M[0], max(end, START_M[0] + 1.0))))
-        stands = _standing(town, expert.copy(), ego, request.steps)
-        if best is None or stands < best[0]:
-            best = stands, expert, ego
-        if stands <= STANDING_SHARE:
-            break
+        for s in rng.uniform(START_M[0], max(end, START_M[0] + 1.0), PLACES).tolist():
+            stands = expert.standing(s, -WARM_UP * STEP_S, steps)
+            if best is None or stands < best[0]:
+                best = stands, expert, s
+            if stands <= STANDING_SHARE:
+                return expert, s
     assert best is not None
     return best[1], best[2]
 
@@ -119,20 +122,3 @@ def _start(expert: Expert, s: float) -> F64:
     ego[2] = (ego[2] + np.pi) % (2 * np.pi) - np.pi
     ego[VX] = expert.allowed(s)
     return ego
-
-
-def _standing(town: Town, expert: Expert, ego: F64, steps: int) -> float:
-    """Share of the time this driver would stand if nobody else were there."""
-    moment = Moment(
-        0.0, ego, 0, np.zeros((0, 5)), np.zeros(0, np.bool_), np.zeros(0, np.uint8),
-        lights_at(town, 0.0),
-    )  # fmt: skip
-    still = 0
-    for step in range(-WARM_UP, steps):
-        time_s = step * STEP_S
-        moment = Moment(
-            time_s, expert.drive(moment, NOBODY).ego, 0, moment.states, moment.present,
-            moment.lamps, lights_at(town, time_s + STEP_S),
-        )  # fmt: skip
-        still += int(moment.ego[VX] < STANDING and step >= 0)
-    return still / steps

@@ -17,7 +17,16 @@ import numpy as np
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.scene import Vehicle
 from irl_vla.types import F64, IntentDirection
-from irl_vla.world.driver_decide import ASIDE, FRESH, MEMORY, PLACE, Wander, World, decide
+from irl_vla.world.driver_decide import (
+    ASIDE,
+    FRESH,
+    MEMORY,
+    PLACE,
+    Wander,
+    World,
+    decide,
+    empty_drive,
+)
 from irl_vla.world.driver_knowledge import Knowledge, study
 from irl_vla.world.driver_sense import Body, Manner, nothing_seen
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR, Actors, Moment
@@ -27,7 +36,7 @@ from irl_vla.world.town import Town
 
 PACE = (0.85, 1.05)  # desired speed as a share of the limit
 HEADWAY_S = (1.2, 2.2)
-SIDE_ACCEL = (1.5, 2.5)  # [m/s²] in bends
+SIDE_ACCEL = (1.4, 2.3)  # [m/s²] in bends
 GAP_M = (2.0, 3.2)  # at a standstill
 ACCELERATE = (1.1, 1.9)  # [m/s²]
 BRAKING = (1.6, 2.4)  # [m/s²] comfortable
@@ -101,6 +110,15 @@ class Expert:
     def allowed(self, s: float) -> float:
         """Speed [m/s] that this driver wishes at s of its path on an empty road."""
         return float(np.interp(s, self._known.guide.arcs, self._known.guide.speed))
+
+    def standing(self, s: float, time_s: float, steps: int) -> float:
+        """Share of `steps` of 0.1 s from place s of the path on that this driver would stand at
+        lights if nobody else were there; time_s: on the town's clock when it sets off."""
+        known = self._known
+        return float(empty_drive(
+            known.guide, known.gates, known.lamps, s, self.allowed(s), time_s, steps, self._body,
+            self._manner,
+        ))  # fmt: skip
 
     def drive(self, moment: Moment, actors: Actors) -> Drive:
         """The next 0.1 s from an instant; the ego may stand anywhere, at any speed."""

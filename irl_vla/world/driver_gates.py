@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.scoring.scene import I8, I64, Mask
+from irl_vla.scoring.scene import I8, I64, PEDESTRIAN, Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.driver_knowledge import Gates, Guide, Lamps, Streams
 from irl_vla.world.driver_sense import (
@@ -37,7 +37,8 @@ RED_MARGIN_S = 0.3  # [s] before red the junction must be left
 AMBER_UNKNOWN_S = 2.0  # [s] until red where the phases are not known
 GAP_BEFORE_S, GAP_AFTER_S = 1.3, 0.4  # [s] to somebody who comes later, who came before
 GAP_MERGE_S = 1.6  # [s] to somebody who comes later into the same lane
-FULL_SPEED = 2.0  # [m/s] slower ones behind a junction may leave no room there
+FULL_SPEED = 1.5  # [m/s] slower ones behind a junction may leave no room there
+USUAL_SPEED = 5.0  # [m/s] at which a junction is driven
 SURE_M = 2.0  # [m] beyond the stop line the ego goes on
 PULL_AWAY = 1.4  # [m/s²]
 
@@ -62,6 +63,20 @@ def until_red(lamps: Lamps, signal: int, time_s: float, colour: int) -> float:
             return max(begin - into, 0.05)
         begin = end
     return NOTHING
+
+
+@kernel
+def shows(lamps: Lamps, signal: int, time_s: float) -> int:
+    """The colour of a signal at a time; red where the cycle is not known."""
+    total = lamps.durations[signal].sum()
+    if total <= 0.0:
+        return RED
+    into = (time_s + lamps.offset[signal]) % total
+    for p in range(len(lamps.durations[signal])):
+        into -= lamps.durations[signal, p]
+        if into < 0.0:
+            return int(lamps.colours[signal, p])
+    return int(lamps.colours[signal, 0])
 
 
 @kernel
@@ -117,16 +132,21 @@ def others_first(
 
 
 @kernel
-def is_full(s: float, stop: float, end: float, aside: float, body: Body, seen: F64) -> bool:
-    """Whether somebody slow on the path leaves no room behind a junction stop..end."""
+def is_full(
+    s: float, v: float, stop: float, end: float, aside: float, body: Body, types: I8, seen: F64
+) -> bool:
+    """Whether somebody on the path will leave no room behind a junction stop..end when the ego
+    comes there."""
+    room = end + body.front + body.rear + 2.0
+    takes = (end - s) / max(v, USUAL_SPEED)
     for a in range(len(seen)):
         row = seen[a]
-        if math.isnan(row[S]) or row[S] - row[ALONG] < stop + 1.0:
+        if math.isnan(row[S]) or types[a] == PEDESTRIAN or row[S] - row[ALONG] < stop + 1.0:
             continue
-        room = end + body.front + body.rear + 2.5
-        if row[S] - row[ALONG] < room and -0.5 < row[VS] < FULL_SPEED:
-            if abs(row[D] - aside) < body.half + row[ACROSS] + CLEAR:
-                return True
+        blocked = abs(row[D] - aside) < body.half + row[ACROSS] + CLEAR
+        gone = max(row[VS], 0.0) * takes
+        if blocked and row[S] - row[ALONG] + gone < room and abs(row[VS]) < FULL_SPEED:
+            return True
     return False
 
 
@@ -146,9 +166,9 @@ def stopping(
         if line - front > v * v / 2.0 + 25.0:
             break
         for h in range(g):  # a crosswalk just before the junction has the stop line
-            if gates.crosswalk[h] >= 0 and front < gates.s[h] + 1.0 < gates.s[g]:
-                if gates.s[g] - gates.s[h] < WALK_BEFORE:
-                    line = min(line, gates.s[h])
+            before = gates.s[g] - WALK_BEFORE < gates.s[h] < gates.s[g] - 1.0
+            if gates.crosswalk[h] >= 0 and before and front < gates.s[h] + 1.0:
+                line = min(line, gates.s[h])
         gap = line - STOP_GAP - front
         needed = v * v / (2.0 * max(gap, 0.1))
         stop = False
@@ -158,7 +178,7 @@ def stopping(
             clear = time_for(v, top, 1.1, gates.end[g] - s + body.rear + 0.5)
             stop = red < clear + RED_MARGIN_S and (needed < TOO_LATE or red <= 0.0)
         if not stop:
-            stop = is_full(s, gates.s[g], gates.end[g], aside, body, seen)
+            stop = is_full(s, v, gates.s[g], gates.end[g], aside, body, types, seen)
         first, last = gates.streams[g], gates.streams[g + 1]
         if not stop and last > first and gates.s[g] - front < 35.0:
             eased = 0.6 if going[g] == 1 and gates.s[g] - front < 6.0 else 1.0

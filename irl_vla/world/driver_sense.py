@@ -33,6 +33,7 @@ CLEAR_WALKER = 0.7  # [m] the same for people
 MOVING = 0.3  # [m/s] slower ones stand
 MERGE_S = 2.0  # [s] how far ahead somebody is expected to come into the way
 ONCOMING_S = 0.6  # [s] the same for those who come towards the ego
+LONG, SWINGS, MOST_SWING = 3.2, 0.06, 1.2  # [m], [rad/s], [m] long vehicles as they turn away
 ODD_TURN = 0.15  # [rad/s] turning that the path's own bend does not explain
 LOOK_S, LOOK_STEP_S = 4.4, 0.4  # [s] how far ahead others' ways are followed
 BEFORE_S, AFTER_S = 1.0, 0.7  # [s] kept when passing in front of, and behind somebody
@@ -202,6 +203,8 @@ def leader(
         if row[V] > MOVING and abs(forward) < FORWARD:
             continue  # crosses: another matter
         clear = body.half + row[ACROSS] + (CLEAR_WALKER if types[a] == PEDESTRIAN else CLEAR)
+        if row[ALONG] > LONG and abs(row[ODD]) > SWINGS:  # its tail swings out
+            clear += min(row[ALONG] * abs(row[ODD]), MOST_SWING)
         gap = row[S] - row[ALONG] - front
         lateral = row[VD] if row[V] > MOVING else 0.0
         soon = row[D] + lateral * (MERGE_S if row[VS] > -MOVING else ONCOMING_S)
