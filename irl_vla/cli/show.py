@@ -14,6 +14,7 @@ from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.explain import explain
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.navsim_show import show_navsim
+from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.data.bag_events import Notice
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
@@ -31,7 +32,8 @@ def show(
         Path,
         typer.Argument(
             help="rosbag; DGP, nuScenes or comma2k19 folder; scoring scenes (.json, .json.gz); "
-            "with --navsim a token"
+            "world:SEED or world:A:B of the built-in world; a scenario of ScenarioNet (.pkl) or "
+            "CommonRoad (.xml); with --navsim a token"
         ),
     ],
     rig: Annotated[
@@ -54,12 +56,24 @@ def show(
     trajectory: Annotated[
         Path | None, typer.Option(help="of scoring scenes: a plan (8, 3) (.npz or .json)")
     ] = None,
+    animate: Annotated[
+        bool, typer.Option("--animate", help="of worlds and scenarios: also the drive, as WebP")
+    ] = False,
 ) -> None:
-    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration."""
+    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
+    built-in world and of scenarios the town and the drive from above."""
     if navsim is not None:
         picture = None if out is None else out / f"{source}.png"
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
+    drives = drives_of(source)
+    if drives is not None:
+        folder = out or Path("out") / "show" / drives.name
+        _refuse_unwritable(folder)
+        _say_written(show_world(drives, folder, animate))
+        return
+    if animate:
+        raise InputError(f"{source}: --animate is for world:SEED and scenarios (.pkl, .xml)")
     if source.name.endswith((".json", ".json.gz")):
         explain(source, scene, None, trajectory, out or Path("out/show"))
         return
@@ -102,8 +116,12 @@ def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
     for text in page.warnings:
         line("warning", text, "yellow")
     line("calibration", page.verdict.sentence)
-    for path in written:
-        line("wrote", f"{path}  ({path.stat().st_size / 1e6:.1f} MB)")
+    _say_written(written)
+
+
+def _say_written(paths: list[Path]) -> None:
+    for path in paths:
+        typer.echo(f"{'wrote':11s}  {path}  ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:

@@ -17,9 +17,10 @@ from irl_vla.view.town_props import BOX, CIRCLE, barrier_shapes, cone_shapes, pl
 from irl_vla.view.town_shapes import Shape
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, MODELS, RIGHT_INDICATOR
 
-PAINTS: tuple[Rgb, ...] = (
-    (232, 233, 234), (232, 233, 234), (198, 202, 206), (150, 155, 162), (72, 76, 84), (52, 56, 64),
-    (44, 84, 148), (62, 122, 178), (178, 50, 44), (134, 40, 44), (214, 168, 60), (92, 112, 92),
+PAINTS: tuple[Rgb, ...] = (  # three of four cars have no colour, as on real streets
+    (232, 233, 234), (238, 239, 240), (226, 228, 230), (198, 202, 206), (188, 192, 197),
+    (146, 151, 158), (118, 124, 132), (66, 70, 78), (50, 54, 62), (58, 60, 66), (44, 84, 148),
+    (62, 122, 178), (178, 50, 44), (134, 40, 44), (206, 164, 74), (86, 108, 90),
 )  # fmt: skip
 CLOTHES: tuple[Rgb, ...] = (
     (222, 72, 62), (52, 108, 190), (240, 196, 60), (244, 244, 240), (120, 70, 150), (42, 150, 120),

@@ -1,0 +1,114 @@
+"""`irl-vla show world:SEED`, `show SCENARIO.pkl` or `.xml`: drives from above."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from irl_vla.types import U8, InputError
+from irl_vla.view.animation import QUALITY, write_webp
+from irl_vla.view.ink import png
+from irl_vla.view.report import replace_file
+from irl_vla.view.town import TownPainter
+from irl_vla.view.town_film import (
+    FPS,
+    MANY_EVERY,
+    MANY_FPS,
+    MANY_QUALITY,
+    drive_frames,
+    many_drives,
+    moments,
+)
+from irl_vla.world.build import episode_of
+from irl_vla.world.commonroad import load_commonroad
+from irl_vla.world.episode import Episode
+from irl_vla.world.scenarionet import load_scenario
+
+WORLD = re.compile(r"world:(?P<first>[^:]*)(:(?P<end>.*))?")
+SCENARIO_ENDINGS = (".pkl", ".pickle", ".xml")
+MOST_SEEDS = 24  # drives on one sheet: more are too small to look at
+MOST_SEED = 2**31
+
+
+class Drives(NamedTuple):
+    """What was asked for. scenario: a recording, or None: the built-in world's seeds."""
+
+    name: str
+    seeds: range
+    scenario: Path | None = None
+
+
+def drives_of(source: Path) -> Drives | None:
+    """What a source on the command line means; None: it is no world. Raises InputError."""
+    if source.suffix in SCENARIO_ENDINGS:
+        return Drives(source.stem, range(0), source)
+    found = WORLD.fullmatch(str(source))
+    if found is None:
+        return None
+    first = _seed(str(source), found["first"])
+    end = first + 1 if found["end"] is None else _seed(str(source), found["end"])
+    if not 1 <= end - first <= MOST_SEEDS:
+        raise InputError(
+            f"{source}: world:A:B are the seeds from A to B - 1; expected 1 to {MOST_SEEDS} of "
+            f"them, got {end - first}"
+        )
+    return Drives(str(source).replace(":", "_"), range(first, end))
+
+
+def _seed(source: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MOST_SEED:
+        raise InputError(
+            f"{source}: expected a seed from 0 to {MOST_SEED}, got '{text}'. "
+            "Write for example world:7, or world:0:10 for ten drives on one sheet"
+        )
+    return int(text)
+
+
+def show_world(drives: Drives, folder: Path, animate: bool) -> list[Path]:
+    """Draws the drives and returns the files written. Raises InputError."""
+    if len(drives.seeds) > 1:
+        return _sheet(drives, folder, animate)
+    episode = _episode(drives)
+    town, sheet, film = folder / "town.png", folder / "moments.png", folder / "drive.webp"
+    painter = TownPainter(episode.town, episode.actors, episode.vehicle)
+    replace_file(town, png(painter.overview()))
+    replace_file(sheet, png(moments(episode)))
+    if not animate:
+        return [town, sheet]
+    _film(film, drive_frames(episode), len(episode), FPS, QUALITY)
+    return [town, sheet, film]
+
+
+def _episode(drives: Drives) -> Episode:
+    """The one drive."""
+    if drives.scenario is None:
+        return episode_of(drives.seeds[0])
+    read = load_commonroad if drives.scenario.suffix == ".xml" else load_scenario
+    return read(drives.scenario)
+
+
+def _sheet(drives: Drives, folder: Path, animate: bool) -> list[Path]:
+    """Many seeds on one sheet: the middle of each drive, and all of them together in motion."""
+    episodes = [episode_of(seed) for seed in drives.seeds]
+    titles = [f"seed {seed}" for seed in drives.seeds]
+    longest = max(map(len, episodes))
+    picture, film = folder / "drives.png", folder / "drives.webp"
+    replace_file(picture, png(next(many_drives(episodes, titles, [longest // 2]))))
+    if not animate:
+        return [picture]
+    steps = range(0, longest, MANY_EVERY)
+    _film(film, many_drives(episodes, titles, steps), len(steps), MANY_FPS, MANY_QUALITY)
+    return [picture, film]
+
+
+def _film(path: Path, frames: Iterator[U8], count: int, fps: float, quality: int) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("painting", total=count)
+        write_webp(path, frames, fps, quality, lambda done: bar.update(task, completed=done))
