@@ -62,7 +62,8 @@ def sum_of(parts: Iterable[Honesty]) -> Honesty:
     parts = list(parts)
     names = [field.name for field in fields(Honesty) if field.name != "where"]
     places = tuple(place for part in parts for place in part.where)
-    return Honesty(*(sum(getattr(part, name) for part in parts) for name in names), places)
+    total = {name: sum(getattr(part, name) for part in parts) for name in names}
+    return Honesty(**total, where=places)
 
 
 def check(episode: Episode) -> Honesty:

@@ -20,7 +20,7 @@ from irl_vla.world.town import Light
 STANDING, WALKING, WAITING, CROSSING = range(4)  # modes; CROSSING and more: on the road
 NODES = 80  # of a line, at most
 KEEP_RIGHT = 0.5  # [m] beside the line
-ARM = 0.75  # [m] distance kept between middles
+ARM = 0.87  # [m] distance kept between middles: boxes cannot touch however they turn
 PACE_UP = 1.5  # [m/s²]
 SAFE_S = 1.5  # [s] left to vehicles behind one's back when there is no light
 RADIUS = 0.3  # [m] half the box
@@ -36,7 +36,7 @@ class Walkers(NamedTuple):
     """P people, actors first .. first + P - 1.
 
     mode, walk (P,): see above; crosswalk of the gate, -1 none, -2 jaywalker; signal (P,): the
-    vehicles' light that must be red, -1 none; line (P, NODES, 2), count (P,); gate (P, 2): arcs
+    vehicles' light that must be red, -1 none; line (P, NODES, 2), points (P,); gate (P, 2): arcs
     where the road begins and ends, inf where it never does; s, pace, way, speed, side (P,):
     arc, desired speed, direction +1 or -1, speed, distance to the right of the line; held (P,):
     how long it could not go on [s]; starts (P,): jaywalkers wait for this time [s]
@@ -48,7 +48,7 @@ class Walkers(NamedTuple):
     signal: I64
     line: F64
     arc: F64
-    count: I64
+    points: I64
     gate: F64
     s: F64
     pace: F64
@@ -72,7 +72,7 @@ def no_walkers(first: int, people: int) -> Walkers:
 @kernel
 def on_line(walkers: Walkers, p: int, s: float, out: F64) -> None:
     """Point and unit direction of a line at an arc -> out (4,)."""
-    last, k = walkers.count[p] - 2, 0
+    last, k = walkers.points[p] - 2, 0
     while k < last and walkers.arc[p, k + 1] <= s:
         k += 1
     dx = walkers.line[p, k + 1, 0] - walkers.line[p, k, 0]
@@ -104,7 +104,7 @@ def gap_is_safe(
         return True
     if distance / v > crossing_s + SAFE_S:
         return True
-    return v * v / (2.0 * max(distance - 2.5, 0.1)) < braking
+    return bool(v * v / (2.0 * max(distance - 2.5, 0.1)) < braking)
 
 
 @kernel
@@ -149,8 +149,8 @@ def decide(
             return
         walkers.held[p] += dt
         if walkers.held[p] > TURNS_AFTER_S:
-            at_end = walkers.s[p] > 0.5 * walkers.arc[p, walkers.count[p] - 1]
-            walkers.way[p], walkers.held[p] = -1.0 if at_end else 1.0, 0.0
+            ends_here = walkers.s[p] > 0.5 * walkers.arc[p, walkers.points[p] - 1]
+            walkers.way[p], walkers.held[p] = -1.0 if ends_here else 1.0, 0.0
             walkers.mode[p] = WALKING
     elif walkers.mode[p] == WALKING:
         if 0.0 <= (begin - walkers.s[p]) * way < 0.3:
@@ -174,7 +174,7 @@ def hindered(
     """Whether somebody stands where person p would step to."""
     me = states[walkers.first + p]
     for q in range(len(walkers.mode)):
-        if q == p or walkers.count[q] == 0:
+        if q == p or walkers.points[q] == 0:
             continue
         who = states[walkers.first + q]
         square = (who[0] - x) ** 2 + (who[1] - y) ** 2
@@ -210,11 +210,11 @@ def step_walkers(
     where a mover is present; ego (8,) box; red_left (S,) [s] until a red light changes."""
     point = np.empty(4)
     for p in range(len(walkers.mode)):
-        if walkers.count[p] == 0:
+        if walkers.points[p] == 0:
             continue
         decide(walkers, p, states, there, half, ego, lights, red_left, time, dt)
-        mode, total = walkers.mode[p], walkers.arc[p, walkers.count[p] - 1]
-        goal = walkers.pace[p] if mode == WALKING or mode == CROSSING else 0.0
+        mode, total = walkers.mode[p], walkers.arc[p, walkers.points[p] - 1]
+        goal = walkers.pace[p] if mode in (WALKING, CROSSING) else 0.0
         v = walkers.speed[p]
         v += min(max(goal - v, -2.0 * PACE_UP * dt), PACE_UP * dt)
         s = min(max(walkers.s[p] + walkers.way[p] * v * dt, 0.0), total)
@@ -224,9 +224,9 @@ def step_walkers(
         on_line(walkers, p, s, point)
         x, y = point[0] + side * point[3], point[1] - side * point[2]
         step_to(walkers, p, states, there, half, ego, x, y, s, side, v, dt)
-        if mode == WALKING and (s <= 0.0 or s >= total):
-            if (s - 0.5 * total) * walkers.way[p] > 0.0:
-                walkers.mode[p], walkers.speed[p], walkers.held[p] = STANDING, 0.0, 0.0
+        at_end = (s <= 0.0 or s >= total) and (s - 0.5 * total) * walkers.way[p] > 0.0
+        if mode == WALKING and at_end:
+            walkers.mode[p], walkers.speed[p], walkers.held[p] = STANDING, 0.0, 0.0
 
 
 @kernel

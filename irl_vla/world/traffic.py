@@ -20,7 +20,6 @@ import numpy as np
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.scene import (
     AGENT_TYPES,
-    AX,
     BICYCLE,
     HEADING,
     PEDESTRIAN,
@@ -37,11 +36,20 @@ from irl_vla.world.episode import I8, MODELS, Actors, Moment, Note
 from irl_vla.world.pedestrians import Walkers, no_walkers, step_walkers
 from irl_vla.world.simulation import Seen
 from irl_vla.world.town import OBSTACLE_KINDS, Spot, Town
-from irl_vla.world.traffic_fleet import ALIVE, LEAD, SPENT, STILL, A, Fleet, new_fleet
 from irl_vla.world.traffic_cycles import Cycles
+from irl_vla.world.traffic_fleet import ALIVE, LEAD, SPENT, STILL, A, Fleet, new_fleet
 from irl_vla.world.traffic_net import Net, net_of
+from irl_vla.world.traffic_parked import (
+    askew,
+    double_park,
+    in_the_way,
+    parked_car,
+    ready_to_pull_out,
+)
 from irl_vla.world.traffic_people import put_people, seat_people
 from irl_vla.world.traffic_right import no_claims
+from irl_vla.world.traffic_scripts import TRIED_EVERY, Stage, agenda, perform
+from irl_vla.world.traffic_sense import EGO_STOOD, EGO_V
 from irl_vla.world.traffic_spawn import (
     BICYCLE as CYCLIST,
 )
@@ -62,7 +70,11 @@ AROUND_M, ROUTE_AHEAD_M = 110.0, 260.0  # [m] from the ego and its route where t
 SPACING_M = 13.0  # [m] between places for vehicles
 PARKED_NEAR_M = 130.0  # [m] from the ego and its route where parked cars are put
 KEPT_M, HARDEST = 4.0, 1.6  # [m], [m/s²] the ego's room at the start
+STANDING = 0.3  # [m/s] slower stands
 RECYCLE_EVERY = 10  # steps
+DOUBLE_PARKED = 0.12  # share of worlds
+LEAVING = 2  # parked cars that may pull out
+PACIFICA = Vehicle()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +107,7 @@ class Traffic:
 
     def __init__(
         self, town: Town, seed: int, ego_pose: F64, ego_speed: float, route: tuple[int, ...],
-        request: TrafficRequest = TrafficRequest(), vehicle: Vehicle = Vehicle(),
+        request: TrafficRequest = TrafficRequest(), vehicle: Vehicle = PACIFICA,
         time_s: float = 0.0,
     ) -> None:  # fmt: skip
         """ego_pose: (3,) rear axle at the first moment; route: lanes it follows, the first one is
@@ -105,11 +117,13 @@ class Traffic:
         self._rng = np.random.default_rng([seed, 5003])
         self._town, self._request, self._vehicle = town, request, vehicle
         self._net, self._cycles = net_of(town), Cycles.of(town)
-        self._tick, self._time = 0, time_s
+        self._tick, self._time, self._ego_stood = 0, time_s, 0.0
         self._notes: tuple[Note, ...] = ()
+        self._wishes = agenda(self._rng, request.events, time_s)
+        self._footpaths = np.concatenate([np.zeros((0, 2)), *town.footpaths])
         self._route = tuple(route)
         near = self._near(ego_pose)
-        self._pool = np.unique(street_places(self._net, near, 190.0, 20.0)[0])
+        self._pool = np.flatnonzero((self._net.junction < 0) & (self._net.length > 30.0))
         self._slots(near, seed)
         self._claims, self._places = no_claims(len(self._fleet.f))
         self._begin(plain(ego_pose), ego_speed, near)
@@ -133,9 +147,14 @@ class Traffic:
     def step(self, moment: Moment) -> None:
         """Moves on by 0.1 s."""
         ego = ego_box(moment.ego, self._vehicle)
-        if self._tick % RECYCLE_EVERY == 0:
+        self._ego_stood = self._ego_stood + STEP_S if abs(ego[EGO_V]) < STANDING else 0.0
+        ego[EGO_STOOD] = self._ego_stood
+        if self._tick % STANDING = 0.3  # [m/s] slower stands
+RECYCLE_EVERY == 0:
             wanted = self._request.vehicles + self._request.cyclists
             recycle(self._net, self._fleet, ego, self._pool, self._fleet.dice, wanted)
+        if self._tick % TRIED_EVERY == 0 and self._wishes:
+            self._perform(ego, moment)
         _, red_left = self._cycles.at(moment.time_s)
         self._advance(ego, moment.lights, red_left, moment.time_s, STEP_S)
 
@@ -148,6 +167,17 @@ class Traffic:
         twin._walkers = Walkers(first, *(array.copy() for array in arrays))
         twin._claims, twin._places = self._claims.copy(), self._places.copy()
         return twin
+
+    def _perform(self, ego: F64, moment: Moment) -> None:
+        """Starts scripts whose moment has come."""
+        if self._wishes[0].time_s > moment.time_s:
+            return
+        stage = Stage(
+            self._net, self._fleet, self._walkers, ego, moment.lights, moment.time_s, self._claims,
+            self._places, self._footpaths,
+        )  # fmt: skip
+        self._wishes, notes = perform(stage, self._wishes)
+        self._notes += notes
 
     def _advance(self, ego: F64, lights: I8, red_left: F64, time: float, dt: float) -> None:
         fleet = self._fleet
@@ -178,6 +208,7 @@ class Traffic:
         movers = request.vehicles + request.cyclists + request.spare
         parked = [spot for spot in town.spots if _close(spot.pose, near, PARKED_NEAR_M)]
         parked = [spot for spot in parked if rng.random() < request.parked]
+        parked = self._pick_leaving(parked)
         things = [prop for prop in town.props if prop.kind in OBSTACLE_KINDS]
         count = movers + request.people + len(parked) + len(things)
         fleet = self._fleet = new_fleet(movers, count, seed)
@@ -189,6 +220,8 @@ class Traffic:
         for i in range(movers):
             bike = i in bikes or (i >= movers - request.spare and rng.random() < 0.08)
             kind = CYCLIST if bike else KINDS[np.searchsorted(SHARES, kinds[i])]
+            if 0 <= i - request.vehicles - request.cyclists <= LEAVING:
+                bike, kind = False, KINDS[0]
             models[i], sizes[i, 2] = equip(fleet, rng.random(9), i, kind)
             types[i] = BICYCLE if bike else VEHICLE
         at = movers
@@ -198,8 +231,8 @@ class Traffic:
         models[at : at + request.people] = MODELS.index("pedestrian")
         at += request.people
         for spot in parked:
-            models[at], fleet.half[at], sizes[at, 2] = _parked_car(rng, spot)
-            fleet.states[at] = *_askew(rng, spot.pose), 0.0, 0.0
+            models[at], fleet.half[at], sizes[at, 2] = parked_car(rng, spot)
+            fleet.states[at] = *askew(rng, spot.pose), 0.0, 0.0
             at += 1
         for prop in things:
             types[at] = AGENT_TYPES.index(prop.kind)
@@ -213,6 +246,26 @@ class Traffic:
             tuple(names), types, sizes, models, rng.integers(0, 2**31, count).astype(np.int64)
         )
 
+    def _pick_leaving(self, parked: list[Spot]) -> list[Spot]:
+        """Chooses who may pull out, and leaves their way free; returns those who stay."""
+        count = min(LEAVING, len(parked), self._request.spare) if self._request.events > 0 else 0
+        chosen = self._rng.permutation(len(parked))[:count].tolist()
+        self._leaving = [parked[k] for k in chosen]
+        return [
+            spot for k, spot in enumerate(parked)
+            if k not in chosen and not any(in_the_way(one, spot) for one in self._leaving)
+        ]  # fmt: skip
+
+    def _stand(self, near: F64, ego: F64) -> None:
+        """Parks those who may pull out, and now and then somebody on the road."""
+        request, slot = self._request, self._request.vehicles + self._request.cyclists
+        for spot in self._leaving:
+            slot += ready_to_pull_out(self._net, self._fleet, slot, spot)
+        rare = self._rng.random() < DOUBLE_PARKED * min(request.events, 1.0)
+        rare = rare and slot < len(self._fleet.f)
+        if rare and double_park(self._net, self._fleet, slot, near, ego, self._rng):
+            self._notes += (Note("double-parked", self._time, (slot,)),)
+
     def _begin(self, ego_pose: F64, ego_speed: float, near: F64) -> None:
         """Puts everybody down and lets the town run until the ego comes to its place."""
         net, fleet, rng, request = self._net, self._fleet, self._rng, self._request
@@ -223,6 +276,7 @@ class Traffic:
         order = np.argsort(rng.random(len(lanes)) * (20.0 + far), kind="stable")
         arcs = arcs + rng.uniform(0.0, 4.0, len(arcs))
         wanted = request.vehicles + request.cyclists
+        self._stand(near, ego)
         populate(net, fleet, ego, lanes[order].copy(), arcs[order].copy(), wanted)
         put_people(self._town, self._walkers, fleet.states, near, rng)
         steps = round(WARM_UP_S / WARM_UP_STEP_S)
@@ -257,13 +311,13 @@ def box_middle(pose: F64, vehicle: Vehicle) -> F64:
 
 
 def ego_box(state: F64, vehicle: Vehicle) -> F64:
-    """State (11,) -> (9,) middle x, y, heading, global velocity, half sizes, speed,
-    acceleration."""
+    """State (11,) -> (9,) middle x, y, heading, global velocity, half sizes, speed, how long it
+    has stood (0: not known here)."""
     c, s = math.cos(state[HEADING]), math.sin(state[HEADING])
     middle = box_middle(state[[X, Y, HEADING]], vehicle)
     vx, vy = state[VX] * c - state[VY] * s, state[VX] * s + state[VY] * c
     return np.array([
-        *middle, vx, vy, vehicle.length / 2.0, vehicle.width / 2.0, state[VX], state[AX],
+        *middle, vx, vy, vehicle.length / 2.0, vehicle.width / 2.0, state[VX], 0.0,
     ])  # fmt: skip
 
 
@@ -276,22 +330,3 @@ def _arc_on(net: Net, lane: int, pose: F64) -> float:
     rows = slice(net.first[lane], net.first[lane + 1])
     gaps = np.hypot(net.xy[rows, 0] - pose[0], net.xy[rows, 1] - pose[1])
     return float(net.arc[rows][int(np.argmin(gaps))])
-
-
-def _parked_car(rng: np.random.Generator, spot: Spot) -> tuple[int, F64, float]:
-    """Model, half sizes (2,) and height [m] of a car that fits into a parking place."""
-    kind = KINDS[rng.choice(3, p=[0.6, 0.3, 0.1])]
-    length = min(rng.uniform(*kind.length), spot.length - 0.5)
-    width = min(rng.uniform(*kind.width), spot.width - 0.2)
-    half = np.array([length, width]) / 2.0
-    return MODELS.index(kind.model), half, rng.uniform(*kind.height)
-
-
-def _askew(rng: np.random.Generator, pose: F64) -> F64:
-    """A parking place's pose, a little off, as people park."""
-    x, y, heading = pose
-    off = rng.uniform(-0.15, 0.15)
-    return np.array([
-        x + off * math.cos(heading), y + off * math.sin(heading),
-        heading + rng.uniform(-0.02, 0.02),
-    ])  # fmt: skip

@@ -1,4 +1,7 @@
-"""What all lights of a town show, and for how long. May import: types, world.episode, world.town."""
+"""What all lights of a town show, and for how long.
+
+May import: types, world.episode, world.town.
+"""
 
 from __future__ import annotations
 

@@ -45,9 +45,10 @@ CONNECTORS = 3  # junction lanes that are looked at ahead
 class Fleet(NamedTuple):
     """M movers; A >= M actors, movers first.
 
-    f (M, 26), g (M, 12) columns above; xy (M, NODES, 2), hd, sl, cap, vc (M, NODES): place, lane's
-    heading, arc on the lane, speed that limit and bend allow, and that braking in time leaves;
-    lane (M, NODES); con (M, 3) junction lanes ahead or -1; con_s (M, 3, 2) where they begin and end
+    f (M, 26), g (M, 12) columns above (STILL: 1 stands on the road, 2 is parked); xy (M, NODES, 2),
+    hd, sl, cap, vc (M, NODES): place, lane's heading, arc on the lane, speed that limit and bend
+    allow, and that braking in time leaves; lane (M, NODES); con (M, 3) junction lanes ahead or -1;
+    con_s (M, 3, 2) where they begin and end
     states (A, 5), present (A,), lamps (A,) as in Moment; half (A, 2) half length and width;
     dice (M,) states of the movers' random numbers
     """
@@ -74,7 +75,8 @@ def new_fleet(movers: int, actors: int, seed: int) -> Fleet:
     dice = np.random.default_rng([seed, 7301]).integers(1, 2**31 - 1, movers)
     fleet = Fleet(
         np.zeros((movers, COLUMNS)), np.zeros((movers, INTEGERS), np.int64),
-        np.zeros((movers, NODES, 2)), *(np.zeros((movers, NODES)) for _ in range(4)),
+        np.zeros((movers, NODES, 2)), np.zeros((movers, NODES)), np.zeros((movers, NODES)),
+        np.zeros((movers, NODES)), np.zeros((movers, NODES)),
         np.full((movers, NODES), -1, np.int64), np.full((movers, CONNECTORS), -1, np.int64),
         np.zeros((movers, CONNECTORS, 2)), np.full((actors, 5), np.nan), np.zeros(actors, np.bool_),
         np.zeros(actors, np.uint8), np.zeros((actors, 2)), dice,

@@ -46,6 +46,7 @@ from irl_vla.world.traffic_sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y, fo
 
 SHOWN_S = 0.8  # [s] the indicator blinks before the change begins
 CHANGE_S = 4.0  # [s] a change takes
+QUICKEST_S = 2.4  # [s] no change is quicker
 SHORTEST = 11.0  # [m] of a change, plus the share of the own length below
 SHORTEST_SHARE = 0.5
 ENDS_AHEAD = 130.0  # [m] from which a lane's end matters
@@ -71,7 +72,7 @@ def forced_end(net: Net, fleet: Fleet, i: int) -> float:
             return float(begin + net.close[lane, 0])
         if net.merging[lane] == 1:
             return float(begin + net.length[lane])
-        k = max(k + 1, int(math.ceil((begin + net.length[lane]) / DS)))
+        k = max(k + 1, math.ceil((begin + net.length[lane]) / DS))
     return FAR
 
 
@@ -201,7 +202,7 @@ def begin_change(
 ) -> bool:  # fmt: skip
     """Starts mover i towards a neighbour lane, if there is room before the lane ends."""
     f = fleet.f
-    shortest = SHORTEST + SHORTEST_SHARE * f[i, LENGTH]
+    shortest = max(SHORTEST + SHORTEST_SHARE * f[i, LENGTH], QUICKEST_S * f[i, V])
     length = max(f[i, V] * duration, shortest)
     left = min(net.length[target] - arc - TO_END, room - f[i, NOSE] + f[i, BASE])
     if length > left:

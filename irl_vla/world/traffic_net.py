@@ -200,6 +200,8 @@ def net_of(town: Town) -> Net:
         before[list(lane.successors)] = index
     boxes = [junction.kind == "crossing" for junction in town.junctions]
     walk, walk_s, walk_first = _walks(town, xy, arc, first)
+    succ, succ_first = _ragged([lane.successors for lane in lanes])
+    meet, meet_s, meet_yield, meet_first = _meetings(town, xy, arc, first)
     return Net(
         xy, plain(np.unwrap(points[:, 2])), plain(arc), first, length,
         plain([lane.width for lane in lanes]), plain([lane.speed_limit for lane in lanes]),
@@ -209,6 +211,5 @@ def net_of(town: Town) -> Net:
         _ints(lane.junction >= 0 and boxes[lane.junction] for lane in lanes),
         _stops(length, walk_s, walk_first), close, _ints(lane.merging for lane in lanes),
         _ints(not lane.successors and not lane.merging for lane in lanes), before,
-        *_ragged([lane.successors for lane in lanes]), *_meetings(town, xy, arc, first),
-        walk, walk_s, walk_first,
+        succ, succ_first, meet, meet_s, meet_yield, meet_first, walk, walk_s, walk_first,
     )  # fmt: skip

@@ -92,7 +92,7 @@ def beside(fleet: Fleet, i: int, s: float) -> float:
     u = (s - fleet.f[i, BLEND_FROM]) / fleet.f[i, BLEND_LENGTH]
     u = min(max(u, 0.0), 1.0)
     faded = u * u * u * (10.0 - u * (15.0 - 6.0 * u))
-    return fleet.f[i, OFFSET] + fleet.f[i, BLEND_ASIDE] * (1.0 - faded)
+    return float(fleet.f[i, OFFSET] + fleet.f[i, BLEND_ASIDE] * (1.0 - faded))
 
 
 @kernel
@@ -145,12 +145,13 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
 
 
 @kernel
-def lay(net: Net, fleet: Fleet, i: int, lane: int, arc: float) -> None:
-    """A new path from an arc of a lane on; the rear axle stands at its begin (s = 0)."""
+def lay(net: Net, fleet: Fleet, i: int, lane: int, arc: float, aside: float, length: float) -> None:
+    """A new path from an arc of a lane on; the rear axle stands at its begin (s = 0), `aside` to
+    the left of the lane's middle, which it reaches after `length`."""
     f = fleet.f
     where = np.empty(3)
     f[i, S], f[i, COMMIT] = 0.0, -1.0
-    f[i, BLEND_FROM], f[i, BLEND_LENGTH], f[i, BLEND_ASIDE] = 0.0, 1.0, 0.0
+    f[i, BLEND_FROM], f[i, BLEND_LENGTH], f[i, BLEND_ASIDE] = 0.0, length, aside
     put(net, fleet, i, 0, lane, arc, where)
     fleet.g[i, COUNT] = 1
     append(net, fleet, i)
@@ -244,4 +245,4 @@ def find_connectors(net: Net, fleet: Fleet, i: int, horizon: float) -> None:
             fleet.con[i, found] = lane
             fleet.con_s[i, found, CON_IN], fleet.con_s[i, found, CON_OUT] = begin, end
             found += 1
-        k = max(k + 1, int(math.ceil(end / DS)))
+        k = max(k + 1, math.ceil(end / DS))

@@ -20,6 +20,7 @@ NEAR_M = 90.0  # [m] from the ego's way
 STROLL_M = 45.0  # [m] of footpath to either side of where one starts
 APPROACH_M = (8.0, 35.0)  # [m] along the footpath before and after a crosswalk
 TO_PATH_M = 9.0  # [m] a footpath so near a crosswalk's end is joined to it
+IDLE = 3  # people who stand about, and may take a short cut
 CROSSING_SHARE = 0.6  # of the people cross, where there are crosswalks
 PACE = (0.95, 1.65)  # [m/s]
 APART_M = 1.2  # [m] between people at the start
@@ -29,10 +30,10 @@ ARMS = 6  # tries to find a free place
 def _thinned(line: F64) -> F64:
     """A line (n, 2) of at most NODES points, corners kept as well as they can be."""
     steps = np.hypot(*np.diff(line, axis=0).T)
-    line = line[np.concatenate([[True], steps > 1e-6])]
+    line = np.asarray(line[np.concatenate([[True], steps > 1e-6])])
     if len(line) <= NODES:
         return line
-    return line[np.linspace(0, len(line) - 1, NODES).round().astype(int)]
+    return np.asarray(line[np.linspace(0, len(line) - 1, NODES).round().astype(int)])
 
 
 def _along(path: F64, x: F64, length: float, way: int) -> F64:
@@ -118,7 +119,7 @@ def put_people(
     usable, paths = np.flatnonzero(gaps < NEAR_M), _Paths.of(town)
     for p in range(len(walkers.mode)):
         begin, end, walk = math.inf, math.inf, -1
-        if len(usable) and rng.random() < CROSSING_SHARE:
+        if p >= IDLE and len(usable) and rng.random() < CROSSING_SHARE:
             walk = int(usable[rng.integers(len(usable))])
             line, begin, end = _over(town, paths, walk, rng)
         else:
@@ -130,6 +131,7 @@ def put_people(
         walkers.walk[p] = walk
         walkers.signal[p] = town.crosswalks[walk].signal if walk >= 0 else -1
         walkers.pace[p] = rng.uniform(*PACE)
+        walkers.starts[p] = math.inf if p < IDLE and walk < 0 else 0.0
         _put(walkers, p, states, rng)
 
 
@@ -141,16 +143,16 @@ def give_line(walkers: Walkers, p: int, line: F64, begin: float, end: float) -> 
         begin, end, line = begin - arc[keep][0], end - arc[keep][0], line[keep]
     thin = _thinned(line)
     n = len(thin)
-    walkers.line[p, :n], walkers.count[p] = thin, n
+    walkers.line[p, :n], walkers.points[p] = thin, n
     walkers.arc[p, :n] = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(thin, axis=0).T))])
     walkers.gate[p] = begin, end
 
 
 def _put(walkers: Walkers, p: int, states: F64, rng: np.random.Generator) -> None:
     """Person p starts on its line where nobody is, off the road."""
-    n, first = walkers.count[p], walkers.first
+    n, first = walkers.points[p], walkers.first
     total, begin = walkers.arc[p, n - 1], walkers.gate[p, 0]
-    walkers.mode[p], walkers.count[p] = STANDING, 0
+    walkers.mode[p], walkers.points[p] = STANDING, 0
     for _ in range(ARMS):
         s = rng.uniform(0.0, total if math.isinf(begin) else max(begin - 0.5, 0.1))
         way = 1.0 if not math.isinf(begin) else float(rng.choice([-1.0, 1.0]))
@@ -166,7 +168,8 @@ def _put(walkers: Walkers, p: int, states: F64, rng: np.random.Generator) -> Non
         if len(others) and np.nanmin(np.hypot(*(others - x).T), initial=math.inf) < APART_M:
             continue
         walkers.s[p], walkers.way[p], walkers.side[p] = s, way, side
-        walkers.mode[p], walkers.count[p] = WALKING, n
+        idle = math.isinf(walkers.starts[p])
+        walkers.mode[p], walkers.points[p] = STANDING if idle else WALKING, n
         facing = heading if way > 0 else heading + math.pi
         states[first + p] = x[0], x[1], facing, 0.0, 0.0
         return
@@ -174,4 +177,4 @@ def _put(walkers: Walkers, p: int, states: F64, rng: np.random.Generator) -> Non
 
 def seat_people(walkers: Walkers, present: Mask) -> None:
     """Marks who has a line as present."""
-    present[walkers.first : walkers.first + len(walkers.mode)] = walkers.count > 0
+    present[walkers.first : walkers.first + len(walkers.mode)] = walkers.points > 0

@@ -33,6 +33,7 @@ from irl_vla.world.traffic_fleet import (
     LENGTH,
     NOSE,
     RUNNER,
+    STILL,
     STOOD,
     WIDTH,
     Fleet,
@@ -41,7 +42,15 @@ from irl_vla.world.traffic_fleet import (
 )
 from irl_vla.world.traffic_net import STOP_BEFORE_WALK, Net
 from irl_vla.world.traffic_path import find_connectors
-from irl_vla.world.traffic_sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y, nearest_node
+from irl_vla.world.traffic_sense import (
+    EGO_H,
+    EGO_HALF,
+    EGO_STOOD,
+    EGO_V,
+    EGO_X,
+    EGO_Y,
+    nearest_node,
+)
 
 RED, AMBER = int(Light.RED), int(Light.AMBER)
 EGO = -2  # owner of the ego's claims
@@ -91,7 +100,7 @@ def all_claims(net: Net, fleet: Fleet, ego: F64, lights: I8, claims: I64, places
     """Claims of the ego and of all movers; returns how many."""
     n, f = ego_claims(net, ego, lights, claims, places, 0), fleet.f
     for i in range(len(f)):
-        if fleet.g[i, ALIVE] == 0:
+        if fleet.g[i, ALIVE] == 0 or fleet.g[i, STILL] != 0:
             continue
         find_connectors(net, fleet, i, HORIZON)
         nose = f[i, S] + f[i, NOSE]
@@ -132,7 +141,7 @@ def ego_claims(net: Net, ego: F64, lights: I8, claims: I64, places: F64, n: int)
             continue
         front = net.arc[found] + ego[EGO_HALF]
         if net.junction[lane] >= 0:
-            n = claim(claims, places, n, EGO, lane, True, front, length, v, 0.0)
+            n = claim(claims, places, n, EGO, lane, True, front, length, v, ego[EGO_STOOD])
         if front - net.length[lane] < -HORIZON:
             continue
         for k in range(net.succ_first[lane], net.succ_first[lane + 1]):
@@ -144,7 +153,9 @@ def ego_claims(net: Net, ego: F64, lights: I8, claims: I64, places: F64, n: int)
             signal = net.signal[follower]
             if not granted and ((signal >= 0 and lights[signal] == RED) or v < 0.5):
                 continue
-            n = claim(claims, places, n, EGO, follower, granted, beyond, length, v, 0.0)
+            n = claim(
+                claims, places, n, EGO, follower, granted, beyond, length, v, ego[EGO_STOOD]
+            )  # fmt: skip
     return n
 
 
@@ -165,6 +176,9 @@ def must_wait(net: Net, fleet: Fleet, claims: I64, places: F64, count: int, i: i
             if claims[r, ON] != other or claims[r, OWNER] == i or places[r, TAIL] > theirs_out:
                 continue
             v = places[r, SPEED]
+            if claims[r, OWNER] == EGO and places[r, WAITED] > GIVES_UP_S:
+                if places[r, FRONT] < where[2]:  # it stands before the place where ways meet
+                    continue
             fast = max(v, min(net.limit[other], 12.0))
             their_in = travel_time(where[2] - places[r, FRONT], v, 1.2, fast)
             if claims[r, GRANTED] == 1:
@@ -206,7 +220,7 @@ def stop_for_junction(
         if begin < f[i, COMMIT] - 0.01 or nose > begin + 0.5:
             continue
         line = begin - 0.5
-        k = int(math.ceil(begin / DS)) - 1
+        k = math.ceil(begin / DS) - 1
         if k >= 0 and net.junction[fleet.lane[i, k]] < 0:
             street = fleet.lane[i, k]
             early = begin - (net.length[street] - net.stop[street])
@@ -224,7 +238,7 @@ def stop_for_junction(
         if not closed:
             closed = must_wait(net, fleet, claims, places, count, i, c)
         if closed:
-            return max(distance, 0.05)
+            return float(max(distance, 0.05))
         if needed > GRANT_BRAKING or distance < 1.0:
             f[i, COMMIT] = fleet.con_s[i, c, CON_OUT]
         return FAR
@@ -247,8 +261,8 @@ def stop_for_people(net: Net, fleet: Fleet, walkers: Walkers, i: int) -> float:
                 continue
             past = begin + net.walk_s[w, 1] + f[i, LENGTH]
             if somebody_crosses(fleet, walkers, i, net.walk[w], line - nose, past - nose):
-                return max(line - nose, 0.05)
-        k = max(k + 1, int(math.ceil((begin + net.length[lane]) / DS)))
+                return float(max(line - nose, 0.05))
+        k = max(k + 1, math.ceil((begin + net.length[lane]) / DS))
     return FAR
 
 

@@ -40,15 +40,17 @@ COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
 COARSE = 3  # nodes skipped in the first search
-EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_A = range(9)  # the ego as a box
+EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_STOOD = range(
+    9
+)  # the ego as a box
 
 
 @kernel
 def free_acceleration(v: float, v0: float, a: float, b: float) -> float:
     """On an empty road."""
     if v <= v0:
-        return a * (1.0 - (v / v0) ** EXPONENT)
-    return -b * (1.0 - (v0 / v) ** (a * EXPONENT / b))
+        return float(a * (1.0 - (v / v0) ** EXPONENT))
+    return float(-b * (1.0 - (v0 / v) ** (a * EXPONENT / b)))
 
 
 @kernel
@@ -111,21 +113,21 @@ def meet_disc(
         return False
     nose = f[i, S] + f[i, NOSE]
     out[0], out[1], out[2], out[3] = k * DS + along - radius - nose, tx, ty, across
-    return abs(across) < f[i, WIDTH] / 2.0 + radius
+    return bool(abs(across) < f[i, WIDTH] / 2.0 + radius)
 
 
 @kernel
 def first_node(fleet: Fleet, i: int) -> int:
     """The first node of path i where something may be ahead."""
     f = fleet.f
-    return min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2)
+    return int(min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2))
 
 
 @kernel
 def last_node(fleet: Fleet, i: int, reach: float) -> int:
     """The last node of path i that matters, `reach` ahead of the nose."""
     f = fleet.f
-    return min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2)
+    return int(min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2))
 
 
 @kernel

@@ -45,7 +45,9 @@ from irl_vla.world.traffic_step import remove
 
 GONE = 200.0  # [m] from the ego: nobody is missed there
 ENTER_NEAR, ENTER_FAR = 110.0, 190.0  # [m] from the ego, where new ones come in
+ENTRIES = 40  # places tried for a new one
 SPAWN_GAP, SPAWN_HEADWAY = 7.0, 1.0  # [m], [s] left free around a new one
+STOP_ROOM = 6.0  # [m] to the end of the lane, beyond a gentle stop
 KERB = 0.75  # [m] from the edge of the lane to the middle of a bicycle
 FREE_OF_END = 25.0  # [m] no one starts nearer to the end of a lane that merges or closes
 ASIDE = 2.4  # [m] apart: not in the same lane
@@ -104,7 +106,7 @@ def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
     if net.merging[lane] == 1 and arc > net.length[lane] - FREE_OF_END:
         return False
     if net.close[lane, 0] < FAR and arc > net.close[lane, 0] - FREE_OF_END:
-        return arc > net.close[lane, 1] + 5.0
+        return bool(arc > net.close[lane, 1] + 5.0)
     return True
 
 
@@ -116,9 +118,11 @@ def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
     f = fleet.f
     if fleet.g[i, BIKE] == 1:
         f[i, OFFSET] = KERB - net.width[lane] / 2.0
-    lay(net, fleet, i, lane, arc)
+    lay(net, fleet, i, lane, arc, 0.0, 1.0)
     f[i, V] = 0.85 * fleet.vc[i, 0]
     f[i, A], f[i, STOOD] = 0.0, 0.0
+    if net.length[lane] - arc < f[i, NOSE] + STOP_ROOM + f[i, V] * f[i, V] / 3.0:
+        return False
     place(fleet, i)
     state, reach = fleet.states[i], SPAWN_GAP + SPAWN_HEADWAY * f[i, V]
     c, s = math.cos(state[2]), math.sin(state[2])
@@ -168,7 +172,7 @@ def recycle(net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int
             fresh = i
     if there >= wanted or fresh < 0 or len(lanes) == 0:
         return
-    for _ in range(6):
+    for _ in range(ENTRIES):
         lane = lanes[min(int(draw(dice, 0) * len(lanes)), len(lanes) - 1)]
         arc = draw(dice, 0) * max(net.length[lane] - 10.0, 0.0)
         k = net.first[lane]
@@ -188,7 +192,7 @@ def clear_for_ego(net: Net, fleet: Fleet, ego: F64, kept: float, hardest: float)
     """Takes away whom the ego or whose driver would have to brake hard for at the very start."""
     c, s = math.cos(ego[2]), math.sin(ego[2])
     for i in range(len(fleet.f)):
-        if fleet.g[i, ALIVE] == 0 or fleet.g[i, STILL] == 1:
+        if fleet.g[i, ALIVE] == 0 or fleet.g[i, STILL] != 0:
             continue
         dx, dy = fleet.states[i, 0] - ego[EGO_X], fleet.states[i, 1] - ego[EGO_Y]
         along, aside = dx * c + dy * s, abs(dy * c - dx * s)

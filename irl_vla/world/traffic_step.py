@@ -117,7 +117,7 @@ def acceleration(
     wanted = min(wanted, courtesy(net, fleet, i, v0))
     if time < f[i, ORDER_UNTIL]:
         wanted = min(wanted, f[i, ORDER_A])
-    return wanted
+    return float(wanted)
 
 
 @kernel
@@ -158,6 +158,8 @@ def lamps_of(net: Net, fleet: Fleet, i: int) -> int:
     """What mover i shows."""
     f, g = fleet.f, fleet.g
     if g[i, BIKE] == 1:
+        return 0
+    if g[i, STILL] == 2:
         return 0
     if g[i, STILL] == 1:
         return LEFT_INDICATOR | RIGHT_INDICATOR
