@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.world_bag import bag
 from irl_vla.cli.world_plans import makers
 from irl_vla.scoring.batch import Journal, Outcome, spread
 from irl_vla.types import InputError
@@ -27,6 +28,7 @@ MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
 ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name
 
 world_app = typer.Typer(help="The built-in world: scenes, tables, bags.", no_args_is_help=True)
+world_app.command()(bag)
 
 SplitName = Annotated[
     str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")
