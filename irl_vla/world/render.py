@@ -26,7 +26,7 @@ from irl_vla.world.render_raster import FLOATS, INTS, cast, place, scan
 from irl_vla.world.render_shade import develop, ground_classes, paint, smooth
 from irl_vla.world.render_stage import Stage
 from irl_vla.world.render_texels import (
-    ATLAS_START, GROUND_START, SKY_START, SKY_WIDTH, WHOLE_START,
+    ATLAS_START, GROUND_START, SKY_START, SKY_WIDTH, WHITE, WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_view import View, view_of
 from irl_vla.world.render_weather import NOISE_TILE, SALT, Weather, weather_of
@@ -97,7 +97,7 @@ class Renderer:
         )  # fmt: skip
         nearest = view.ground_w.copy()
         found = np.full(nearest.shape, -1, np.int32)
-        scan(self._floats, self._ints, count, view.rays_x, view.rays_y,
+        scan(self._floats, self._ints, count, view.rays,
              self._stage.atlas.finest, nearest, found)  # fmt: skip
         return nearest, found, count
 
@@ -109,14 +109,16 @@ class Renderer:
         cast(boxes, shifts, self.weather.shade, view.cam_from_ego, view.lens,
              np.array(view.size, np.int64), view.backdrop, shadow)  # fmt: skip
         colours = np.empty(shadow.shape, np.uint32)
-        scene = view.backdrop, self._standing(moment), self._ground.levels, self._ground.texels
+        scene = (
+            view.backdrop, self._floats, self._ints, self._standing(moment), self._ground.levels,
+            self._ground.texels, colours,
+        )  # fmt: skip
         samples = found
         if fine is not None:
             found, far = samples[::2, ::2].copy(), far[::2, ::2].copy()
-        paint(self._floats, self._ints, found, view.rays, *scene, colours)
+        paint(found, view.level, view.rays, *scene)
         if fine is not None:
-            smooth(self._floats, self._ints, samples, fine.rays, *scene, shadow, self._haze,
-                   colours, far)  # fmt: skip
+            smooth(samples, fine.rays, shadow, self._haze, view.level, *scene, far)
         picture = np.empty((*shadow.shape, 3), np.uint8)
         top, left = self._cut(index, view, moment)
         grain = self.weather.grain
@@ -128,7 +130,12 @@ class Renderer:
         nearest, found, count = self._scan(view, moment)
         kinds = np.empty(found.shape, np.uint8)
         ground_classes(
-            view.backdrop, self._standing(moment), self._ground.levels, self._ground.texels, kinds
+            view.level,
+            view.backdrop,
+            self._standing(moment),
+            self._ground.levels,
+            self._ground.texels,
+            kinds,
         )
         owners = np.append(self._ints[:count, 6], -1).astype(np.int32)
         classes = np.append(self._ints[:count, 7], GROUND).astype(np.uint8)
@@ -143,6 +150,7 @@ class Renderer:
         texels = np.zeros(WHOLE_START, np.uint32)
         atlas = self._stage.atlas.texels.ravel()
         texels[ATLAS_START : ATLAS_START + atlas.size] = atlas
+        texels[WHITE] = 0xFFFFFFFF
         texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
         return texels
 

@@ -187,8 +187,8 @@ def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ig
             row[21 + k] = paint[k] * (0.75 * light[3 + k] + 0.25 * light[6 + k])
     else:
         _light(paint, outward, sun, light, row[21:24])
+    row[21:24] /= 255.0
     if kind == CUT or kind == PANEL or kind == CROWN:
-        row[21:24] /= 255.0
         slant = max(0.08, abs(outward @ toward))
         dense = max(look[7] / np.sqrt(width), look[8] / np.sqrt(height))
         row[27] = 64.0 * dense / focal / np.sqrt(slant)
@@ -252,7 +252,7 @@ def place(  # type: ignore[no-untyped-def]
             if not _describe(seen, local, sun, eye, colour, kind, lens[1], light, row):
                 continue
             if tags[q, 1] > 0 and (bits[b] >> (tags[q, 1] - 1)) & 1:
-                row[21:24] = colour[3:6]
+                row[21:24] = colour[3:6] / 255.0
                 row[24:27] = 0.0
             ints[count, 0:4] = box
             ints[count, 4] = kind
@@ -267,12 +267,12 @@ def place(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _solid(row, box, quad, rays_x, rays_y, nearest, found):  # type: ignore[no-untyped-def]
+def _solid(row, box, quad, rays, nearest, found):  # type: ignore[no-untyped-def]
     a0, a1, a2 = row[0], row[1], row[2]
     b0, b1, b2, c0, c1, c2 = row[3], row[4], row[5], row[6], row[7], row[8]
     d0, d1, d2, e0, e1, e2 = row[9], row[10], row[11], row[12], row[13], row[14]
     for v in range(box[2], box[3]):
-        xs, ys = rays_x[v, box[0] : box[1]], rays_y[v, box[0] : box[1]]
+        xs, ys = rays[0, v, box[0] : box[1]], rays[1, v, box[0] : box[1]]
         near, who = nearest[v, box[0] : box[1]], found[v, box[0] : box[1]]
         for i in range(xs.shape[0]):
             x, y = xs[i], ys[i]
@@ -285,12 +285,12 @@ def _solid(row, box, quad, rays_x, rays_y, nearest, found):  # type: ignore[no-u
 
 
 @kernel
-def _holed(row, box, quad, rays_x, rays_y, nearest, found, atlas):  # type: ignore[no-untyped-def]
+def _holed(row, box, quad, rays, nearest, found, atlas):  # type: ignore[no-untyped-def]
     """Discs, balls and textures with holes: a hit counts where there is something."""
     kind = box[4]
     for v in range(box[2], box[3]):
         for i in range(box[0], box[1]):
-            x, y = rays_x[v, i], rays_y[v, i]
+            x, y = rays[0, v, i], rays[1, v, i]
             w = row[0] * x + row[1] * y + row[2]
             if not w > nearest[v, i]:
                 continue
@@ -318,15 +318,15 @@ def _holed(row, box, quad, rays_x, rays_y, nearest, found, atlas):  # type: igno
 
 
 @kernel
-def scan(floats, ints, count, rays_x, rays_y, atlas, nearest, found):  # type: ignore[no-untyped-def]
+def scan(floats, ints, count, rays, atlas, nearest, found):  # type: ignore[no-untyped-def]
     """Fills nearest (H, W) inverse depth and found (H, W) quad wherever one of the `count` placed
     quads is nearer than what was there. atlas: (tiles, 64, 64) RGBA, its finest level."""
     for q in range(count):
         kind = ints[q, 4]
         if kind == FLAT or kind == PANEL or kind == POST:
-            _solid(floats[q], ints[q], np.int32(q), rays_x, rays_y, nearest, found)
+            _solid(floats[q], ints[q], np.int32(q), rays, nearest, found)
         else:
-            _holed(floats[q], ints[q], np.int32(q), rays_x, rays_y, nearest, found, atlas)
+            _holed(floats[q], ints[q], np.int32(q), rays, nearest, found, atlas)
 
 
 @kernel
@@ -359,9 +359,9 @@ def cast(  # type: ignore[no-untyped-def]
         tx, ty = np.float32(shifts[b, 0]), np.float32(shifts[b, 1])
         for v in range(box[2], box[3]):
             for u in range(box[0], box[1]):
-                if not backdrop[v, u, 0] > np.float32(0.0):
+                if not backdrop[0, v, u] > np.float32(0.0):
                     continue
-                dx, dy = backdrop[v, u, 1] - x0, backdrop[v, u, 2] - y0
+                dx, dy = backdrop[1, v, u] - x0, backdrop[2, v, u] - y0
                 x, y = co * dx + si * dy, co * dy - si * dx
                 left = np.float32(1.0)
                 if _swept(x, y, hx, hy, tx, ty):

@@ -12,188 +12,279 @@ import numpy as np
 from irl_vla.scoring.compiled import kernel
 from irl_vla.world.render_quads import CROWN, CUT, DISC, FLAT, PANEL, POST, WHEEL
 from irl_vla.world.render_texels import (
-    ATLAS_SIDE, ATLAS_START, ATLAS_TEXELS, SKY_HEIGHT, SKY_START, SKY_WIDTH, TEXEL_M,
-)  # fmt: skip
+    ATLAS_SIDE,
+    ATLAS_START,
+    ATLAS_TEXELS,
+    SKY_START,
+    SKY_WIDTH,
+    TEXEL_M,
+    WHITE,
+)
+from irl_vla.world.render_view import SEES_NOTHING, SEES_SKY
 
 _EVEN, _ODD = np.uint32(0xFF00FF), np.uint32(0x00FF00)  # red and blue; green
 _ONE, _NONE, _TWO, _HALF = np.float32(1.0), np.float32(0.0), np.float32(2.0), np.float32(0.5)
-_STEPS, _ALMOST = np.float32(256.0), np.float32(0.99999)
+_STEPS, _ALMOST, _THIRD = np.float32(256.0), np.float32(0.99999), np.float32(1.0 / 3.0)
 _PER_METRE = np.float32(1.0 / TEXEL_M)
 _BYTE = np.float32(255.0)
+_I0, _I1, _I6, _SIDE = np.int32(0), np.int32(1), np.int32(6), np.int32(ATLAS_SIDE)
+_DENSE = np.float32(1.4)  # texels a pixel from which the next coarser size of a picture serves
+_FRACTION_X, _FRACTION_Y = 4, 5  # rows of `where`; 0..3: the four texels' places
 
 
 @kernel
-def _blend(texels, upper, lower, i, i1, fx, fy):  # type: ignore[no-untyped-def]
-    """Bilinear mix of four texels, packed. upper, lower: where their rows begin; i, i1: columns;
-    fx, fy: 0..256 from the first to the second."""
-    a, b = texels[np.uint64(upper + i)], texels[np.uint64(upper + i1)]
-    c, d = texels[np.uint64(lower + i)], texels[np.uint64(lower + i1)]
-    both = np.uint32((fx * fy) >> 8)
-    right, below = np.uint32(fx) - both, np.uint32(fy) - both
-    rest = np.uint32(np.uint32(256) - np.uint32(fx) - below)
-    even = np.uint32((a & _EVEN) * rest + (b & _EVEN) * right + (c & _EVEN) * below
-                     + (d & _EVEN) * both)  # fmt: skip
-    odd = np.uint32((a & _ODD) * rest + (b & _ODD) * right + (c & _ODD) * below
-                    + (d & _ODD) * both)  # fmt: skip
-    return np.int64(((even >> np.uint32(8)) & _EVEN) | ((odd >> np.uint32(8)) & _ODD))
+def _ground_run(u0, u1, v, level, backdrop, here, levels, where):  # type: ignore[no-untyped-def]
+    """Where pixels u0..u1 of row v, all of one texture level, find the ground's four texels."""
+    scale = _PER_METRE / np.float32(1 << level)
+    p, q = here[2] * scale, here[3] * scale
+    x0, y0 = here[0] * scale - _HALF, here[1] * scale - _HALF
+    start, stride = np.int32(levels[level, 0]), np.int32(levels[level, 1])
+    mask = np.int32(levels[level, 2])
+    right, low = np.float32(levels[level, 3]), np.float32(levels[level, 4])
+    for i in range(np.uint64(u0), np.uint64(u1)):
+        a, b = backdrop[1, v, i], backdrop[2, v, i]
+        x = min(max(x0 + p * a - q * b, _NONE), right)
+        y = min(max(y0 + q * a + p * b, _NONE), low)
+        xi, yi = np.int32(x), np.int32(y)
+        where[4, i] = np.int32((x - np.float32(xi)) * _STEPS)
+        where[5, i] = np.int32((y - np.float32(yi)) * _STEPS)
+        i0, i1 = np.int32(xi & mask), np.int32(np.int32(xi + _I1) & mask)
+        j0 = np.int32(start + np.int32(np.int32(yi & mask) * stride))
+        j1 = np.int32(start + np.int32(np.int32(np.int32(yi + _I1) & mask) * stride))
+        where[0, i], where[1, i] = np.int32(j0 + i0), np.int32(j0 + i1)
+        where[2, i], where[3, i] = np.int32(j1 + i0), np.int32(j1 + i1)
 
 
 @kernel
-def _backdrop(a, b, w, level, here, levels, texels):  # type: ignore[no-untyped-def]
-    """Packed colour of ground (w > 0) or sky. a, b: of View.backdrop; here: of `shade`."""
-    if w > _NONE:
-        scale = _PER_METRE / np.float32(np.int64(1) << level)
-        x = (here[0] + here[2] * a - here[3] * b) * scale + np.float32(4095.5)
-        y = (here[1] + here[3] * a + here[2] * b) * scale + np.float32(4095.5)
-        i, j = np.int64(x), np.int64(y)
-        fx, fy = np.int64((x - np.float32(i)) * _STEPS), np.int64((y - np.float32(j)) * _STEPS)
-        i, j = i - 4096, j - 4096
-        start, stride, mask = levels[level, 0], levels[level, 1], levels[level, 2]
-        right, low = levels[level, 3], levels[level, 4]
-        i1, j1 = min(max(i + 1, 0), right) & mask, min(max(j + 1, 0), low) & mask
-        i, j = min(max(i, 0), right) & mask, min(max(j, 0), low) & mask
-        return _blend(texels, start + j * stride, start + j1 * stride, i, i1, fx, fy)
-    a += here[4]
-    i, j = np.int64(a), np.int64(b)
-    fx, fy = np.int64((a - np.float32(i)) * _STEPS), np.int64((b - np.float32(j)) * _STEPS)
-    upper = SKY_START + j * SKY_WIDTH
-    lower = SKY_START + min(j + 1, SKY_HEIGHT - 1) * SKY_WIDTH
-    i1, i = (i + 1) & (SKY_WIDTH - 1), i & (SKY_WIDTH - 1)
-    return _blend(texels, upper, lower, i, i1, fx, fy)
+def _sky_run(u0, u1, v, backdrop, here, where):  # type: ignore[no-untyped-def]
+    """The same for the sky."""
+    mask, start, stride = np.int32(SKY_WIDTH - 1), np.int32(SKY_START), np.int32(SKY_WIDTH)
+    for i in range(np.uint64(u0), np.uint64(u1)):
+        x, y = backdrop[1, v, i] + here[4], backdrop[2, v, i]
+        xi, yi = np.int32(x), np.int32(y)
+        where[4, i] = np.int32((x - np.float32(xi)) * _STEPS)
+        where[5, i] = np.int32((y - np.float32(yi)) * _STEPS)
+        i0, i1 = np.int32(xi & mask), np.int32(np.int32(xi + _I1) & mask)
+        j0 = np.int32(start + np.int32(yi * stride))
+        j1 = np.int32(j0 + stride)
+        where[0, i], where[1, i] = np.int32(j0 + i0), np.int32(j0 + i1)
+        where[2, i], where[3, i] = np.int32(j1 + i0), np.int32(j1 + i1)
 
 
 @kernel
-def _pattern(floats, ints, quad, s, t, w, texels):  # type: ignore[no-untyped-def]
-    """Packed colour of a quad's texture at (s, t) in 0..1, t upwards."""
-    s = min(max(s, _NONE), _ALMOST) * floats[quad, 28]
-    t = min(max(_ONE - t, _NONE), _ALMOST) * floats[quad, 29]
-    across, down = np.int64(s), np.int64(t)
-    tile, many = ints[quad, 5], ints[quad, 8]
-    if many > 1:
-        mixed = (across * 73856093) ^ (down * 19349663) ^ (tile * 83492791)
-        tile += ((mixed >> 5) & 0xFFFF) % many
-    size, start = np.int64(ATLAS_SIDE), np.int64(ATLAS_START) + tile * ATLAS_TEXELS
-    dense = floats[quad, 27] / w
-    while dense > np.float32(1.4) and size > 1:
-        dense *= _HALF
-        start += size * size
-        size >>= 1
-    x = max((s - np.float32(across)) * np.float32(size) - _HALF, _NONE)
-    y = max((t - np.float32(down)) * np.float32(size) - _HALF, _NONE)
-    i, j = np.int64(x), np.int64(y)
-    fx, fy = np.int64((x - np.float32(i)) * _STEPS), np.int64((y - np.float32(j)) * _STEPS)
-    lower = start + min(j + 1, size - 1) * size
-    return _blend(texels, start + j * size, lower, i, min(i + 1, size - 1), fx, fy)
+def _picture_run(u0, u1, v, quad, floats, ints, rays, where):  # type: ignore[no-untyped-def]
+    """The same for a quad with a picture. rays: (2, H, W)."""
+    a0, a1, a2 = floats[quad, 0], floats[quad, 1], floats[quad, 2]
+    b0, b1, b2 = floats[quad, 15], floats[quad, 16], floats[quad, 17]
+    c0, c1, c2 = floats[quad, 18], floats[quad, 19], floats[quad, 20]
+    dense, wide, high = floats[quad, 27], floats[quad, 28], floats[quad, 29]
+    tile, many = np.int32(ints[quad, 5]), np.int32(ints[quad, 8] - 1)
+    start, texels = np.int32(ATLAS_START), np.int32(ATLAS_TEXELS)
+    for i in range(np.uint64(u0), np.uint64(u1)):
+        x, y = rays[0, v, i], rays[1, v, i]
+        depth = _ONE / (a0 * x + a1 * y + a2)
+        s = min(max((b0 * x + b1 * y + b2) * depth, _NONE), _ALMOST) * wide
+        t = min(max(_ONE - (c0 * x + c1 * y + c2) * depth, _NONE), _ALMOST) * high
+        across, down = np.int32(s), np.int32(t)
+        mixed = np.int32(np.int32(across * np.int32(7919)) ^ np.int32(down * np.int32(104729)))
+        which = np.int32(tile + np.int32(np.int32(mixed >> np.int32(3)) & many))
+        d, level = dense * depth, _I0
+        for k in range(6):
+            level = np.int32(level + np.int32(d > _DENSE * np.float32(1 << k)))
+        size = np.int32(_SIDE >> level)
+        # 4096 + 1024 + ..: where the level begins in its tile
+        before = np.float32(np.int32(16384) - np.int32(np.int32(16384) >> (level + level)))
+        first = np.int32(start + np.int32(which * texels) + np.int32(before * _THIRD + _HALF))
+        px = max((s - np.float32(across)) * np.float32(size) - _HALF, _NONE)
+        py = max((t - np.float32(down)) * np.float32(size) - _HALF, _NONE)
+        xi, yi = np.int32(px), np.int32(py)
+        where[4, i] = np.int32((px - np.float32(xi)) * _STEPS)
+        where[5, i] = np.int32((py - np.float32(yi)) * _STEPS)
+        last = np.int32(size - _I1)
+        x1, y1 = min(np.int32(xi + _I1), last), min(np.int32(yi + _I1), last)
+        j0, j1 = np.int32(first + np.int32(yi * size)), np.int32(first + np.int32(y1 * size))
+        where[0, i], where[1, i] = np.int32(j0 + xi), np.int32(j0 + x1)
+        where[2, i], where[3, i] = np.int32(j1 + xi), np.int32(j1 + x1)
 
 
 @kernel
-def _surface(floats, ints, quad, x, y, w, texels):  # type: ignore[no-untyped-def]
-    """Colour of a quad that has more than one, where the ray (x, y, 1) meets it."""
-    kind = ints[quad, 4]
-    r, g, b = floats[quad, 21], floats[quad, 22], floats[quad, 23]
-    depth = _ONE / w
+def _tone(kind, quad, x, y, floats):  # type: ignore[no-untyped-def]
+    """How bright a disc, wheel, ball, post or crown is where the ray (x, y, 1) meets it."""
+    depth = _ONE / (floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2])
     s = (floats[quad, 15] * x + floats[quad, 16] * y + floats[quad, 17]) * depth
     t = (floats[quad, 18] * x + floats[quad, 19] * y + floats[quad, 20]) * depth
-    if kind == PANEL or kind == CUT or kind == CROWN:
-        packed = _pattern(floats, ints, quad, s, t, w, texels)
-        r *= np.float32(packed & 255)
-        g *= np.float32((packed >> 8) & 255)
-        b *= np.float32((packed >> 16) & 255)
-        if kind != CROWN:
-            return r, g, b
     s, t = _TWO * s - _ONE, _TWO * t - _ONE
     if kind == POST:
         t = _NONE
     square = s * s + t * t
-    tone = _ONE
     if kind == DISC:
-        tone = _ONE - np.float32(0.15) * square
-    elif kind == WHEEL:
+        return _ONE - np.float32(0.15) * square
+    if kind == WHEEL:
         if square > np.float32(0.42):
-            tone = np.float32(0.16)
-        elif square > np.float32(0.34) or abs(s * t) < np.float32(0.012):
-            tone = _HALF
-    else:
-        out = np.sqrt(max(_ONE - square, _NONE))
-        tone += max(floats[quad, 24] * s + floats[quad, 25] * t + floats[quad, 26] * out, _NONE)
-    return r * tone, g * tone, b * tone
+            return np.float32(0.16)
+        if square > np.float32(0.34) or abs(s * t) < np.float32(0.012):
+            return _HALF
+        return _ONE
+    out = np.sqrt(max(_ONE - square, _NONE))
+    light = floats[quad, 24] * s + floats[quad, 25] * t + floats[quad, 26] * out
+    return _ONE + max(light, _NONE)
 
 
 @kernel
-def paint(  # type: ignore[no-untyped-def]
-    floats, ints, found, rays, backdrop, here, levels, texels, colours
-):  # fmt: skip
-    """Fills colours (H, W), packed, before shadows and haze. found: (H, W) quads; rays: (H, W, 2);
-    backdrop: (H, W, 4) of the View; here: x, y of the ego on the ground's textures, cosine and
-    sine of its heading, columns by which the sky turns"""
-    for v in range(found.shape[0]):
-        for u in range(found.shape[1]):
-            quad = np.uint64(found[v, u])
-            if found[v, u] < 0:
-                colours[v, u] = _backdrop(
-                    backdrop[v, u, 1], backdrop[v, u, 2], backdrop[v, u, 0],
-                    np.int64(backdrop[v, u, 3]), here, levels, texels,
-                )  # fmt: skip
-                continue
-            if ints[quad, 4] == FLAT:
-                r, g, b = floats[quad, 21], floats[quad, 22], floats[quad, 23]
-            else:
-                x, y = rays[v, u, 0], rays[v, u, 1]
-                w = floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2]
-                r, g, b = _surface(floats, ints, quad, x, y, w, texels)
-            colours[v, u] = _packed(r, g, b)
+def _quad_run(u0, u1, v, quad, floats, ints, rays, where, gains):  # type: ignore[no-untyped-def]
+    """Texels and gains of pixels u0..u1 of row v, which all see one quad."""
+    kind = ints[quad, 4]
+    if kind == PANEL or kind == CUT or kind == CROWN:
+        _picture_run(u0, u1, v, quad, floats, ints, rays, where)
+    else:
+        for i in range(np.uint64(u0), np.uint64(u1)):
+            where[0, i] = where[1, i] = where[2, i] = where[3, i] = np.int32(WHITE)
+            where[4, i] = where[5, i] = _I0
+    r, g, b = floats[quad, 21], floats[quad, 22], floats[quad, 23]
+    if kind == FLAT or kind == PANEL or kind == CUT:
+        for i in range(np.uint64(u0), np.uint64(u1)):
+            gains[0, i], gains[1, i], gains[2, i] = r, g, b
+    else:
+        for i in range(np.uint64(u0), np.uint64(u1)):
+            tone = _tone(kind, quad, rays[0, v, i], rays[1, v, i], floats)
+            gains[0, i], gains[1, i], gains[2, i] = r * tone, g * tone, b * tone
+
+
+@kernel
+def _fetch(count, texels, where, four):  # type: ignore[no-untyped-def]
+    """The four texels of each of `count` pixels of a row."""
+    for i in range(np.uint64(count)):
+        four[0, i] = texels[np.uint32(where[0, i])]
+        four[1, i] = texels[np.uint32(where[1, i])]
+        four[2, i] = texels[np.uint32(where[2, i])]
+        four[3, i] = texels[np.uint32(where[3, i])]
+
+
+@kernel
+def _blend(count, where, four, gains, row):  # type: ignore[no-untyped-def]
+    """Bilinear mixes of a row's texels times their gains, packed."""
+    for i in range(np.uint64(count)):
+        fx, fy = np.uint32(where[_FRACTION_X, i]), np.uint32(where[_FRACTION_Y, i])
+        both = np.uint32(np.uint32(fx * fy) >> np.uint32(8))
+        right, below = np.uint32(fx - both), np.uint32(fy - both)
+        rest = np.uint32(np.uint32(256) - fx - below)
+        a, b, c, d = four[0, i], four[1, i], four[2, i], four[3, i]
+        even = np.uint32((a & _EVEN) * rest + (b & _EVEN) * right + (c & _EVEN) * below
+                         + (d & _EVEN) * both) >> np.uint32(8)  # fmt: skip
+        odd = np.uint32((a & _ODD) * rest + (b & _ODD) * right + (c & _ODD) * below
+                        + (d & _ODD) * both) >> np.uint32(16)  # fmt: skip
+        red = np.float32(np.int32(even & np.uint32(255))) * gains[0, i]
+        green = np.float32(np.int32(odd & np.uint32(255))) * gains[1, i]
+        blue = np.float32(np.int32((even >> np.uint32(16)) & np.uint32(255))) * gains[2, i]
+        row[i] = _packed(red, green, blue)
 
 
 @kernel
 def _packed(r, g, b):  # type: ignore[no-untyped-def]
     """Three colours of at least 0 as one number."""
-    low = np.uint32(np.int32(min(r, _BYTE))) | (np.uint32(np.int32(min(g, _BYTE))) << np.uint32(8))
-    return low | (np.uint32(np.int32(min(b, _BYTE))) << np.uint32(16))
+    low = np.uint32(np.int32(min(r, _BYTE)))
+    middle = np.uint32(np.uint32(np.int32(min(g, _BYTE))) << np.uint32(8))
+    return np.uint32(low | middle | np.uint32(np.uint32(np.int32(min(b, _BYTE))) << np.uint32(16)))
+
+
+@kernel
+def _row_of(v, width, found, level, rays, backdrop, floats, ints, here, levels, where, gains):  # type: ignore[no-untyped-def]
+    """Texels and gains of row v, run by run of pixels that see the same."""
+    u = 0
+    while u < width:
+        quad, end = found[v, u], u + 1
+        if quad >= 0:
+            while end < width and found[v, end] == quad:
+                end += 1
+            _quad_run(u, end, v, np.uint64(quad), floats, ints, rays, where, gains)
+        else:
+            depth = level[v, u]
+            while end < width and found[v, end] < 0 and level[v, end] == depth:
+                end += 1
+            if depth >= 0:
+                _ground_run(u, end, v, np.int64(depth), backdrop, here, levels, where)
+            elif depth == SEES_SKY:
+                _sky_run(u, end, v, backdrop, here, where)
+            light = _NONE if depth == SEES_NOTHING else _ONE
+            for i in range(np.uint64(u), np.uint64(end)):
+                gains[0, i] = gains[1, i] = gains[2, i] = light
+        u = end
+
+
+@kernel
+def paint(  # type: ignore[no-untyped-def]
+    found, level, rays, backdrop, floats, ints, here, levels, texels, colours
+):  # fmt: skip
+    """Fills colours (H, W), packed, before shadows and haze. found: (H, W) quads; level, rays,
+    backdrop: of the View; here: x, y of the ego on the ground's textures, cosine and sine of its
+    heading, columns by which the sky turns. A row is made in steps, each simple enough for the
+    compiler to do many pixels at once."""
+    width = found.shape[1]
+    where, gains = np.zeros((6, width), np.int32), np.zeros((3, width), np.float32)
+    four = np.zeros((4, width), np.uint32)
+    for v in range(found.shape[0]):
+        _row_of(v, width, found, level, rays, backdrop, floats, ints, here, levels, where, gains)
+        _fetch(width, texels, where, four)
+        _blend(width, where, four, gains, colours[v])
 
 
 @kernel
 def smooth(  # type: ignore[no-untyped-def]
-    floats, ints, fine, rays, backdrop, here, levels, texels, shadow, haze, colours, far
+    fine, fine_rays, shadow, haze, level, backdrop, floats, ints, here, levels, texels, colours, far
 ):  # fmt: skip
     """Colours of pixels whose 2 x 2 samples in `fine` differ: the mean of all four, with their
-    shadow and haze; their `far` becomes 0, so that neither comes again."""
-    total = np.empty(3, np.float32)
-    for v in range(colours.shape[0]):
-        for u in range(colours.shape[1]):
+    shadow and haze; their `far` becomes 0, so that neither comes again. The samples of a row are
+    lined up and painted like a row of pixels."""
+    height, width = colours.shape
+    many = 4 * width
+    where, gains = np.zeros((6, many), np.int32), np.zeros((3, many), np.float32)
+    four, mixed = np.zeros((4, many), np.uint32), np.zeros(many, np.uint32)
+    found, depths = np.zeros((1, many), np.int32), np.zeros((1, many), np.int8)
+    rays, behind = np.zeros((2, 1, many), np.float32), np.zeros((3, 1, many), np.float32)
+    columns = np.zeros(width, np.int64)
+    for v in range(height):
+        count = 0
+        for u in range(width):
             a, b = fine[2 * v, 2 * u], fine[2 * v, 2 * u + 1]
             c, d = fine[2 * v + 1, 2 * u], fine[2 * v + 1, 2 * u + 1]
             if a == b and a == c and a == d:
                 continue
-            total[:] = _NONE
-            behind = backdrop[v, u, 0]
-            packed = _backdrop(
-                backdrop[v, u, 1], backdrop[v, u, 2], behind, np.int64(backdrop[v, u, 3]),
-                here, levels, texels,
-            )  # fmt: skip
             for k in range(4):
-                j, i = 2 * v + (k >> 1), 2 * u + (k & 1)
-                quad = fine[j, i]
-                if quad < 0:
-                    light, w = shadow[v, u], behind
-                    r = np.float32(packed & 255) * light
-                    g = np.float32((packed >> 8) & 255) * light
-                    b = np.float32((packed >> 16) & 255) * light
-                else:
-                    x, y = rays[j, i, 0], rays[j, i, 1]
-                    w = floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2]
-                    if ints[quad, 4] == FLAT:
-                        r, g, b = floats[quad, 21], floats[quad, 22], floats[quad, 23]
-                    else:
-                        r, g, b = _surface(floats, ints, np.uint64(quad), x, y, w, texels)
-                lost = _NONE
-                if w > _NONE:
-                    lost = _ONE / (_ONE + (w * haze[3]) * (w * haze[3]))
-                total[0] += min(r, _BYTE) * (_ONE - lost) + haze[0] * lost
-                total[1] += min(g, _BYTE) * (_ONE - lost) + haze[1] * lost
-                total[2] += min(b, _BYTE) * (_ONE - lost) + haze[2] * lost
-            share = np.float32(0.25)
-            colours[v, u] = _packed(total[0] * share, total[1] * share, total[2] * share)
+                j, i, at = 2 * v + (k >> 1), 2 * u + (k & 1), 4 * count + k
+                found[0, at], depths[0, at] = fine[j, i], level[v, u]
+                rays[0, 0, at], rays[1, 0, at] = fine_rays[0, j, i], fine_rays[1, j, i]
+                for m in range(3):
+                    behind[m, 0, at] = backdrop[m, v, u]
+            columns[count] = u
+            count += 1
+        _row_of(0, 4 * count, found, depths, rays, behind, floats, ints, here, levels, where, gains)
+        _fetch(4 * count, texels, where, four)
+        _blend(4 * count, where, four, gains, mixed)
+        for n in range(count):
+            u = columns[n]
+            colours[v, u] = _mean(n, found, rays, behind, floats, mixed, haze, shadow[v, u])
             far[v, u] = _NONE
+
+
+@kernel
+def _mean(n, found, rays, behind, floats, mixed, haze, light):  # type: ignore[no-untyped-def]
+    """Mean of the samples at columns 4 n .., packed. light: share that is left on the ground."""
+    red = green = blue = _NONE
+    share = np.float32(0.25)
+    for at in range(4 * n, 4 * n + 4):
+        quad, w, keep = found[0, at], behind[0, 0, at], light
+        if quad >= 0:
+            x, y, keep = rays[0, 0, at], rays[1, 0, at], _ONE
+            w = floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2]
+        lost = _NONE
+        if w > _NONE:
+            lost = _ONE / (_ONE + (w * haze[3]) * (w * haze[3]))
+        keep *= (_ONE - lost) * share
+        lost *= share
+        red += np.float32(mixed[at] & np.uint32(255)) * keep + haze[0] * lost
+        green += np.float32((mixed[at] >> np.uint32(8)) & np.uint32(255)) * keep + haze[1] * lost
+        blue += np.float32((mixed[at] >> np.uint32(16)) & np.uint32(255)) * keep + haze[2] * lost
+    return _packed(red, green, blue)
 
 
 @kernel
@@ -228,19 +319,19 @@ def develop(colours, found, far, shadow, haze, grain, top, left, picture):  # ty
 
 
 @kernel
-def ground_classes(backdrop, here, levels, texels, kinds):  # type: ignore[no-untyped-def]
+def ground_classes(level, backdrop, here, levels, texels, kinds):  # type: ignore[no-untyped-def]
     """Fills kinds (H, W) with the class of the ground, as painted, that each pixel could see."""
     for v in range(kinds.shape[0]):
         for u in range(kinds.shape[1]):
             kinds[v, u] = 0
-            w = backdrop[v, u, 0]
-            if w > _NONE:
-                a, b, level = backdrop[v, u, 1], backdrop[v, u, 2], int(backdrop[v, u, 3])
-                scale = TEXEL_M * 2.0**level
+            which = level[v, u]
+            if which >= 0:
+                a, b = backdrop[1, v, u], backdrop[2, v, u]
+                scale = TEXEL_M * 2.0**which
                 i = int(np.floor((here[0] + here[2] * a - here[3] * b) / scale))
                 j = int(np.floor((here[1] + here[3] * a + here[2] * b) / scale))
-                mask = levels[level, 2]
-                i = min(max(i, 0), levels[level, 3]) & mask
-                j = min(max(j, 0), levels[level, 4]) & mask
-                texel = texels[levels[level, 0] + j * levels[level, 1] + i]
+                mask = levels[which, 2]
+                i = min(max(i, 0), levels[which, 3]) & mask
+                j = min(max(j, 0), levels[which, 4]) & mask
+                texel = texels[levels[which, 0] + j * levels[which, 1] + i]
                 kinds[v, u] = np.uint8(texel >> np.uint32(24))

@@ -10,6 +10,7 @@ ATLAS_LEVELS = 7
 ATLAS_TEXELS = sum((ATLAS_SIDE >> level) ** 2 for level in range(ATLAS_LEVELS))
 ATLAS_MOST = 96  # tiles that there is room for
 ATLAS_START = 0
+WHITE = ATLAS_START + ATLAS_MOST * ATLAS_TEXELS - 1  # a white texel, for plain colours
 
 SKY_WIDTH, SKY_HEIGHT = 4096, 300  # [px] of the sky's panorama, all around
 SKY_START = ATLAS_START + ATLAS_MOST * ATLAS_TEXELS

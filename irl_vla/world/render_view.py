@@ -15,6 +15,9 @@ import numpy as np
 from irl_vla.camera.camera import Camera, CameraModel, resized
 from irl_vla.camera.lens import WIDEST, domain_radius
 from irl_vla.camera.projection import unproject
+from numpy.typing import NDArray
+
+from irl_vla.frames import inverse
 from irl_vla.types import F32, F64, InputError
 from irl_vla.world.render_texels import (
     BLOCK, LEVELS, PAGE, PAGED, SKY_HEIGHT, SKY_WIDTH, TEXEL_M,
@@ -25,6 +28,7 @@ SKY_LOW, SKY_HIGH = np.radians(-1.0), np.radians(75.0)  # elevations of its last
 LOWEST_M = 0.15  # [m] a lens below is under the road or in it
 LEAST_SEEN = 0.01  # of the pixels must have a ray, and as many see the ground
 LENS_NUMBERS = 18
+SEES_SKY, SEES_NOTHING = -1, -2  # instead of a texture level
 SIDE_LIMIT = float(np.tan(WIDEST))
 
 
@@ -32,20 +36,19 @@ SIDE_LIMIT = float(np.tan(WIDEST))
 class View:
     """Fixed geometry of one picture of (H, W) pixels.
 
-    rays: (H, W, 2) undistorted rays (x, y, 1), camera frame; rays_x, rays_y: the same apart
+    rays: (2, H, W) x and y of the undistorted rays (x, y, 1), camera frame
     ground_w: (H, W) inverse depth of the ground, 0: none, inf: the pixel has no ray
-    backdrop: (H, W, 4) behind everything: ground_w (0 where it is inf), then of the ground x, y in
-    the ego frame [m] and the texture level that fits, of the sky its column for a car that heads
-    east and its row
+    backdrop: (3, H, W) behind everything: ground_w, 0 where it is inf; of the ground then x, y in
+    the ego frame [m], of the sky its column for a car that heads east and its row
+    level: (H, W) the ground texture that fits, or SEES_SKY or SEES_NOTHING
     reach: (PAGED,) how far from the ego each paged level is looked at [m]
     lens: numbers for render_raster; cam_from_ego: (4, 4)
     """
 
     rays: F32
-    rays_x: F32
-    rays_y: F32
     ground_w: F32
     backdrop: F32
+    level: NDArray[np.int8]
     reach: tuple[float, ...]
     lens: F64
     cam_from_ego: F64
@@ -90,19 +93,16 @@ def view_of(camera: Camera, fold: int = 1) -> View:
         )
     ground = camera.position[:2] + ego[..., :2] / np.maximum(ground_w, 1e-9)[..., None]
     ground[ground_w == 0.0] = 0.0
-    level = _level(ground, ground_w, fold)
-    backdrop = np.where(
-        (ground_w > 0)[..., None],
-        np.stack([ground_w, ground[..., 0], ground[..., 1], level], axis=-1), _sky(ego),
-    )  # fmt: skip
+    level = np.where(known, _level(ground, ground_w, fold), SEES_NOTHING).astype(np.int8)
+    behind = np.where(level[..., None] >= 0, ground, _sky(ego))
     far = np.hypot(ground[..., 0], ground[..., 1])
-    reach = [far[(level == k) & (ground_w > 0)].max(initial=0.0) for k in range(PAGED)]
-    bare = flat.astype(np.float32)
+    reach = tuple(float(far[level == k].max(initial=0.0)) for k in range(PAGED))
+    ground_w = np.where(known, ground_w, np.inf)
+    backdrop = np.stack([np.where(level >= 0, ground_w, 0.0), behind[..., 0], behind[..., 1]])
     return View(
-        bare, np.ascontiguousarray(bare[..., 0]), np.ascontiguousarray(bare[..., 1]),
-        np.where(known, ground_w, np.inf).astype(np.float32), backdrop.astype(np.float32),
-        tuple(float(r) for r in reach), _lens(camera, flat[known]),
-        np.linalg.inv(camera.ego_from_cam),
+        np.ascontiguousarray(np.moveaxis(flat, -1, 0), np.float32), ground_w.astype(np.float32),
+        np.ascontiguousarray(backdrop, np.float32), level, reach, _lens(camera, flat[known]),
+        inverse(camera.ego_from_cam),
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _level(ground: F64, ground_w: F64, fold: int) -> F64:
     least = np.ceil(np.log2(far / held))
     least = np.where(least >= PAGED, 0, least)  # what is not paged is held whole
     least = np.where(far > held * 2 ** (PAGED - 1), PAGED, least)
-    return np.where(ground_w > 0, np.clip(np.maximum(level, least), 0, LEVELS - 1), 0)
+    return np.where(ground_w > 0, np.clip(np.maximum(level, least), 0, LEVELS - 1), SEES_SKY)
 
 
 def _sky(ego: F64) -> F64:
@@ -129,8 +129,7 @@ def _sky(ego: F64) -> F64:
     elevation = np.arctan2(ego[..., 2], np.hypot(ego[..., 0], ego[..., 1]))
     row = (SKY_HIGH - elevation) / (SKY_HIGH - SKY_LOW) * (SKY_HEIGHT - 1)
     column = azimuth / (2 * np.pi) * SKY_WIDTH + SKY_WIDTH
-    row = np.clip(row, 0, SKY_HEIGHT - 1)
-    return np.stack([np.zeros_like(row), column, row, np.zeros_like(row)], axis=-1)
+    return np.stack([column, np.clip(row, 0, SKY_HEIGHT - 1.01)], axis=-1)
 
 
 def _lens(camera: Camera, flat: F64) -> F64:
