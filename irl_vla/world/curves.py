@@ -19,6 +19,7 @@ RAMP = 0.25  # share of a bend over which its curvature rises, and falls again
 _NO_STEP_M = 0.03  # between points that are one
 LEAD_M = 5.0  # usual straight pieces at the ends of a sideways shift
 SHIFT_M = 18.0  # that the shift itself takes at least
+_SLANT = 6.5  # metres that a shift takes at least per metre sideways
 _LEAD_SHARE = 0.2  # of a shift's points, for either straight piece
 _NODES = 65  # samples of the integral that relates length and reach
 _SLIGHT_TURN, _CLEAR_TURN = 0.05, 0.45  # [rad] less is a sideways shift; more is always a bend
@@ -168,7 +169,10 @@ def shifts(start: F64, end: F64, leads: F64, count: int) -> F64:
     straight pieces, less where the shift needs the room -> (k, count, 3)."""
     way, out = (np.stack([np.cos(p[:, 2]), np.sin(p[:, 2])], axis=1) for p in (start, end))
     straight = np.hypot(*(end[:, :2] - start[:, :2]).T)
-    room = np.maximum(straight - SHIFT_M, 0.15 * straight)
+    mean = 0.5 * (way + out)
+    gap = end[:, :2] - start[:, :2]
+    sideways = np.abs(mean[:, 0] * gap[:, 1] - mean[:, 1] * gap[:, 0])
+    room = np.maximum(straight - np.maximum(SHIFT_M, _SLANT * sideways), 0.04 * straight)
     leads = leads * np.minimum(1.0, room / leads.sum(axis=1))[:, None]
     first, last = start[:, :2] + leads[:, :1] * way, end[:, :2] - leads[:, 1:] * out
     lead = int(_LEAD_SHARE * count)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
+from shapely.geometry.polygon import orient
 
 from irl_vla.types import F64
 from irl_vla.world.curves import LEAD_M, beside, meeting, roundings, rounds, shifts, turned
@@ -26,7 +28,8 @@ from irl_vla.world.street_plan import (
 )
 from irl_vla.world.town import Turn
 
-POINTS = 41  # of a connector's centre line
+POINTS = 49  # of a connector's centre line
+_ROOM_M = 0.15  # asphalt beside a lane that cuts a corner
 _LONGEST_LEAD_M = 13.0  # of the straight begin and end of a connector that shifts sideways
 _LATERAL = 2.5  # [m/s^2] sideways on turns, of which their speed limit follows
 
@@ -240,26 +243,57 @@ def _limits(centres: F64, lanes: list[LaneDraft], links: list[Link]) -> F64:
     return np.asarray(np.minimum(posted, np.sqrt(_LATERAL / np.maximum(curvature, 1e-6))))
 
 
-def outline(node: NodePlan, arms: tuple[Arm, ...]) -> tuple[F64, tuple[F64, ...]]:
-    """Ring of a junction, and the kerb lines between its arms."""
-    ring, corners = [], []
+def outline(
+    node: NodePlan, arms: tuple[Arm, ...], links: tuple[Link, ...], connectors: list[LaneDraft]
+) -> tuple[F64, tuple[F64, ...]]:
+    """Ring of a junction, and the kerb lines between its arms. connectors: one per link."""
+    corners = []
     for i, arm in enumerate(arms):
         other = arms[(i + 1) % len(arms)]
-        gates = (
-            beside(arm.gate[None], np.array([-arm.plan.leaving])),
-            beside(arm.gate[None], np.array([arm.plan.coming])),
-        )
+        near = beside(arm.gate[None], arm.plan.coming)
+        far = beside(other.gate[None], -other.plan.leaving)
         between = (other.plan.angle - arm.plan.angle) % (2 * np.pi)
-        far = beside(other.gate[None], np.array([-other.plan.leaving]))
+        ends = (arm.coming[-1], other.leaving[-1])
+        outermost = [k for k, link in enumerate(links) if (link.source, link.target) == ends]
         if between < STRAIGHT_ANGLE:
             bend = _fillet(node, arm.plan, other.plan, between)
+        elif outermost:  # straight on: the kerb runs along the lane
+            centre = connectors[outermost[0]].centre
+            half = np.hypot(*(connectors[outermost[0]].polygon[:POINTS] - centre[:, :2]).T)
+            bend = beside(centre, -half - VERGE_M)[1:-1]
         else:
-            begin = np.append(gates[1][0], arm.gate[2] + np.pi)
-            bend = _flat_kerb(begin, np.append(far[0], other.gate[2]))
-        corner = np.concatenate([gates[1], bend, far])
-        ring += [gates[0], corner[:-1]]
-        corners.append(corner)
-    return np.concatenate(ring), tuple(corners)
+            bend = _flat_kerb(np.append(near, arm.gate[2] + np.pi), np.append(far, other.gate[2]))
+        corners.append(np.concatenate([near, bend, far]))
+    return _widened(corners, np.stack([lane.polygon for lane in connectors]))
+
+
+def _widened(corners: list[F64], lanes: F64) -> tuple[F64, tuple[F64, ...]]:
+    """The outline within kerbs, moved out where a lane (k, m, 2) would cut a corner."""
+    ring = np.concatenate(corners)
+    ground = shapely.Polygon(ring)
+    shapely.prepare(ground)
+    points = lanes.shape[1] // 2
+    inner = np.r_[2 : points - 2, points + 2 : 2 * points - 2]  # those at the gates are on it
+    inside = shapely.contains_xy(ground, lanes[:, inner, 0], lanes[:, inner, 1]).all(axis=1)
+    if inside.all():
+        return ring, tuple(corners)
+    cut = shapely.polygons(lanes[~inside])
+    room = shapely.buffer(cut, _ROOM_M, join_style="mitre")
+    whole = shapely.union_all([ground, *room])
+    line = shapely.get_coordinates(orient(whole).exterior)[:-1]
+    moved = [_between_ends(line, corner) for corner in corners]
+    return np.concatenate(moved), tuple(moved)
+
+
+def _between_ends(ring: F64, corner: F64) -> F64:
+    """The part of a ring between the ends of a kerb line."""
+    first, last = (int(np.argmin(np.hypot(*(ring - end).T))) for end in (corner[0], corner[-1]))
+    part = (
+        ring[first : last + 1]
+        if first <= last
+        else np.concatenate([ring[first:], ring[: last + 1]])
+    )
+    return np.concatenate([corner[:1], part[1:-1], corner[-1:]])
 
 
 def _fillet(node: NodePlan, arm: ArmPlan, other: ArmPlan, between: float) -> F64:

@@ -92,7 +92,9 @@ def _join(works: _Works, nodes: list[NodePlan]) -> None:
             continue
         connectors = tuple(range(first, first + len(mine)))
         first += len(mine)
-        works.sites.append(Crossing(node, arms, mine, connectors, *outline(node, arms)))
+        drawn = [works.lanes[index] for index in connectors]
+        ring, corners = outline(node, arms, mine, drawn)
+        works.sites.append(Crossing(node, arms, mine, connectors, ring, corners))
 
 
 def _pockets(works: _Works, node: NodePlan) -> list[bool]:

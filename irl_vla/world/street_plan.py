@@ -16,6 +16,7 @@ LEAST_ANGLE = np.deg2rad(58.0)  # between two arms of a junction
 STRAIGHT_ANGLE = np.deg2rad(148.0)  # wider apart, two arms have no corner between them
 AHEAD_ANGLE = np.deg2rad(40.0)  # who turns less goes straight on
 RING_ANGLE = np.deg2rad(34.0)  # from the arm to where a roundabout's entry has joined the ring
+LEAST_RING_ANGLE = 2 * RING_ANGLE + np.deg2rad(8.0)  # between two arms of a roundabout
 
 
 @dataclass(frozen=True)

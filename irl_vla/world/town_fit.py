@@ -13,6 +13,7 @@ from irl_vla.world.street_plan import (
     BAY_M,
     BEFORE_M,
     LEAST_ANGLE,
+    LEAST_RING_ANGLE,
     STRAIGHT_ANGLE,
     NodePlan,
     StreetPlan,
@@ -53,7 +54,7 @@ def setbacks_of(node: NodePlan) -> list[float]:
         j = (i + 1) % len(node.arms)
         other = node.arms[j]
         between = (other.angle - arm.angle) % (2 * np.pi)
-        if between < LEAST_ANGLE:
+        if between < (LEAST_RING_ANGLE if node.kind == "roundabout" else LEAST_ANGLE):
             raise Impossible
         if node.kind == "roundabout":
             needed = ring_reach(node.radius, arm.coming)
