@@ -149,8 +149,7 @@ class Traffic:
         ego = ego_box(moment.ego, self._vehicle)
         self._ego_stood = self._ego_stood + STEP_S if abs(ego[EGO_V]) < STANDING else 0.0
         ego[EGO_STOOD] = self._ego_stood
-        if self._tick % STANDING = 0.3  # [m/s] slower stands
-RECYCLE_EVERY == 0:
+        if self._tick % RECYCLE_EVERY == 0:
             wanted = self._request.vehicles + self._request.cyclists
             recycle(self._net, self._fleet, ego, self._pool, self._fleet.dice, wanted)
         if self._tick % TRIED_EVERY == 0 and self._wishes:

@@ -176,9 +176,9 @@ def must_wait(net: Net, fleet: Fleet, claims: I64, places: F64, count: int, i: i
             if claims[r, ON] != other or claims[r, OWNER] == i or places[r, TAIL] > theirs_out:
                 continue
             v = places[r, SPEED]
-            if claims[r, OWNER] == EGO and places[r, WAITED] > GIVES_UP_S:
-                if places[r, FRONT] < where[2]:  # it stands before the place where ways meet
-                    continue
+            stands = claims[r, OWNER] == EGO and places[r, WAITED] > GIVES_UP_S
+            if stands and places[r, FRONT] < where[2]:  # before the place where ways meet
+                continue
             fast = max(v, min(net.limit[other], 12.0))
             their_in = travel_time(where[2] - places[r, FRONT], v, 1.2, fast)
             if claims[r, GRANTED] == 1:
