@@ -20,8 +20,8 @@ class TownRequest:
     junctions; bend_radius_m: of streets that turn a corner, at their tightest
     missing: share of streets to leave out; main_roads: how many through roads; lights: share of
     the main roads' junctions that have traffic lights; roundabouts, parking, crosswalks: how
-    likely a town, a side of a side street, a long street without junction has one; work_zones: how
-    many a town has where main roads leave room for them
+    likely a town (where side streets meet), a side of a side street, a long side street has one
+    work_zones: how many a town has, where main roads leave room for them
     """
 
     columns: Range = (3, 4)
@@ -35,7 +35,7 @@ class TownRequest:
     missing: float = 0.1
     main_roads: Range = (1, 3)
     lights: float = 0.75
-    roundabouts: float = 0.6
+    roundabouts: float = 0.75
     parking: float = 0.6
     crosswalks: float = 0.5
     work_zones: Range = (0, 2)
