@@ -52,6 +52,7 @@ PASS_STILL, PASS_BICYCLE = 0.55, 0.95  # [m] kept to those one passes
 ASKEW = 0.7  # [m] off the path: a standing vehicle that far off is parked, not waiting
 SLOWER = 2.0  # [m/s] slower than wished: a cyclist is worth passing
 IN_LANE = 0.75  # [m] of moving aside needs no look at the next lane
+ROOM_M = 60.0  # [m] of path that must lie ahead at the end of an episode
 SLOW_HOLD = 0.85  # of the speed while a lane change has to wait
 
 
@@ -110,7 +111,7 @@ def free_road(guide: Guide, s: float, v: float, pace: float, manner: Manner) -> 
         if v * v * bend > EDGE:
             way = max(guide.arcs[i] - s, 2.0)
             a = min(a, -min((v * v - EDGE / bend) / (2.0 * way), 6.0))
-    return a
+    return float(a)
 
 
 @kernel
@@ -250,8 +251,8 @@ def empty_drive(
     guide: Guide, gates: Gates, lamps: Lamps, start: float, v: float, time_s: float, steps: int,
     body: Body, manner: Manner,
 ) -> float:  # fmt: skip
-    """Share of `steps` of 0.1 s from path place `start` at speed v that would be stood at lights
-    if nobody else were there."""
+    """Share of `steps` of 0.1 s from path place `start` at speed v that would be stood at lights,
+    or at the path's end, if nobody else were there."""
     s, a, still = start, 0.0, 0
     for step in range(steps):
         now, wish = time_s + step * DT, free_road(guide, s, v, 1.0, manner)
@@ -266,5 +267,5 @@ def empty_drive(
             break
         a = accelerate(a, wish, v, manner.swift)
         s, v = s + v * DT, max(v + a * DT, 0.0)
-        still += 1 if v < MOVING else 0
-    return still / steps
+        still += 1 if v < MOVING or s > guide.arcs[-1] - ROOM_M else 0
+    return float(still / steps)

@@ -60,7 +60,7 @@ def until_red(lamps: Lamps, signal: int, time_s: float, colour: int) -> float:
         p = turn % len(lamps.durations[signal])
         end = begin + lamps.durations[signal, p]
         if lamps.colours[signal, p] == RED and end > into:
-            return max(begin - into, 0.05)
+            return float(max(begin - into, 0.05))
         begin = end
     return NOTHING
 

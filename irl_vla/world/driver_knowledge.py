@@ -28,6 +28,7 @@ STREAM_M = 75.0  # [m] others are looked for this far before the place where the
 STREAM_STEP = 2.0  # [m] between the points of a stream
 STREAMS = 8  # ways into one lane that are followed at most
 CHANGE_HELD_M = 60.0  # [m] beyond its place that a lane change may be put off
+APART_POINTS = 4  # of the path: farther on the two meet a second time, as on a roundabout
 TOUCHING = 2.7  # [m] between centre lines: the two would touch
 
 
@@ -233,7 +234,9 @@ def _streams_of(town: Town, path: Path, stop: Stop, before: list[list[int]]) -> 
         near = apart < TOUCHING
         if not near.any():
             continue
-        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        rows = np.flatnonzero(near.any(axis=1))
+        rows = np.split(rows, np.flatnonzero(np.diff(rows) > APART_POINTS) + 1)[0]
+        columns = np.flatnonzero(near[rows].any(axis=0))
         own = arcs_of(centre)
         merges = any(s in town.lanes[stop.lane].successors for s in lane.successors)
         for lead in _leading_in(town, other, before):

@@ -202,7 +202,8 @@ def leader(
         forward = math.cos(row[REL])
         if row[V] > MOVING and abs(forward) < FORWARD:
             continue  # crosses: another matter
-        clear = body.half + row[ACROSS] + (CLEAR_WALKER if types[a] == PEDESTRIAN else CLEAR)
+        walks = types[a] == PEDESTRIAN and row[V] > MOVING
+        clear = body.half + row[ACROSS] + (CLEAR_WALKER if walks else CLEAR)
         if row[ALONG] > LONG and abs(row[ODD]) > SWINGS:  # its tail swings out
             clear += min(row[ALONG] * abs(row[ODD]), MOST_SWING)
         gap = row[S] - row[ALONG] - front
@@ -278,7 +279,7 @@ def meeting(
             earliest = s - body.rear + way_in(v, top, 1.2, max(t - AFTER_S, 0.0))
             latest = s + body.front + way_in(v, top, 1.2, t + BEFORE_S)
             if latest > its - long and earliest < its + long:
-                return its - row[ALONG]
+                return float(its - row[ALONG])
         t += LOOK_STEP_S
     return NOTHING
 
