@@ -36,6 +36,9 @@ def drive(
         Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="prettier pictures, half as fast")] = False,
+    bag: Annotated[
+        Path | None, typer.Option(help="also record what the cameras saw (rosbag2)")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/drive/NAME")
     ] = None,
@@ -47,9 +50,11 @@ def drive(
     folder = out or Path("out") / "drive" / wanted.name
     run = DriveRun.prepare(wanted, loaded, rig)
     with Results(folder, RESULTS) as results:
-        interrupted = run.film(results.folder)
+        interrupted = run.film(results.folder, bag)
         summary = json.loads((results.folder / "summary.json").read_text(encoding="utf-8"))
     say(summary, folder, interrupted)
+    if bag is not None:
+        Console().print(f"wrote     {bag}", highlight=False, soft_wrap=True)
     if interrupted:
         raise typer.Exit(130)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.plan_bag import PlanBag
 from irl_vla.cli.plan_files import plan_line
 from irl_vla.cli.shipped import shipped
+from irl_vla.data.world_bag import WorldBag
 from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, Ending, Tick
 from irl_vla.drive.core import CoreConfig, DrivingCore
@@ -94,8 +96,9 @@ class DriveRun:
             self.loop.watch, self.drive.name, self.loop.completed, status, self.loop.span_m
         )
 
-    def film(self, folder: Path) -> bool:
-        """Drives and writes everything into `folder`; True when somebody pressed Ctrl-C."""
+    def film(self, folder: Path, bag: Path | None = None) -> bool:
+        """Drives and writes everything into `folder`; True when somebody pressed Ctrl-C. bag: a
+        rosbag2 to make of what the cameras saw."""
         loop, simulation = self.loop, self.drive.simulation
         painter = DrivePainter(simulation.town, simulation.others.actors, self.rig, loop.path)
         page = DrivePageBuilder(self.drive.name, _page_facts(self.facts), self.banner)
@@ -103,6 +106,7 @@ class DriveRun:
             interruptible() as pressed,
             (folder / "plans.jsonl").open("w", encoding="utf-8") as lines,
             PlanBag(folder / "plans.mcap") as plans,
+            self._recorder(bag) as recorder,
             _progress() as bar,
         ):
             task = bar.add_task("driving", total=100.0)
@@ -111,6 +115,8 @@ class DriveRun:
                 for number, tick in enumerate(self.go()):
                     lines.write(plan_line(tick.step) + "\n")
                     plans.write(tick.step, loop.core)
+                    if recorder is not None:
+                        recorder.write(tick.moment, list(tick.step.frames.images.values()))
                     look = painter.paint(tick)
                     page.add(tick, look)
                     done = loop.completed * 100.0
@@ -125,6 +131,12 @@ class DriveRun:
             interrupted = pressed.is_set()
         self._finish(folder, page)
         return interrupted
+
+    def _recorder(self, bag: Path | None) -> AbstractContextManager[WorldBag | None]:
+        if bag is None:
+            return nullcontext()
+        town, actors = self.drive.simulation.town, self.drive.simulation.others.actors
+        return WorldBag(bag, self.rig, town, actors, self.loop.path)
 
     def _finish(self, folder: Path, page: DrivePageBuilder) -> None:
         score = self.score()

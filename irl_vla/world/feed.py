@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from irl_vla.frames import inverse, move, rigid_from_pose, wrap_angle
+from irl_vla.frames import (
+    inverse,
+    move,
+    quaternion_xyzw,
+    rigid_from_pose,
+    rigid_from_quaternion,
+    wrap_angle,
+)  # fmt: skip
 from irl_vla.scoring.scene import AGENT_TYPES, HEADING, OMEGA, STEP_S, VX, VY, X, Y
 from irl_vla.types import F64, SECOND_NS, U8, Boxes3D, CameraImage, EgoMotion, Intent
 from irl_vla.world.episode import Actors, Moment
@@ -19,6 +26,9 @@ from irl_vla.world.routes import Path, intent_at
 
 START_NS = 1_700_000_000 * SECOND_NS  # stamp of a town's time 0
 STEP_NS = round(STEP_S * SECOND_NS)
+SETTLING = 6  # times a rotation is written as a quaternion and read again, at most
+NUDGES, NUDGE_RAD = 100, 1e-12  # of the heading
+ODOMETRY = "/localization/kinematic_state"  # where a recording of the world has the ego's motion
 JPEG_QUALITY = 90  # 0..100, of the world's cameras
 TRUTH_REACH_M = 80.0  # road users farther from the ego are not listed
 
@@ -37,9 +47,24 @@ def ego_pose(moment: Moment) -> F64:
 
 def motion_of(moment: Moment) -> EgoMotion:
     """Where the ego is and how it moves, measured without error."""
-    world_from_ego = rigid_from_pose(ego_pose(moment))
+    world_from_ego = as_messages_say(ego_pose(moment))
     twist = np.asarray(moment.ego[[VX, VY, OMEGA]])
-    return EgoMotion(stamp_of(moment), world_from_ego, twist, "world")
+    return EgoMotion(stamp_of(moment), world_from_ego, twist, ODOMETRY)
+
+
+def as_messages_say(pose: F64) -> F64:
+    """Pose (3,) -> (4, 4) that survives being a quaternion, as in odometry, bit for bit: who drives
+    live and who replays the recording get the very same numbers. Where rounding goes round in
+    circles the heading is nudged by a picoradian."""
+    for nudge in range(NUDGES):
+        transform = rigid_from_pose(np.asarray(pose + [0.0, 0.0, nudge * NUDGE_RAD]))
+        for _ in range(SETTLING):
+            before = transform
+            place = [float(value) for value in before[:3, 3]]
+            transform = rigid_from_quaternion(place, quaternion_xyzw(before))
+            if np.array_equal(before, transform):
+                return transform
+    raise AssertionError(f"pose {pose}: no rotation near it survives being a quaternion")
 
 
 def navigation(moment: Moment, path: Path) -> Intent:
