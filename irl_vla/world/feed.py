@@ -57,7 +57,7 @@ def as_messages_say(pose: F64) -> F64:
     live and who replays the recording get the very same numbers. Where rounding goes round in
     circles the heading is nudged by a picoradian."""
     for nudge in range(NUDGES):
-        transform = rigid_from_pose(np.asarray(pose + [0.0, 0.0, nudge * NUDGE_RAD]))
+        transform = rigid_from_pose(pose + np.array([0.0, 0.0, nudge * NUDGE_RAD]))
         for _ in range(SETTLING):
             before = transform
             place = [float(value) for value in before[:3, 3]]
