@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from irl_vla.types import U8, InputError
 from irl_vla.view.animation import QUALITY, write_webp
-from irl_vla.view.ink import png
+from irl_vla.view.ink import png, webp
 from irl_vla.view.report import replace_file
 from irl_vla.view.town import TownPainter
 from irl_vla.view.town_film import (
@@ -33,6 +33,7 @@ WORLD = re.compile(r"world:(?P<first>[^:]*)(:(?P<end>.*))?")
 SCENARIO_ENDINGS = (".pkl", ".pickle", ".xml")
 MOST_SEEDS = 24  # drives on one sheet: more are too small to look at
 MOST_SEED = 2**31
+SHEET_QUALITY = 75  # of 100, of a still sheet: ten drives take about 0.2 MB
 
 
 class Drives(NamedTuple):
@@ -97,8 +98,8 @@ def _sheet(drives: Drives, folder: Path, animate: bool) -> list[Path]:
     episodes = [episode_of(seed) for seed in drives.seeds]
     titles = [f"seed {seed}" for seed in drives.seeds]
     longest = max(map(len, episodes))
-    picture, film = folder / "drives.png", folder / "drives.webp"
-    replace_file(picture, png(next(many_drives(episodes, titles, [longest // 2]))))
+    picture, film = folder / "sheet.webp", folder / "drives.webp"
+    replace_file(picture, webp(next(many_drives(episodes, titles, [longest // 2])), SHEET_QUALITY))
     if not animate:
         return [picture]
     steps = range(0, longest, MANY_EVERY)

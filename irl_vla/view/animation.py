@@ -22,7 +22,7 @@ from PIL import Image
 
 from irl_vla.types import U8, InputError
 
-QUALITY = 30  # of 100: letters stay sharp, and 20 s of a town take less than 4 MB
+QUALITY = 25  # of 100: letters stay sharp, and 20 s of a town take less than 4 MB
 METHOD = 4  # of 0..6: more is smaller and slower
 THREADS = 2  # that compress while frames are being painted
 MAX_SIDE = 1 << 14  # [px] of a WebP picture

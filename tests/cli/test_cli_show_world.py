@@ -57,8 +57,8 @@ def test_the_animation_lasts_as_long_as_the_drive(tmp_path: Path) -> None:
 
 def test_several_seeds_become_one_sheet(tmp_path: Path) -> None:
     show("world:3:5", "--out", str(tmp_path))
-    assert [file.name for file in tmp_path.iterdir()] == ["drives.png"]
-    height, width = cv2.imread(str(tmp_path / "drives.png")).shape[:2]
+    assert [file.name for file in tmp_path.iterdir()] == ["sheet.webp"]
+    height, width = cv2.imread(str(tmp_path / "sheet.webp")).shape[:2]
     assert (height, width) == (214, 2 * 320 + 6)
 
 
