@@ -24,12 +24,12 @@ from irl_vla.world.render_ground import Ground
 from irl_vla.world.render_quads import GROUND, SKY
 from irl_vla.world.render_raster import FLOATS, INTS, cast, place, scan
 from irl_vla.world.render_shade import develop, ground_classes, paint, smooth
-from irl_vla.world.render_stage import Stage
+from irl_vla.world.render_stage import Scene, Stage
 from irl_vla.world.render_texels import (
     ATLAS_START, GROUND_START, SKY_START, SKY_WIDTH, WHITE, WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_view import View, view_of
-from irl_vla.world.render_weather import NOISE_TILE, SALT, Weather, weather_of
+from irl_vla.world.render_weather import GRAIN_UNIT, NOISE_TILE, SALT, Weather, grain, weather_of
 from irl_vla.world.town import Town
 
 Quality = Literal["plain", "full"]
@@ -75,25 +75,27 @@ class Renderer:
     def render(self, moment: Moment) -> dict[str, U8]:
         """(H, W, 3) uint8 RGB of each camera, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
+        scene = self._stage.at(moment)
         return {
-            camera.name: self._picture(index, moment)
+            camera.name: self._picture(index, moment, scene)
             for index, camera in enumerate(self.rig.cameras)
         }
 
     def measure(self, moment: Moment) -> dict[str, Measured]:
         """Depth, road user and class of each camera's pixels, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
+        scene = self._stage.at(moment)
         return {
-            camera.name: self._truth(index, moment) for index, camera in enumerate(self.rig.cameras)
+            camera.name: self._truth(index, moment, scene)
+            for index, camera in enumerate(self.rig.cameras)
         }
 
-    def _scan(self, view: View, moment: Moment) -> tuple[F32, NDArray[np.int32], int]:
+    def _scan(self, view: View, scene: Scene) -> tuple[F32, NDArray[np.int32], int]:
         """Inverse depth and quad of each sample, and how many quads there are."""
-        scene = self._stage.at(moment, view.cam_from_ego)
-        lens = view.lens
+        batches = self._stage.seen(scene, view.cam_from_ego)
         size = np.array(view.size, np.int64)
         count = place(
-            *scene, lens, size, self.weather.light, SIGHT_M, self._floats, self._ints
+            *batches, view.lens, size, self.weather.light, SIGHT_M, self._floats, self._ints
         )  # fmt: skip
         nearest = view.ground_w.copy()
         found = np.full(nearest.shape, -1, np.int32)
@@ -101,33 +103,31 @@ class Renderer:
              self._stage.atlas.finest, nearest, found)  # fmt: skip
         return nearest, found, count
 
-    def _picture(self, index: int, moment: Moment) -> U8:
+    def _picture(self, index: int, moment: Moment, scene: Scene) -> U8:
         view, fine = self._views[index], self._fine[index]
-        far, found, _ = self._scan(fine or view, moment)
+        far, found, _ = self._scan(fine or view, scene)
         shadow = np.ones(view.ground_w.shape, np.float32)
-        boxes, shifts = self._stage.shadows(moment)
-        cast(boxes, shifts, self.weather.shade, view.cam_from_ego, view.lens,
+        cast(scene.boxes, scene.shifts, self.weather.shade, view.cam_from_ego, view.lens,
              np.array(view.size, np.int64), view.backdrop, shadow)  # fmt: skip
         colours = np.empty(shadow.shape, np.uint32)
-        scene = (
+        texture = (
             view.backdrop, self._floats, self._ints, self._standing(moment), self._ground.levels,
             self._ground.texels, colours,
         )  # fmt: skip
         samples = found
         if fine is not None:
             found, far = samples[::2, ::2].copy(), far[::2, ::2].copy()
-        paint(found, view.level, view.rays, *scene)
+        paint(found, view.level, view.rays, *texture)
         if fine is not None:
-            smooth(samples, fine.rays, shadow, self._haze, view.level, *scene, far)
+            smooth(samples, fine.rays, shadow, self._haze, view.level, *texture, far)
         picture = np.empty((*shadow.shape, 3), np.uint8)
-        top, left = self._cut(index, view, moment)
-        grain = self.weather.grain
-        develop(colours, found, far, shadow, self._haze, grain, top, left, picture)
+        cut = self._cut(index, view, moment)
+        develop(colours, found, far, shadow, self._haze, grain(), cut, picture)
         return picture
 
-    def _truth(self, index: int, moment: Moment) -> Measured:
+    def _truth(self, index: int, moment: Moment, scene: Scene) -> Measured:
         view = self._views[index]
-        nearest, found, count = self._scan(view, moment)
+        nearest, found, count = self._scan(view, scene)
         kinds = np.empty(found.shape, np.uint8)
         ground_classes(
             view.level,
@@ -161,14 +161,14 @@ class Renderer:
         turn = round(yaw / (2 * np.pi) * SKY_WIDTH) % SKY_WIDTH
         return np.array([x, y, np.cos(yaw), np.sin(yaw), turn], np.float32)
 
-    def _cut(self, index: int, view: View, moment: Moment) -> tuple[int, int]:
-        """Where in the field of noise this picture's begins: another place each time."""
+    def _cut(self, index: int, view: View, moment: Moment) -> NDArray[np.int64]:
+        """Where in the field of noise this picture's begins, another place each time, and its
+        gain; see render_shade.develop."""
         step = round(moment.time_s * 1000)
         rng = np.random.default_rng([self.seed, SALT, 10, step + (1 << 40), index])
         width, height = view.size
-        free = np.maximum(1, NOISE_TILE - np.array([height, width]))
-        top, left = rng.integers(0, free)
-        return int(top), int(left)
+        top, left = rng.integers(0, np.maximum(1, NOISE_TILE - np.array([height, width])))
+        return np.array([top, left, round(self.weather.noise / GRAIN_UNIT * 65536)], np.int64)
 
 
 def ego_pose(moment: Moment) -> F64:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from irl_vla.types import F64, U8
 from irl_vla.world.render_quads import GROUND, MARKING, PAVEMENT, PLANT, ROAD
@@ -28,17 +29,20 @@ PAVEMENT_M, APRON_M = 2.6, 4.6  # width of a footpath; of the strip that a kerb 
 KERB_M, GUTTER_M = 0.30, 0.5
 DASH_M, GAP_M = 3.0, 6.0  # of dashed lines
 STRIPE_M = 0.5  # of a zebra, and as much asphalt between two
+FINE_M = 0.1  # [m] texels smaller than that are worth smooth edges
 LONGEST_SHADOW_M = 22.0  # [m] a lower sun's shadows are faint
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Outlines of one colour. rings: (m, 2) each; low, high: (n, 2) their bounds; thin: [m] how
-    wide each is where that matters for how much of a coarse texel it covers, else inf"""
+    """Outlines of one colour. points: (P, 2) of all rings, the k-th from offsets[k] to
+    offsets[k + 1]; low, high: (n, 2) bounds of each; thin: [m] how wide they are where that matters
+    for how much of a coarse texel they cover, else inf"""
 
     kind: int
     colour: Rgb
-    rings: tuple[F64, ...]
+    points: F64
+    offsets: NDArray[np.int64]
     low: F64
     high: F64
     thin: float = float("inf")
@@ -46,14 +50,26 @@ class Layer:
     @staticmethod
     def of(kind: int, colour: Rgb, rings: Sequence[F64], thin: float = float("inf")) -> Layer:
         """From a list of rings."""
-        low = np.array([ring.min(axis=0) for ring in rings]).reshape(-1, 2)
-        high = np.array([ring.max(axis=0) for ring in rings]).reshape(-1, 2)
-        return Layer(kind, colour, tuple(rings), low, high, thin)
+        rings = [ring for ring in rings if len(ring) > 2]
+        offsets = np.cumsum([0, *(len(ring) for ring in rings)]).astype(np.int64)
+        points = np.concatenate([*rings, np.zeros((1, 2))])
+        points = points[:-1]
+        low = high = np.zeros((0, 2))
+        if rings:
+            low = np.minimum.reduceat(points, offsets[:-1], axis=0)
+            high = np.maximum.reduceat(points, offsets[:-1], axis=0)
+        return Layer(kind, colour, points, offsets, low, high, thin)
 
-    def within(self, low: F64, high: F64) -> list[F64]:
-        """The rings that reach into a rectangle."""
-        near = (self.low < high).all(axis=1) & (self.high > low).all(axis=1)
-        return [self.rings[k] for k in np.flatnonzero(near)]
+    def within(self, corner: F64, size: tuple[int, int], texel: float) -> list[NDArray[np.int32]]:
+        """The rings that reach into a picture of `size` rows and columns that begins at `corner`,
+        in fixed-point pixels of OpenCV, whose pixel centres are whole numbers."""
+        high = corner + np.array([size[1], size[0]]) * texel
+        near = np.flatnonzero((self.low < high).all(axis=1) & (self.high > corner).all(axis=1))
+        if not len(near):
+            return []
+        scaled = ((self.points - corner) / texel - 0.5) * (1 << SUBPIXEL)
+        fixed = np.round(scaled).astype(np.int32)
+        return [fixed[self.offsets[k] : self.offsets[k + 1]] for k in near]
 
 
 class Outlines:
@@ -72,36 +88,28 @@ class Outlines:
     def paint(self, corner: F64, size: tuple[int, int], texel: float) -> tuple[U8, U8, U8]:
         """Classes (H, W), colours (H, W, 3) and sunlight (H, W) of the rectangle that begins at
         `corner` [m] and has `size` rows and columns of `texel` [m]."""
-        low, high = corner, corner + np.array([size[1], size[0]]) * texel
         kinds = np.full(size, GROUND, np.uint8)
         colours = np.empty((*size, 3), np.uint8)
         colours[:] = ALBEDO["grass"]
+        fine = texel < FINE_M
         for layer in self._layers:
-            rings = layer.within(low, high)
-            if not rings:
-                continue
-            scaled = [_pixels(ring, corner, texel) for ring in rings]
             colour: Sequence[float] = layer.colour
             if layer.thin < texel:  # a line thinner than a texel is at least one texel wide
                 share = layer.thin / texel
                 below = ALBEDO["asphalt"]
                 colour = [a * share + b * (1 - share) for a, b in zip(colour, below, strict=True)]
-            smooth = cv2.LINE_AA if texel < 0.1 else cv2.LINE_8
-            for ring in scaled:  # one by one: together they would cancel out where they overlap
+            # one ring at a time: together they would cancel out where they overlap
+            for ring in layer.within(corner, size, texel):
                 cv2.fillPoly(kinds, [ring], layer.kind, cv2.LINE_8, SUBPIXEL)
-                cv2.fillPoly(colours, [ring], tuple(colour), smooth, SUBPIXEL)
+                cv2.fillPoly(
+                    colours, [ring], tuple(colour), cv2.LINE_AA if fine else cv2.LINE_8, SUBPIXEL
+                )
         sunlit = np.full(size, 255, np.uint8)
-        for ring in self._shadows.within(low, high):
-            cv2.fillPoly(sunlit, [_pixels(ring, corner, texel)], 0, cv2.LINE_AA, SUBPIXEL)
-        if texel < 0.1:
-            sunlit = cv2.blur(sunlit, (5, 5))
+        for ring in self._shadows.within(corner, size, texel):
+            cv2.fillPoly(sunlit, [ring], 0, cv2.LINE_AA, SUBPIXEL)
+        if fine:
+            sunlit = np.asarray(cv2.blur(sunlit, (5, 5)), np.uint8)
         return kinds, colours, sunlit
-
-
-def _pixels(ring: F64, corner: F64, texel: float) -> np.ndarray:
-    """Fixed-point pixels of OpenCV, whose pixel centres are whole numbers."""
-    scaled = ((ring - corner) / texel - 0.5) * (1 << SUBPIXEL)
-    return np.round(scaled).astype(np.int32).reshape(-1, 1, 2)
 
 
 def _layers(town: Town) -> list[Layer]:
@@ -137,7 +145,7 @@ def _layers(town: Town) -> list[Layer]:
             ]  # fmt: skip
             thin = float("inf") if wide else 0.15
             layers.append(Layer.of(MARKING, ALBEDO["yellow" if yellow else "white"], rings, thin))
-    return [layer for layer in layers if layer.rings]
+    return [layer for layer in layers if len(layer.low)]
 
 
 def paint_of(marking: Marking) -> list[F64]:
@@ -157,11 +165,13 @@ def paint_of(marking: Marking) -> list[F64]:
 def strips(line: F64, width: float) -> list[F64]:
     """A line (n, 2) as a ring of `width` [m], mitred; long lines in pieces."""
     line = np.asarray(line, np.float64)[:, :2]
-    keep = np.append(True, np.linalg.norm(np.diff(line, axis=0), axis=1) > 1e-6)
-    line = line[keep]
+    step = np.abs(line[1:] - line[:-1]).max(axis=1) > 1e-6
+    if not step.all():
+        line = line[np.append(True, step)]
     if len(line) < 2:
         return []
-    left, right = beside(line, width / 2), beside(line, -width / 2)
+    left = beside(line, width / 2)
+    right = 2.0 * line - left
     pieces = []
     for k in range(0, len(line) - 1, 8):
         part = slice(k, min(k + 9, len(line)))
@@ -171,11 +181,15 @@ def strips(line: F64, width: float) -> list[F64]:
 
 def beside(line: F64, offset: float) -> F64:
     """A line (n, 2) moved to its left by `offset` [m]."""
-    step = np.diff(line, axis=0)
-    step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9)
-    heading = np.concatenate([step[:1], step[:-1] + step[1:], step[-1:]])
-    heading /= np.maximum(np.linalg.norm(heading, axis=1, keepdims=True), 1e-9)
-    return line + offset * np.stack([-heading[:, 1], heading[:, 0]], axis=1)
+    x, y = line[:, 0], line[:, 1]
+    dx, dy = x[1:] - x[:-1], y[1:] - y[:-1]
+    length = np.maximum(np.sqrt(dx * dx + dy * dy), 1e-9)
+    dx, dy = dx / length, dy / length
+    hx, hy = np.empty(len(x)), np.empty(len(x))
+    hx[0], hx[-1], hy[0], hy[-1] = dx[0], dx[-1], dy[0], dy[-1]
+    hx[1:-1], hy[1:-1] = dx[:-1] + dx[1:], dy[:-1] + dy[1:]
+    length = offset / np.maximum(np.sqrt(hx * hx + hy * hy), 1e-9)
+    return np.stack([x - hy * length, y + hx * length], axis=1)
 
 
 def _closed(ring: F64) -> F64:

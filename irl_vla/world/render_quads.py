@@ -44,45 +44,41 @@ class Quads:
         return len(self.tags)
 
     @property
-    def ball(self) -> F64:
-        """(4,) centre and radius around all of it."""
-        low, high = self.extent
-        points, reach = self._points()
-        centre = (low + high) / 2
-        return np.append(centre, (np.linalg.norm(points - centre, axis=1) + reach).max())
+    def bounds(self) -> tuple[F64, F64]:
+        """(n, 3) lowest and highest x, y, z of each quad."""
+        kind, corners = self.tags[:, 0], self.shapes[:, :12].reshape(-1, 4, 3)
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        post, round_ = kind == POST, (kind == BALL) | (kind == CROWN)
+        ends, reach = corners[post, :2], corners[post, 2, :2].max(axis=1)[:, None]
+        low[post], high[post] = ends.min(axis=1) - reach, ends.max(axis=1) + reach
+        half = corners[round_, 1][:, [0, 0, 1]]
+        low[round_], high[round_] = corners[round_, 0] - half, corners[round_, 0] + half
+        return low, high
 
-    @property
-    def extent(self) -> tuple[F64, F64]:
-        """Lowest and highest x, y, z of all corners."""
-        points, reach = self._points()
-        return (points - reach[:, None]).min(axis=0), (points + reach[:, None]).max(axis=0)
+    def balls(self, ends: NDArray[np.int64]) -> F64:
+        """(m, 4) centre and radius around each group of quads. ends: (m + 1,) first quad of each
+        group, none empty, and the number of all."""
+        low, high = self.bounds
+        least = np.minimum.reduceat(low, ends[:-1], axis=0)
+        most = np.maximum.reduceat(high, ends[:-1], axis=0)
+        radius = np.linalg.norm(most - least, axis=1, keepdims=True) / 2
+        return np.concatenate([(least + most) / 2, radius], axis=1)
 
-    def _points(self) -> tuple[F64, F64]:
-        """Corners (m, 3) and by how much they are thicker (m,)."""
-        kind = self.tags[:, 0]
-        flat, corners = kind < BALL, self.shapes[:, :12].reshape(-1, 4, 3)
-        ends, balls = corners[kind == POST], corners[(kind == BALL) | (kind == CROWN)]
-        points = [corners[flat].reshape(-1, 3), ends[:, :2].reshape(-1, 3), balls[:, 0]]
-        reach = [np.zeros(4 * flat.sum()), ends[:, 2, :2].reshape(-1), balls[:, 1, :2].max(axis=1)]
-        return np.concatenate(points), np.concatenate(reach)
-
-    def moved(self, pose: ArrayLike) -> Quads:
-        """The same where the local frame stands at pose (x, y, yaw) or (x, y, yaw, z)."""
-        x, y, yaw, *rest = np.asarray(pose, np.float64)
+    def moved(self, poses: ArrayLike) -> Quads:
+        """The same where the local frames stand at poses (4,) or (n, 4): x, y, yaw, z."""
+        x, y, yaw, z = np.broadcast_to(np.asarray(poses, np.float64), (len(self), 4)).T
         c, s = np.cos(yaw), np.sin(yaw)
-        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        shift = np.array([x, y, rest[0] if rest else 0.0])
-        shapes = self.shapes.copy()
-        places = shapes[:, :12].reshape(-1, 4, 3)
         kind = self.tags[:, 0]
-        for kinds, columns in (
-            (kind < BALL, slice(0, 4)), (kind == POST, slice(0, 2)), (kind > BALL, slice(0, 1)),
-            (kind == BALL, slice(0, 1)),
-        ):  # fmt: skip
-            if columns.stop == 1:
-                kinds = kinds & (kind != POST)
-            places[kinds, columns] = places[kinds, columns] @ turn.T + shift
-        shapes[:, 12:15] = shapes[:, 12:15] @ turn.T
+        many = np.where(kind < BALL, 4, np.where(kind == POST, 2, 1))  # corners that are places
+        shapes = self.shapes.copy()
+        for k in range(4):
+            place, moves = shapes[:, 3 * k : 3 * k + 3], many > k
+            px, py = place[:, 0].copy(), place[:, 1].copy()
+            place[:, 0] = np.where(moves, c * px - s * py + x, px)
+            place[:, 1] = np.where(moves, s * px + c * py + y, py)
+            place[:, 2] += np.where(moves, z, 0.0)
+        nx, ny = shapes[:, 12].copy(), shapes[:, 13].copy()
+        shapes[:, 12], shapes[:, 13] = c * nx - s * ny, s * nx + c * ny
         return Quads(shapes, self.looks, self.tags)
 
 

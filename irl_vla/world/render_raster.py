@@ -141,58 +141,89 @@ def _stand(shape, kind, eye, phase, corners):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _light(colour, normal, sun, light, out):  # type: ignore[no-untyped-def]
-    """Colour under the sun and the sky; normal and sun: unit vectors of one frame, z up."""
-    facing = max(0.0, normal[0] * sun[0] + normal[1] * sun[1] + normal[2] * sun[2])
-    up = 0.5 + 0.5 * normal[2]
+def _cross(a, b):  # type: ignore[no-untyped-def]
+    """Cross product of two triples."""
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@kernel
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    """Scalar product of two triples."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@kernel
+def _between(corners, i, j):  # type: ignore[no-untyped-def]
+    """From corner i to corner j."""
+    return (
+        corners[j, 0] - corners[i, 0], corners[j, 1] - corners[i, 1], corners[j, 2] - corners[i, 2],
+    )  # fmt: skip
+
+
+@kernel
+def _unit(a):  # type: ignore[no-untyped-def]
+    """A triple at length 1."""
+    length = max(np.sqrt(_dot(a, a)), 1e-12)
+    return a[0] / length, a[1] / length, a[2] / length
+
+
+@kernel
+def _surface(seen, row):  # type: ignore[no-untyped-def]
+    """Plane, edges and the two measures across a quad (camera frame) -> row; width and height
+    [m], height 0 where it shows its back."""
+    first = (seen[0, 0], seen[0, 1], seen[0, 2])
+    along, up = _between(seen, 0, 1), _between(seen, 0, 3)
+    width = _dot(along, along)
+    if width < 1e-12:
+        along = _between(seen, 3, 2)
+        width = max(_dot(along, along), 1e-12)
+    slope = _dot(up, along) / width
+    up = (up[0] - along[0] * slope, up[1] - along[1] * slope, up[2] - along[2] * slope)
+    height = max(_dot(up, up), 1e-12)
+    normal = _cross(along, up)
+    c = _dot(normal, first)
+    if c > -1e-12:
+        return 0.0, 0.0
+    u0, v0 = _dot(along, first) / width, _dot(up, first) / height
     for k in range(3):
-        around = up * light[3 + k] + (1.0 - up) * light[6 + k]
-        out[k] = colour[k] * (around + facing * light[k])
+        row[k] = normal[k] / c
+        row[15 + k] = along[k] / width - u0 * normal[k] / c
+        row[18 + k] = up[k] / height - v0 * normal[k] / c
+    for i in range(4):
+        j = (i + 1) % 4
+        row[3 + 3 * i] = seen[j, 1] * seen[i, 2] - seen[j, 2] * seen[i, 1]
+        row[4 + 3 * i] = seen[j, 2] * seen[i, 0] - seen[j, 0] * seen[i, 2]
+        row[5 + 3 * i] = seen[j, 0] * seen[i, 1] - seen[j, 1] * seen[i, 0]
+    return np.sqrt(width), np.sqrt(height)
 
 
 @kernel
 def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ignore[no-untyped-def]
     """Fills a row of FLOATS. seen, local: corners (4, 3) in the camera and in the local frame."""
-    along, up = seen[1] - seen[0], seen[3] - seen[0]
-    width = along @ along
-    if width < 1e-12:
-        along = seen[2] - seen[3]
-        width = max(along @ along, 1e-12)
-    up = up - along * ((up @ along) / width)
-    height = max(up @ up, 1e-12)
-    normal = np.cross(along, up)
-    c = normal @ seen[0]
-    if c > -1e-12:
+    width, height = _surface(seen, row)
+    if height == 0.0:
         return False
-    plane = normal / c
-    row[0:3] = plane
-    for i in range(4):
-        row[3 + 3 * i : 6 + 3 * i] = np.cross(seen[(i + 1) % 4], seen[i])
-    u, v = along / width, up / height
-    row[15:18] = u - (u @ seen[0]) * plane
-    row[18:21] = v - (v @ seen[0]) * plane
-    centre = 0.25 * (local[0] + local[1] + local[2] + local[3])
-    toward = eye - centre
-    toward /= max(np.sqrt(toward @ toward), 1e-9)
-    outward = np.cross(local[1] - local[0], local[3] - local[0])
-    outward /= max(np.sqrt(outward @ outward), 1e-12)
-    paint = look[0:3]
+    side, rise = _unit(_between(local, 0, 1)), _unit(_between(local, 0, 3))
+    toward = _unit((
+        eye[0] - 0.25 * (local[0, 0] + local[1, 0] + local[2, 0] + local[3, 0]),
+        eye[1] - 0.25 * (local[0, 1] + local[1, 1] + local[2, 1] + local[3, 1]),
+        eye[2] - 0.25 * (local[0, 2] + local[1, 2] + local[2, 2] + local[3, 2]),
+    ))  # fmt: skip
+    outward = _unit(_cross(_between(local, 0, 2), _between(local, 1, 3)))
+    row[24] = row[25] = row[26] = 0.0
+    up, facing = 0.75, 0.0
     if kind == BALL or kind == POST or kind == CROWN:
         gain = (light[0] + light[1] + light[2]) / (light[3] + light[4] + light[5])
-        side, rise = local[1] - local[0], local[3] - local[0]
-        row[24] = gain * (side @ sun) / max(np.sqrt(side @ side), 1e-9)
-        row[25] = gain * (rise @ sun) / max(np.sqrt(rise @ rise), 1e-9)
-        row[26] = gain * (toward @ sun)
-        for k in range(3):
-            row[21 + k] = paint[k] * (0.75 * light[3 + k] + 0.25 * light[6 + k])
+        row[24], row[25] = gain * _dot(side, sun), gain * _dot(rise, sun)
+        row[26] = gain * _dot(toward, sun)
     else:
-        _light(paint, outward, sun, light, row[21:24])
-    row[21:24] /= 255.0
-    if kind == CUT or kind == PANEL or kind == CROWN:
-        slant = max(0.08, abs(outward @ toward))
-        dense = max(look[7] / np.sqrt(width), look[8] / np.sqrt(height))
-        row[27] = 64.0 * dense / focal / np.sqrt(slant)
-        row[28], row[29] = look[7], look[8]
+        up, facing = 0.5 + 0.5 * outward[2], max(0.0, _dot(outward, sun))
+    for k in range(3):
+        around = up * light[3 + k] + (1.0 - up) * light[6 + k]
+        row[21 + k] = look[k] * (around + facing * light[k]) / 255.0
+    row[28], row[29] = look[7], look[8]
+    slant = max(0.08, abs(_dot(outward, toward)))
+    row[27] = 64.0 * max(look[7] / width, look[8] / height) / focal / np.sqrt(slant)
     return True
 
 
@@ -224,6 +255,8 @@ def place(  # type: ignore[no-untyped-def]
             continue
         wide = max(abs(lens[15]), lens[16])  # tangent of half the view
         if abs(middle[0]) - wide * middle[2] > reach * np.sqrt(1.0 + wide * wide):
+            continue
+        if abs(middle[1]) - lens[17] * middle[2] > reach * np.sqrt(1.0 + lens[17] * lens[17]):
             continue
         for q in range(starts[b, 0], starts[b, 1]):
             kind = tags[q, 0]

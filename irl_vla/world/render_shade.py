@@ -288,9 +288,10 @@ def _mean(n, found, rays, behind, floats, mixed, haze, light):  # type: ignore[n
 
 
 @kernel
-def develop(colours, found, far, shadow, haze, grain, top, left, picture):  # type: ignore[no-untyped-def]
+def develop(colours, found, far, shadow, haze, grain, cut, picture):  # type: ignore[no-untyped-def]
     """Shadow on the ground, haze and noise on colours -> picture (H, W, 3). far: (H, W) inverse depth, 0: the
-    colour stays as it is; grain: noise, of which this picture's part begins at (top, left)"""
+    colour stays as it is; grain: noise, of which this picture's part begins at row cut[0], pixel
+    cut[1] and is scaled by cut[2] / 65536"""
     width = colours.shape[1]
     plain = np.empty((3, width), np.int16)
     for v in range(colours.shape[0]):
@@ -311,11 +312,13 @@ def develop(colours, found, far, shadow, haze, grain, top, left, picture):  # ty
             blue[u] = np.int16(np.int32(b * keep + haze[2] * lost))
         for u in range(width):
             picture[v, u, 0], picture[v, u, 1], picture[v, u, 2] = red[u], green[u], blue[u]
-        flat = picture[v].reshape(3 * width)
-        noise = grain[top + v, 3 * left : 3 * (left + width)]
+        flat, left = picture[v].reshape(3 * width), cut[1]
+        noise = grain[cut[0] + v, 3 * left : 3 * (left + width)]
+        gain = np.int32(cut[2])
         for i in range(3 * width):
-            value = np.int16(np.int16(flat[i]) + noise[i])
-            flat[i] = np.uint8(min(max(value, np.int16(0)), np.int16(255)))
+            value = np.int32(np.int32(noise[i]) * gain + np.int32(32768)) >> np.int32(16)
+            value = np.int32(np.int32(flat[i]) + value)
+            flat[i] = np.uint8(min(max(value, np.int32(0)), np.int32(255)))
 
 
 @kernel

@@ -5,6 +5,7 @@ May import: types, frames, world.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +17,16 @@ from irl_vla.types import F32, F64
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, MODELS, RIGHT_INDICATOR, Actors, Moment
 from irl_vla.world.render_people import cyclist, person, walked
 from irl_vla.world.render_quads import Quads, joined
-from irl_vla.world.render_street import prop_quads, signal_head, thing
+from irl_vla.world.render_street import signal_head, thing
 from irl_vla.world.render_textures import SPOKES, Atlas, atlas_of
 from irl_vla.world.render_vehicles import vehicle
 from irl_vla.world.render_weather import Weather
-from irl_vla.world.town import Light, Town
+from irl_vla.world.town import Light, Prop, Town
 
 I64 = NDArray[np.int64]
 BLINKS_HZ = 1.5  # of indicators
 CELL_M = 32.0  # [m] side of the cells that props are batched by
-SHADOWS_M = 60.0  # [m] around the ego road users cast shadows
+SHADOWS_M = 50.0  # [m] around the ego road users cast shadows
 LONGEST_M = 7.0  # [m] their shadows reach
 WALKERS = ("pedestrian", "bicycle")
 
@@ -46,45 +47,58 @@ class Batches(NamedTuple):
     phases: F64
 
 
+@dataclass(frozen=True)
+class Scene:
+    """One moment, in the world: what `Batches` needs beside the camera.
+
+    rows: batches that are there; still: how many of them stand; local: (m, 4, 4) the frames of the
+    others from the world; boxes, shifts: shadows, see render_raster.cast
+    """
+
+    rows: I64
+    still: int
+    local: F64
+    world: F64
+    world_from_ego: F64
+    bits: I64
+    instances: I64
+    phases: F64
+    boxes: F64
+    shifts: F64
+
+
 class Stage:
     """A town's quads: what stands (by cells), signals (by heads), road users."""
 
     def __init__(self, town: Town, actors: Actors, weather: Weather) -> None:
-        self.atlas: Atlas = atlas_of(town.seed, [p.text for p in town.props])
+        self.atlas: Atlas = atlas_of([p.text for p in town.props])
         self._actors, self._to_sun = actors, weather.to_sun
-        cells = _cells(town, self.atlas)
+        props, cells = _cells(town, self.atlas)
         posts = [prop.pose[:2] for prop in town.props if prop.kind == "signal_post"]
         masts = np.array(posts, np.float64).reshape(-1, 2)
-        heads = [
-            (index, signal_head(head, masts))
-            for index, signal in enumerate(town.signals) for head in signal.heads
-        ]  # fmt: skip
+        signals = [(k, head) for k, signal in enumerate(town.signals) for head in signal.heads]
+        heads = [signal_head(head, masts) for _, head in signals]
+        stands = np.array([head[[0, 1, 3, 2]] for _, head in signals]).reshape(-1, 4)
+        stands = np.repeat(stands, [len(head) for head in heads], axis=0)
         users = [_user(actors, k, self.atlas) for k in range(len(actors))]
-        parts = [*cells, *(quads for _, quads in heads), *users]
-        whole = joined(parts)
-        ends = np.cumsum([0, *(len(part) for part in parts)])
-        self._starts = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.int64)
-        self._balls = np.array([part.ball for part in parts]).reshape(-1, 4)
-        self._whole = whole
-        self._signals = np.array([index for index, _ in heads], np.int64)
+        self._quads = joined([props, joined(heads).moved(stands), *users])
+        counts = [*cells, *(len(part) for part in [*heads, *users])]
+        ends = np.cumsum([0, *counts]).astype(np.int64)
+        self._starts = np.stack([ends[:-1], ends[1:]], axis=1)
+        self._balls = self._quads.balls(ends)
+        self._signals = np.array([k for k, _ in signals], np.int64)
         self._still = len(cells) + len(heads)
         self._walks = np.isin(actors.models, [MODELS.index(name) for name in WALKERS])
 
-    def at(self, moment: Moment, cam_from_ego: F64) -> Batches:
-        """Everything at one moment, seen from one camera."""
-        cam_from_world = cam_from_ego @ inverse(rigid_from_pose(moment.ego[:3]))
-        eye = inverse(cam_from_world)[:3, 3]
+    def __len__(self) -> int:
+        return len(self._quads)
+
+    def at(self, moment: Moment) -> Scene:
+        """Everything at one moment."""
         there = np.flatnonzero(moment.present)
         still, count = self._still, self._still + len(there)
-        rows = np.concatenate([np.arange(still), still + there])
-        poses, eyes = np.empty((count, 3, 4)), np.empty((count, 3))
-        suns = np.empty((count, 3))
-        poses[:still], eyes[:still], suns[:still] = cam_from_world[:3], eye, self._to_sun
         states = moment.states[there]
-        local = _local_from_world(states)
-        poses[still:] = cam_from_world[:3] @ np.linalg.inv(local)
-        eyes[still:] = local[:, :3, :3] @ eye + local[:, :3, 3]
-        suns[still:] = local[:, :3, :3] @ self._to_sun
+        local, world = _frames(states)
         bits = np.zeros(count, np.int64)
         lights = np.asarray(moment.lights, np.int64)[self._signals]
         heads = slice(still - len(self._signals), still)
@@ -96,30 +110,44 @@ class Stage:
         phase, swing = walked(states, self._actors.looks[there])
         # a swing of share s at phase p looks like sin(p') = s sin(p)
         phases[still:] = np.where(self._walks[there], np.arcsin(swing * np.sin(phase)), 0.0)
-        return Batches(
-            self._whole.shapes, self._whole.looks, self._whole.tags, self._starts[rows], poses,
-            eyes, suns, self._balls[rows], bits, instances, phases,
+        rows = np.concatenate([np.arange(still), still + there])
+        return Scene(
+            rows, still, local, world, rigid_from_pose(moment.ego[:3]), bits, instances, phases,
+            *self._shadows(moment, there),
         )  # fmt: skip
 
-    def shadows(self, moment: Moment) -> tuple[F64, F64]:
+    def seen(self, scene: Scene, cam_from_ego: F64) -> Batches:
+        """The scene from one camera."""
+        cam_from_world = cam_from_ego @ inverse(scene.world_from_ego)
+        eye = inverse(cam_from_world)[:3, 3]
+        still, count, turn = scene.still, len(scene.rows), scene.local[:, :3, :3]
+        poses, eyes, suns = np.empty((count, 3, 4)), np.empty((count, 3)), np.empty((count, 3))
+        poses[:still], eyes[:still], suns[:still] = cam_from_world[:3], eye, self._to_sun
+        poses[still:] = cam_from_world[:3] @ scene.world
+        eyes[still:] = turn @ eye + scene.local[:, :3, 3]
+        suns[still:] = turn @ self._to_sun
+        quads = self._quads
+        return Batches(
+            quads.shapes, quads.looks, quads.tags, self._starts[scene.rows], poses, eyes, suns,
+            self._balls[scene.rows], scene.bits, scene.instances, scene.phases,
+        )  # fmt: skip
+
+    def _shadows(self, moment: Moment, there: I64) -> tuple[F64, F64]:
         """Boxes (n, 5) that cast shadows, ego frame, and the shift (n, 2) of their lids' shadows
-        in each box's axes; see render_raster.cast."""
-        there = np.flatnonzero(moment.present)
-        states, sizes = moment.states[there], self._actors.sizes[there]
-        offset = states[:, :2] - moment.ego[:2]
+        in each box's axes."""
+        offset = moment.states[there, :2] - moment.ego[:2]
         near = np.hypot(offset[:, 0], offset[:, 1]) < SHADOWS_M
-        states, sizes, offset = states[near], sizes[near], offset[near]
+        there, offset = there[near], offset[near]
+        states, sizes = moment.states[there], self._actors.sizes[there]
         c, s = np.cos(moment.ego[2]), np.sin(moment.ego[2])
         boxes = np.empty((len(states), 5))
         boxes[:, 0] = c * offset[:, 0] + s * offset[:, 1]
         boxes[:, 1] = c * offset[:, 1] - s * offset[:, 0]
         boxes[:, 2] = states[:, 2] - moment.ego[2]
-        thin = np.where(self._walks[there][near], 0.55, 0.97)[:, None]
-        boxes[:, 3:] = sizes[:, :2] / 2 * thin
+        boxes[:, 3:] = sizes[:, :2] / 2 * np.where(self._walks[there], 0.55, 0.97)[:, None]
         way = -self._to_sun[:2] / max(float(self._to_sun[2]), 1e-3) * sizes[:, 2:] * 0.9
-        way *= np.minimum(1.0, LONGEST_M / np.maximum(np.hypot(way[:, 0], way[:, 1]), 1e-9))[
-            :, None
-        ]
+        length = np.maximum(np.hypot(way[:, :1], way[:, 1:]), 1e-9)
+        way *= np.minimum(1.0, LONGEST_M / length)
         c, s = np.cos(states[:, 2]), np.sin(states[:, 2])
         shifts = np.stack([c * way[:, 0] + s * way[:, 1], c * way[:, 1] - s * way[:, 0]], axis=1)
         return boxes, shifts
@@ -132,23 +160,36 @@ def lamps_now(lamps: NDArray[np.uint8], time_s: float) -> I64:
     return np.asarray(lamps, np.int64) & steady
 
 
-def _local_from_world(states: F64) -> F64:
-    """(n, 4, 4) for states (n, 5)."""
+def _frames(states: F64) -> tuple[F64, F64]:
+    """(n, 4, 4) local from world and world from local of states (n, 5)."""
     c, s = np.cos(states[:, 2]), np.sin(states[:, 2])
-    out = np.zeros((len(states), 4, 4))
-    out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = c, s, -s, c
-    out[:, 2, 2] = out[:, 3, 3] = 1.0
-    out[:, :2, 3] = -np.einsum("nij,nj->ni", out[:, :2, :2], states[:, :2])
-    return out
+    world = np.zeros((len(states), 4, 4))
+    world[:, 0, 0], world[:, 0, 1], world[:, 1, 0], world[:, 1, 1] = c, -s, s, c
+    world[:, 2, 2] = world[:, 3, 3] = 1.0
+    local = world.transpose(0, 2, 1).copy()
+    world[:, :2, 3] = states[:, :2]
+    local[:, 0, 3] = -c * states[:, 0] - s * states[:, 1]
+    local[:, 1, 3] = s * states[:, 0] - c * states[:, 1]
+    return local, world
 
 
-def _cells(town: Town, atlas: Atlas) -> list[Quads]:
-    """Props batched by the cell that they stand in."""
-    cells: dict[tuple[int, int], list[Quads]] = {}
+def _cells(town: Town, atlas: Atlas) -> tuple[Quads, list[int]]:
+    """Props, ordered by the cell that they stand in, and the number of quads in each cell."""
+    cells: dict[tuple[int, int], list[Prop]] = {}
     for prop in town.props:
         key = (int(prop.pose[0] // CELL_M), int(prop.pose[1] // CELL_M))
-        cells.setdefault(key, []).append(prop_quads(prop, atlas))
-    return [joined(cells[key]) for key in sorted(cells)]
+        cells.setdefault(key, []).append(prop)
+    parts, poses, counts = [], [], []
+    for key in sorted(cells):
+        things = [thing(p.kind, p.size, p.look, p.text, atlas) for p in cells[key]]
+        parts += things
+        poses += [
+            p.pose for p, made in zip(cells[key], things, strict=True) for _ in range(len(made))
+        ]
+        counts.append(sum(len(made) for made in things))
+    flat = np.zeros((len(poses), 4))
+    flat[:, :3] = np.array(poses).reshape(-1, 3)
+    return joined(parts).moved(flat), counts
 
 
 def _user(actors: Actors, index: int, atlas: Atlas) -> Quads:

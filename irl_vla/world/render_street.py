@@ -19,6 +19,7 @@ from irl_vla.world.town import Prop
 RED_LAMP, AMBER_LAMP, GREEN_LAMP = 1, 2, 3  # numbers of Light
 LAMP_M, LAMP_GAP_M = 0.38, 0.44  # diameter of a signal's lamps; from one to the next
 HEAD_M = (0.62, 1.56)  # width and height of the dark plate behind them
+HEAD_FRONT_M = 0.22  # its front stands out by, so that no mast pierces it
 STOREY_M, BAY_M = 3.1, 3.0
 WALLS: tuple[Rgb, ...] = (
     (186, 104, 84), (206, 176, 140), (222, 210, 186), (168, 160, 152), (196, 142, 104),
@@ -43,11 +44,6 @@ CLASS_OF = {
     "building": BUILDING, "tree": PLANT, "bush": PLANT, "lamp_post": POLE, "signal_post": POLE,
     "sign": SIGN, "traffic_cone": OBSTACLE, "barrier": OBSTACLE, "czone_sign": OBSTACLE,
 }  # fmt: skip
-
-
-def prop_quads(prop: Prop, atlas: Atlas) -> Quads:
-    """Quads of one prop where it stands."""
-    return thing(prop.kind, prop.size, prop.look, prop.text, atlas).moved(prop.pose)
 
 
 def thing(kind: str, size: F64, look: int, text: str, atlas: Atlas) -> Quads:
@@ -196,22 +192,19 @@ def _barrier(build: Builder, size: F64) -> None:
 
 
 def signal_head(head: F64, posts: F64) -> Quads:
-    """A signal's lamps and what holds them. head: (4,) x, y, z of the middle and the heading that
-    it faces; posts: (n, 2) where masts stand that the town draws."""
+    """A signal's lamps and what holds them, in the frame of their middle. head: (4,) x, y, z of
+    that and the heading that it faces; posts: (n, 2) where masts stand that the town draws."""
     build = Builder(TRAFFIC_LIGHT)
     wide, high = HEAD_M[0] / 2, HEAD_M[1] / 2
-    build.block((-0.24, -wide * 0.72, -high + 0.06), (-0.02, wide * 0.72, high - 0.06), HOUSING)
-    build.quad([(0.0, -wide, -high), (0.0, wide, -high), (0.0, wide, high), (0.0, -wide, high)],
-               HOUSING)  # fmt: skip
-    build.quad([(-0.01, wide, -high), (-0.01, -wide, -high), (-0.01, -wide, high),
-                (-0.01, wide, high)], HOUSING)  # fmt: skip
-    half = LAMP_M / 2
+    x, half = HEAD_FRONT_M, LAMP_M / 2
+    build.block((x - 0.08, -wide, -high), (x, wide, high), HOUSING)
     for k, lamp in enumerate((RED_LAMP, AMBER_LAMP, GREEN_LAMP)):
         z = (1 - k) * LAMP_GAP_M
-        build.quad([(0.02, -half, z - half), (0.02, half, z - half), (0.02, half, z + half),
-                    (0.02, -half, z + half)], UNLIT[k], kind=DISC, lamp=lamp, lit=LIT[k])  # fmt: skip
+        at = x + 0.02
+        build.quad([(at, -half, z - half), (at, half, z - half), (at, half, z + half),
+                    (at, -half, z + half)], UNLIT[k], kind=DISC, lamp=lamp, lit=LIT[k])  # fmt: skip
     _hold(build, head, posts)
-    return build.done().moved((head[0], head[1], head[3], head[2]))
+    return build.done()
 
 
 def _hold(build: Builder, head: F64, posts: F64) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from irl_vla.types import U8
-from irl_vla.world.render_texels import ATLAS_LEVELS, ATLAS_SIDE
+from irl_vla.world.render_texels import ATLAS_LEVELS, ATLAS_MOST, ATLAS_SIDE
 from irl_vla.world.render_weather import SALT, fractal, packed
 
 SIDE = ATLAS_SIDE
@@ -40,9 +41,20 @@ def sign_name(text: str) -> str:
     return f"sign {text.strip().lower()}"
 
 
-def atlas_of(seed: int, signs: Iterable[str]) -> Atlas:
-    """All pictures of a town. signs: texts of its signs."""
-    rng = np.random.default_rng([seed, SALT, 6])
+def atlas_of(signs: Iterable[str]) -> Atlas:
+    """All pictures of a town. signs: texts of its signs; those that do not fit are left blank."""
+    texels, tiles = _common()
+    texts = sorted({sign.strip().lower() for sign in signs})[: ATLAS_MOST - 1 - len(texels)]
+    names = {sign_name(text): len(texels) + k for k, text in enumerate(texts)}
+    texels = np.concatenate([texels, *(_sign_levels(text)[None] for text in texts)])
+    finest = np.ascontiguousarray(texels[:, : SIDE * SIDE]).reshape(-1, SIDE, SIDE)
+    return Atlas(texels, finest, {**tiles, **names})
+
+
+@cache
+def _common() -> tuple[NDArray[np.uint32], dict[str, int]]:
+    """Pictures that every town has."""
+    rng = np.random.default_rng([SALT, 6])
     pictures: list[Picture] = []
     tiles: dict[str, int] = {}
     for name in FACADES:
@@ -52,12 +64,12 @@ def atlas_of(seed: int, signs: Iterable[str]) -> Atlas:
     pictures += [_crown(rng, ragged=k / CROWNS) for k in range(CROWNS)]
     tiles[SPOKES] = len(pictures)
     pictures.append(_spokes())
-    for text in sorted({sign.strip().lower() for sign in signs}):
-        tiles[sign_name(text)] = len(pictures)
-        pictures.append(_sign(text))
-    texels = np.stack([_levels(*picture) for picture in pictures])
-    finest = np.ascontiguousarray(texels[:, : SIDE * SIDE]).reshape(-1, SIDE, SIDE)
-    return Atlas(texels, finest, tiles)
+    return np.stack([_levels(*picture) for picture in pictures]), tiles
+
+
+@cache
+def _sign_levels(text: str) -> NDArray[np.uint32]:
+    return _levels(*_sign(text))
 
 
 def _levels(colours: U8, alpha: U8) -> NDArray[np.uint32]:

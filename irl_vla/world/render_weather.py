@@ -7,7 +7,7 @@ May import: types, world.render_view.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from irl_vla.world.render_view import SKY_HIGH, SKY_LOW
 
 SALT = 7301  # tells this room's random numbers from others of the same seed
 NOISE_TILE = 1024  # [px] side of the field of noise that pictures are cut from
+GRAIN_UNIT = 64.0  # steps of that field in one standard deviation
+HILLS = 0.09  # [rad] highest hill
 
 
 @dataclass(frozen=True)
@@ -82,35 +84,42 @@ class Weather:
     def panorama(self) -> NDArray[np.uint32]:
         """(SKY_HEIGHT, SKY_WIDTH) packed RGB, exposed; columns go counter-clockwise from east."""
         rng = np.random.default_rng([self.seed, SALT, 1])
-        elevation = np.linspace(SKY_HIGH, SKY_LOW, SKY_HEIGHT)
+        rows, columns = SKY_HEIGHT // 2, SKY_WIDTH // 4
+        elevation = np.linspace(SKY_HIGH, SKY_LOW, rows, dtype=np.float32)
         rise = np.clip(np.sin(np.maximum(elevation, 0.0)), 0, 1)[:, None, None] ** 0.55
-        horizon, zenith = np.array(self.sky.horizon), np.array(self.sky.zenith)
-        picture = np.broadcast_to(
-            horizon + (zenith - horizon) * rise, (SKY_HEIGHT, SKY_WIDTH, 3)
-        ).astype(np.float32)
-        field = fractal(rng, SKY_HEIGHT, SKY_WIDTH, 5, (6, 24))
-        level = np.quantile(field[::8, ::16], 1.0 - self.clouds) if self.clouds < 1 else -9.0
-        cover = np.clip((field - level) * 2.2, 0, 1) * np.clip(elevation * 7, 0.1, 1)[:, None]
-        bright = np.clip(1.0 - 0.10 * (field - level), 0.75, 1.05)[..., None]
-        cloud = np.array(self.sky.cloud, np.float32) * bright
-        picture += (cloud - picture) * (cover * 0.9)[..., None].astype(np.float32)
-        self._hills(picture, elevation, rng)
-        return packed(np.clip(picture * self.exposure, 0, 255).astype(np.uint8))
+        horizon = np.array(self.sky.horizon, np.float32)
+        picture = horizon + (np.array(self.sky.zenith, np.float32) - horizon) * rise
+        field = fractal(rng, rows, columns, 5, (6, 24))
+        level = np.quantile(field[::4, ::4], 1.0 - self.clouds) if self.clouds < 1 else -9.0
+        above = field - np.float32(level)
+        cover = np.clip(above * 2.2, 0, 1) * np.clip(elevation * 7, 0.1, 1)[:, None] * 0.9
+        bright = np.clip(1.0 - 0.10 * above, 0.75, 1.05)[..., None]
+        picture = (
+            picture + (np.array(self.sky.cloud, np.float32) * bright - picture) * cover[..., None]
+        )
+        small = np.clip(picture * np.float32(self.exposure), 0, 255).astype(np.uint8)
+        small = np.concatenate([small, small[:, :1]], axis=1)  # the last column meets the first
+        grown = cv2.resize(small, (SKY_WIDTH + 4, SKY_HEIGHT))[:, 2:-2]
+        self._hills(grown, rng)
+        return packed(grown)
 
-    def _hills(self, picture: F32, elevation: F64, rng: np.random.Generator) -> None:
+    def _hills(self, picture: U8, rng: np.random.Generator) -> None:
         """Wooded hills far away, so that the town does not end at nothing."""
+        elevation = np.linspace(SKY_HIGH, SKY_LOW, SKY_HEIGHT)
+        first = int(np.argmax(elevation < HILLS))
         for height, depth in ((0.035, 0.80), (0.016, 0.62)):
             ridge = height * (0.65 + 0.28 * fractal(rng, 1, SKY_WIDTH, 5, (1, 20))[0])
             colour = np.array([86, 104, 84]) * self.light[3:6] * 1.4
-            mixed = colour + (np.array(self.sky.horizon) - colour) * depth
-            picture[elevation[:, None] < ridge[None, :]] = mixed
+            mixed = colour + (self.haze - colour) * depth
+            below = elevation[first:, None] < ridge[None, :]
+            picture[first:][below] = np.clip(mixed, 0, 255).astype(np.uint8)
 
-    @cached_property
-    def grain(self) -> NDArray[np.int16]:
-        """(NOISE_TILE, NOISE_TILE * 3) sensor noise, to be cut at random places."""
-        rng = np.random.default_rng([self.seed, SALT, 2])
-        noise = rng.standard_normal((NOISE_TILE, NOISE_TILE * 3), np.float32)
-        return np.round(noise * np.float32(self.noise)).astype(np.int16)
+
+@cache
+def grain() -> NDArray[np.int16]:
+    """(NOISE_TILE, NOISE_TILE * 3) sensor noise of deviation GRAIN_UNIT, cut at random places."""
+    noise = np.random.default_rng([SALT, 2]).standard_normal((NOISE_TILE, NOISE_TILE * 3))
+    return np.round(noise * GRAIN_UNIT).astype(np.int16)
 
 
 def weather_of(seed: int) -> Weather:
