@@ -88,7 +88,7 @@ class TrafficRequest:
     vehicles: int = 26
     cyclists: int = 3
     people: int = 14
-    spare: int = 12
+    spare: int = 26
     parked: float = 0.6
     events: float = 1.2
 

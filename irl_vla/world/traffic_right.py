@@ -300,7 +300,6 @@ def somebody_crosses(
     return False
 
 
-@kernel
 def no_claims(movers: int) -> tuple[I64, F64]:
     """Room for the claims of a step."""
     return np.zeros((3 * movers + 16, 3), np.int64), np.zeros((3 * movers + 16, 4))
