@@ -50,7 +50,8 @@ CHANGE_EARLY_M = 3.0  # [m] before a lane change begins it is decided
 LANE_BAND = 0.35  # [m] kept free beside the ego in the lane it moves to
 PASS_STILL, PASS_BICYCLE = 0.55, 0.95  # [m] kept to those one passes
 ASKEW = 0.7  # [m] off the path: a standing vehicle that far off is parked, not waiting
-SLOWER = 2.0  # [m/s] slower than wished: a cyclist is worth passing
+PASS_FROM_M = 8.0  # [m] and 2 s: where passing a cyclist begins
+SLOWER = 2.5  # [m/s] slower than wished: a cyclist is worth passing
 IN_LANE = 0.75  # [m] of moving aside needs no look at the next lane
 ROOM_M = 60.0  # [m] of path that must lie ahead at the end of an episode
 SLOW_HOLD = 0.85  # of the speed while a lane change has to wait
@@ -115,6 +116,16 @@ def free_road(guide: Guide, s: float, v: float, pace: float, manner: Manner) -> 
 
 
 @kernel
+def first_ahead(s: float, bicycle: F64, body: Body, seen: F64) -> bool:
+    """Whether nobody else goes on the path between the ego and a cyclist."""
+    for a in range(len(seen)):
+        row = seen[a]
+        if s < row[S] < bicycle[S] and abs(row[D]) < body.half + row[ACROSS]:
+            return False
+    return True
+
+
+@kernel
 def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) -> float:
     """Where to the side of the path those who stand or ride in the way are passed, 0: nobody."""
     goal, found = 0.0, False
@@ -129,6 +140,8 @@ def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) 
         still = row[V] < MOVING
         slow = types[a] == BICYCLE and -0.5 < row[VS] < guide.speed[i] - SLOWER
         if not slow and not (still and (types[a] != VEHICLE or abs(row[D]) > ASKEW)):
+            continue
+        if slow and (gap > PASS_FROM_M + 2.0 * v or not first_ahead(s, row, body, seen)):
             continue
         keep = PASS_BICYCLE if slow else PASS_STILL
         left = row[D] + row[ACROSS] + body.half + keep

@@ -16,13 +16,16 @@ from irl_vla.world.driver_sense import (
     ACROSS,
     ALONG,
     CLEAR,
+    FORWARD,
     MOVING,
     NOTHING,
+    REL,
     VS,
     Body,
     D,
     Manner,
     S,
+    V,
     halt,
     time_for,
 )
@@ -143,6 +146,8 @@ def is_full(
         row = seen[a]
         if math.isnan(row[S]) or types[a] == PEDESTRIAN or row[S] - row[ALONG] < stop + 1.0:
             continue
+        if row[V] > MOVING and abs(math.cos(row[REL])) < FORWARD:
+            continue  # crosses
         blocked = abs(row[D] - aside) < body.half + row[ACROSS] + CLEAR
         gone = max(row[VS], 0.0) * takes
         if blocked and row[S] - row[ALONG] + gone < room and abs(row[VS]) < FULL_SPEED:
@@ -177,7 +182,7 @@ def stopping(
             top = max(guide.speed[min(int(0.5 * (gates.s[g] + gates.end[g])), n - 1)], 2.0)
             clear = time_for(v, top, 1.1, gates.end[g] - s + body.rear + 0.5)
             stop = red < clear + RED_MARGIN_S and (needed < TOO_LATE or red <= 0.0)
-        if not stop:
+        if not stop and needed < TOO_LATE:
             stop = is_full(s, v, gates.s[g], gates.end[g], aside, body, types, seen)
         first, last = gates.streams[g], gates.streams[g + 1]
         if not stop and last > first and gates.s[g] - front < 35.0:

@@ -38,8 +38,9 @@ ODD_TURN = 0.15  # [rad/s] turning that the path's own bend does not explain
 LOOK_S, LOOK_STEP_S = 4.4, 0.4  # [s] how far ahead others' ways are followed
 BEFORE_S, AFTER_S = 1.0, 0.7  # [s] kept when passing in front of, and behind somebody
 TURN_LIMIT = 0.7  # [rad/s] of others' turning
-GIVE_WAY_M = 1.5  # [m] kept to the place where somebody crosses
+GIVE_WAY_M = 2.0  # [m] kept to the place where somebody crosses
 CREEP, CREEP_BRAKING = 0.35, 0.6  # [m/s], [m/s²] the last of a stop behind somebody
+AWAY_BRAKING = 1.2  # [m/s²] behind somebody near who draws away
 MAX_BRAKING = 7.0  # [m/s²]
 COOLNESS = 0.9  # weight of "nobody changes speed"
 NOTHING = 1e9
@@ -136,12 +137,14 @@ def follow(v: float, gap: float, u: float, manner: Manner) -> float:
     """Acceleration behind something `gap` [m] ahead that moves with u."""
     a, b = manner.accelerate, manner.brake
     if gap < 0.2:
-        return -MAX_BRAKING if v > u else -1.0
+        return -MAX_BRAKING if v > u else -AWAY_BRAKING
     wish = manner.gap + max(0.0, v * manner.headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
     own = a * (1.0 - (wish / gap) ** 2)
     if v < CREEP and own < 0.3 and u < MOVING:
         return -CREEP_BRAKING
-    closing = max(v - u, 0.0)
+    if u >= v:
+        return max(own, -AWAY_BRAKING)
+    closing = v - u
     room = max(gap - 0.5 * manner.gap, 0.3)
     calm = -closing * closing / (2.0 * room)
     if own < calm:
