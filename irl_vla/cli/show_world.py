@@ -55,7 +55,7 @@ def drives_of(source: Path) -> Drives | None:
     end = first + 1 if found["end"] is None else _seed(str(source), found["end"])
     if not 1 <= end - first <= MOST_SEEDS:
         raise InputError(
-            f"{source}: world:A:B are the seeds from A to B - 1; expected 1 to {MOST_SEEDS} of "
+            f"'{source}': world:A:B are the seeds from A to B - 1; expected 1 to {MOST_SEEDS} of "
             f"them, got {end - first}"
         )
     return Drives(str(source).replace(":", "_"), range(first, end))
@@ -64,7 +64,7 @@ def drives_of(source: Path) -> Drives | None:
 def _seed(source: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MOST_SEED:
         raise InputError(
-            f"{source}: expected a seed from 0 to {MOST_SEED}, got '{text}'. "
+            f"'{source}': expected a seed from 0 to {MOST_SEED}, got '{text}'. "
             "Write for example world:7, or world:0:10 for ten drives on one sheet"
         )
     return int(text)
