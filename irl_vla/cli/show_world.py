@@ -55,8 +55,8 @@ def drives_of(source: Path) -> Drives | None:
     end = first + 1 if found["end"] is None else _seed(str(source), found["end"])
     if not 1 <= end - first <= MOST_SEEDS:
         raise InputError(
-            f"'{source}': the seeds from the first up to, not including, the second; expected 1 to {MOST_SEEDS} of "
-            f"them, got {end - first}"
+            f"'{source}': the seeds from the first up to, not including, the second; "
+            f"expected 1 to {MOST_SEEDS} of them, got {end - first}"
         )
     return Drives(str(source).replace(":", "_"), range(first, end))
 
