@@ -32,8 +32,8 @@ def show(
         Path,
         typer.Argument(
             help="rosbag; DGP, nuScenes or comma2k19 folder; scoring scenes (.json, .json.gz); "
-            "world:SEED or world:FIRST:END of the built-in world; a scenario of ScenarioNet (.pkl) or "
-            "CommonRoad (.xml); with --navsim a token"
+            "world:SEED or world:FIRST:END of the built-in world; a scenario of ScenarioNet "
+            "(.pkl) or CommonRoad (.xml); with --navsim a token"
         ),
     ],
     rig: Annotated[
