@@ -29,6 +29,7 @@ from irl_vla.world.traffic_fleet import (
     MUST,
     NOSE,
     POLITE,
+    REAR,
     S0,
     SIGNAL_SINCE,
     STILL,
@@ -42,7 +43,7 @@ from irl_vla.world.traffic_fleet import (
 )
 from irl_vla.world.traffic_net import Net
 from irl_vla.world.traffic_path import change_to
-from irl_vla.world.traffic_sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y, following
+from irl_vla.world.traffic_sense import EGO_HALF, EGO_V, following
 
 SHOWN_S = 0.8  # [s] the indicator blinks before the change begins
 CHANGE_S = 4.0  # [s] a change takes
@@ -91,35 +92,46 @@ def beside_lane(net: Net, lane: int, x: float, y: float, out: F64) -> None:
 
 
 @kernel
-def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, out: F64) -> None:
-    """Gaps to those ahead and behind in another lane, where mover i would be at `arc` -> out (5,).
+def arc_ahead(fleet: Fleet, j: int, lane: int) -> float:
+    """Arc of mover j's rear axle on a lane that its path leads to, negative before its begin;
+    -FAR where the path does not lead there."""
+    now = fleet.f[j, S] / DS
+    for k in range(int(now), min(int(now + NEAR), fleet.g[j, COUNT]), 3):
+        if fleet.lane[j, k] == lane:
+            return float(fleet.sl[j, k] - (k - now) * DS)
+    return -FAR
+
+
+@kernel
+def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, out: F64) -> None:
+    """Gaps to those ahead and behind in another lane, where mover i would be there -> out (5,).
     BEHIND_WHO: mover, -2 the ego, -1 nobody."""
     out[AHEAD_GAP], out[AHEAD_V], out[BEHIND_GAP], out[BEHIND_V] = FAR, 0.0, FAR, 0.0
     out[BEHIND_WHO] = -1.0
     state, found, half = fleet.states[i], np.empty(2), fleet.f[i, LENGTH] / 2.0
+    beside_lane(net, lane, state[0], state[1], found)
+    arc = found[0]
     for j in range(-1, len(fleet.f)):
         if j == i or (j >= 0 and fleet.g[j, ALIVE] == 0):
             continue
-        if j < 0:
-            x, y, half_j, v = ego[EGO_X], ego[EGO_Y], ego[EGO_HALF], ego[EGO_V]
-            v *= math.cos(ego[EGO_H] - state[2])
-        else:
-            x, y = fleet.states[j, 0], fleet.states[j, 1]
-            half_j, v = fleet.half[j, 0], fleet.f[j, V]
-            v *= math.cos(fleet.states[j, 2] - state[2])
-        if (x - state[0]) ** 2 + (y - state[1]) ** 2 > NEAR * NEAR:
+        box = ego if j < 0 else fleet.states[j]
+        half_j = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        v = ego[EGO_V] if j < 0 else fleet.f[j, V]
+        if (box[0] - state[0]) ** 2 + (box[1] - state[1]) ** 2 > NEAR * NEAR:
             continue
-        beside_lane(net, lane, x, y, found)
-        inside = found[1] < IN_LANE
-        if j >= 0:
-            k = int((fleet.f[j, S] + fleet.f[j, BASE]) / DS)
-            inside = inside or fleet.lane[j, min(k, fleet.g[j, COUNT] - 1)] == lane
+        beside_lane(net, lane, box[0], box[1], found)
+        there, inside = found[0], found[1] < IN_LANE and 0.0 <= found[0] <= net.length[lane]
+        if inside:
+            v *= math.cos(box[2] - state[2])
+        elif j >= 0 and fleet.g[j, STILL] == 0:
+            there = arc_ahead(fleet, j, lane) + (fleet.f[j, NOSE] - fleet.f[j, REAR]) / 2.0
+            inside = there > -NEAR
         if not inside:
             continue
-        gap = abs(found[0] - arc) - half - half_j
-        if found[0] >= arc and gap < out[AHEAD_GAP]:
+        gap = abs(there - arc) - half - half_j
+        if there >= arc and gap < out[AHEAD_GAP]:
             out[AHEAD_GAP], out[AHEAD_V] = gap, v
-        elif found[0] < arc and gap < out[BEHIND_GAP]:
+        elif there < arc and gap < out[BEHIND_GAP]:
             out[BEHIND_GAP], out[BEHIND_V], out[BEHIND_WHO] = gap, v, j if j >= 0 else -2.0
 
 
@@ -171,7 +183,7 @@ def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, t
         target = net.left[lane] if side == 0 else net.right[lane]
         if target < 0 or not may_use(net, target, arc, must):
             continue
-        neighbours(net, fleet, ego, i, target, arc - f[i, BASE] / 2.0, near)
+        neighbours(net, fleet, ego, i, target, near)
         gain = gain_of(net, fleet, i, v0, near, must)
         if gain > best or (must and chosen < 0):
             best, chosen, safe = gain, target, gain > -FAR

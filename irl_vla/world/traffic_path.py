@@ -111,6 +111,11 @@ def append(net: Net, fleet: Fleet, i: int) -> None:
         if arc > net.length[lane]:
             break
         put(net, fleet, i, n, lane, arc, where)
+        if abs(beside(fleet, i, n * DS)) > 0.05:  # beside a bend a metre is not a metre
+            dx = fleet.xy[i, n, 0] - fleet.xy[i, n - 1, 0]
+            dy = fleet.xy[i, n, 1] - fleet.xy[i, n - 1, 1]
+            shorter = arc + DS * (DS / math.sqrt(dx * dx + dy * dy) - 1.0)
+            put(net, fleet, i, n, lane, min(max(shorter, 0.0), net.length[lane]), where)
         n += 1
     fleet.g[i, COUNT] = n
     profile(net, fleet, i)

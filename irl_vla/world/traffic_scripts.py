@@ -168,7 +168,7 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
         if target < 0 or not may_use(net, target, arc, True):
             continue
         beside_lane(net, target, ego[EGO_X], ego[EGO_Y], place)
-        neighbours(net, fleet, ego, i, target, arc - f[i, BASE] / 2.0, near)
+        neighbours(net, fleet, ego, i, target, near)
         slower = max(f[i, V] - near[AHEAD_V], 0.0)
         if place[1] > 1.2 or near[AHEAD_GAP] < 5.0 + slower * slower / 3.0 + 0.6 * f[i, V]:
             continue
@@ -262,8 +262,8 @@ def pull_out(stage: Stage, _: float, __: float) -> int:
     net, fleet, near = stage.net, stage.fleet, np.empty(5)
     waiting = (fleet.g[:, ALIVE] == 1) & (fleet.g[:, STILL] == PARKED)
     for i in np.flatnonzero(waiting).tolist():
-        lane, arc = fleet.lane[i, 0], fleet.sl[i, 0]
-        neighbours(net, fleet, stage.ego, i, lane, arc, near)
+        lane = fleet.lane[i, 0]
+        neighbours(net, fleet, stage.ego, i, lane, near)
         big = near[BEHIND_GAP] > 6.0 + BIG_GAP_S * max(near[BEHIND_V], 0.0)
         if big and near[AHEAD_GAP] > 12.0:
             fleet.g[i, STILL] = 0
