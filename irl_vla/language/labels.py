@@ -32,19 +32,18 @@ EMERGENCY = 3.4  # [m/s2] over PEAK_S; AASHTO: what nine of ten drivers exceed o
 FIRM = 2.0  # [m/s2] over RATE_S; braking with intent, as for a red light (ITE plans 3.05 at most)
 COAST = 1.0  # [m/s2] over RATE_S; the foot leaves the pedal: UN R13-H lights brake lamps 0.7-1.3
 STEADY = 0.3  # [m/s2] over RATE_S; less is no change at all (Senna-2's threshold)
-HARD = 2.0  # [m/s2] over RATE_S; IDM drives at 1.5, NAVSIM's comfort ends at a momentary 2.4
-STRICT_BAND = 0.5  # [m/s] highest less lowest speed of what a cruise control holds
-EVEN, UNEVEN = 0.2, 0.4  # [-] deviation of the 1 s accelerations over the 2 s rate: linear, not
+HARD = 1.5  # [m/s2] over RATE_S; what IDM traffic pulls away with, NAVSIM's comfort ends at 2.4
+STRICT_BAND = 0.3  # [m/s] highest less lowest speed: 1 km/h, a speedometer's step
+EVEN, UNEVEN = 0.25, 0.4  # [-] deviation of 1 s rates over the 2 s rate: a ramp from 0 has 0.3
 
 # --- path ---------------------------------------------------------------------------------------
 MOVES_M = 2.0  # [m] a shorter way has no direction: headings of recorded tracks are noise there
 TURN = np.radians(5.0)  # [rad] change of heading; Senna: 5 deg, Senna-2: pi / 36
 SHARP = np.radians(45.0)  # [rad] change of heading: half a corner within the horizon
-SHARP_RADIUS_M = 20.0  # [m] tighter is a turn at a junction, not a bend of a street
+SHARP_RADIUS_M = 20.0  # [m] tighter, once ASKEW: a turn at a junction, not a bend of a street
 RADIUS_MIN_M = 2.0  # [m] of way that a second must cover before its radius means anything
-ALIGNED = np.radians(15.0)  # [rad] against the lane: whoever ends more askew leaves the road
+ASKEW = np.radians(15.0)  # [rad] against the road: less is still a lane change, more leaves it
 CHANGE = 0.5  # [-] of a lane's width: the middle of the car crosses the line
-LANE_WIDTH_M = 3.5  # [m] where no lane is given
 WEAVE = np.radians(1.0)  # [rad] a lane change without a lane needs this much heading out ...
 BACK = 0.5  # [-] ... and at its end at most this part of it; likewise for the offset of a swerve
 SWERVE_M = 0.8  # [m] out, and back: a door's width, more than keeping a lane ever needs
@@ -161,12 +160,13 @@ def _path_classes(poses: F64, lane: Road | None) -> NDArray[np.int64]:
         peak = (side[:, None] * yaw).max(axis=1)
         changes = crosses & (peak >= WEAVE) & (np.abs(theta) <= BACK * peak)
     else:
-        changes = crosses & (np.abs(road.heading[:, -1]) < ALIGNED)
+        changes = crosses & (np.abs(road.heading[:, -1]) < ASKEW)
     far = np.abs(out).max(axis=1)
     swerves = (far >= SWERVE_M) & (np.abs(out[:, -1]) <= BACK * far)
     turns = np.abs(theta) >= TURN
     bends = turns if lane is None else np.zeros_like(turns)
-    sharp = turns & ((np.abs(theta) >= SHARP) | (_radius(steps, yaw) <= SHARP_RADIUS_M))
+    tight = (np.abs(theta) >= ASKEW) & (_radius(steps, yaw) <= SHARP_RADIUS_M)
+    sharp = tight | (np.abs(theta) >= SHARP)
     strict = (far <= STRICT_M) & (np.ptp(road.heading, axis=1) <= STRICT_HEADING)
     rules = (  # the first that holds
         (steps.sum(axis=1) < MOVES_M, PathCommand.STRAIGHT_STRICT),
@@ -192,13 +192,13 @@ def _radius(steps: F64, yaw: F64) -> F64:
 
 def _first(
     rules: tuple[tuple[NDArray[np.bool_], SpeedCommand | PathCommand], ...],
-    order: tuple[SpeedCommand, ...] | tuple[PathCommand, ...],
+    order: tuple[SpeedCommand | PathCommand, ...],
     otherwise: SpeedCommand | PathCommand,
 ) -> NDArray[np.int64]:
     """(N,) index in the order of the first rule that holds."""
-    index: dict[SpeedCommand | PathCommand, int] = {name: i for i, name in enumerate(order)}
-    chosen = [np.int64(index[name]) for _, name in rules]
-    return np.asarray(np.select([holds for holds, _ in rules], chosen, np.int64(index[otherwise])))
+    chosen = [np.int64(order.index(name)) for _, name in rules]
+    default = np.int64(order.index(otherwise))
+    return np.asarray(np.select([holds for holds, _ in rules], chosen, default))
 
 
 def balance(labels: NDArray[np.int64], rng: np.random.Generator, count: int) -> NDArray[np.int64]:

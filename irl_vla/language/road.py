@@ -18,8 +18,8 @@ USUAL_WIDTH_M = 3.5  # [m] of a lane, where none is given
 
 @dataclass(frozen=True)
 class OwnLane:
-    """The lane that the car is in now. centre: (n, 3) poses in driving direction, ego frame, n >= 2,
-    as far ahead as it is known (beyond its ends it goes straight on); width [m]."""
+    """The lane that the car is in now. centre: (n, 3) poses in driving direction, n >= 2, in
+    the ego frame, as far ahead as it is known (beyond its ends it goes straight on); width [m]."""
 
     centre: F64
     width: float
@@ -36,8 +36,8 @@ class OwnLane:
 
 @dataclass(frozen=True)
 class Road:
-    """offset: (N, 9) [m] to the left of its line at 0, 0.5 .. 4 s; heading: (N, 9) [rad] against it;
-    width [m] of a lane."""
+    """offset: (N, 9) [m] to the left of its line at 0, 0.5 .. 4 s; heading: (N, 9) [rad] against
+    it; width [m] of a lane."""
 
     offset: F64
     heading: F64
@@ -73,5 +73,5 @@ def road_of_lane(poses: F64, lane: OwnLane) -> Road:
     part = np.clip(part[rows, k], 0.0, 1.0)
     cross = along[k, 0] * dy[rows, k] - along[k, 1] * dx[rows, k]
     direction = begin[k, 2] + part * wrap_angle(along[k, 2])
-    offset = np.where(cross < 0.0, -1.0, 1.0) * gap[rows, k]
+    offset = np.sign(cross) * gap[rows, k]
     return Road(offset[None], wrap_angle(at[:, 2] - direction)[None], float(lane.width))

@@ -20,6 +20,7 @@ from irl_vla.types import F64, Intent
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
 from irl_vla.world.hard import HORIZON, HardGroup, group_of
+from irl_vla.world.own_lane import labels_at
 from irl_vla.world.routes import intent_at
 from irl_vla.world.scenes import BEFORE, Cutter, ground_of
 from irl_vla.world.splits import INSTANTS, VERSION
@@ -84,9 +85,11 @@ def _frame(cutter: Cutter, step: int, name: str) -> dict[str, Any]:
     ego = cutter.episode.ego[step]
     intent: Intent = intent_at(cutter.path, ego[[X, Y, HEADING]], 0)
     route = [] if intent.route is None else _rounded(intent.route)
+    did = labels_at(cutter, step)
     return {
         "id": name, "step": step, "intent": intent.direction.value, "route": route,
         "speed_m_s": float(ego[VX]),
+        "command": {"speed": did.speed.value, "path": did.path.value},
     }  # fmt: skip
 
 
