@@ -62,16 +62,16 @@ def _car(
     nose, tail = 0.50 * height, (0.60 if hatch else 0.58) * height
     cowl, rear = 0.21 * length, (-0.47 if hatch else -0.31) * length
     _shell(build, (back, rear, cowl, front), side, (sill, tail, belt, nose), paint)
-    roof_front, roof_back = 0.03 * length, (-0.39 if hatch else -0.20) * length
+    roof_front, roof_back = 0.03 * length, (-0.42 if hatch else -0.20) * length
     cabin = (rear, cowl, roof_back, roof_front)
     _cabin(build, cabin, side, (belt, height), paint, pillars=tall)
     radius = min(0.23 * height, 0.37)
-    _wheels(build, (back + 0.19 * length, front - 0.185 * length), width / 2, radius)
+    _wheels(build, (back + 0.16 * length, front - 0.165 * length), width / 2, radius)
     low = 0.40 * height
     _lamps(build, (back, front), side, (low, low + max(0.2, 0.13 * height)), nose)
-    z = height * 0.94
+    z = height * 0.93
     x = roof_back + (rear - roof_back) * 0.10 - SKIN_M
-    build.quad(_facing_back(x, (-0.22, 0.22), (z - 0.05, z + 0.02)), RED, lamp=BRAKE_LAMP,
+    build.quad(_facing_back(x, (-0.22, 0.22), (z - 0.05, z + 0.03)), RED, lamp=BRAKE_LAMP,
                lit=RED_LIT)  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def _van(build: Builder, length: float, width: float, height: float, paint: Rgb)
     build.quad([(back, up, height), (back, -up, height), (roof, -up, height), (roof, up, height)],
                paint)  # fmt: skip
     _wheels(
-        build, (back + 0.17 * length, front - 0.16 * length), width / 2, min(0.18 * height, 0.4)
+        build, (back + 0.15 * length, front - 0.15 * length), width / 2, min(0.18 * height, 0.4)
     )
     _lamps(build, (back, front), side, (0.30 * height, 0.30 * height + 0.32), nose)
 
@@ -184,18 +184,18 @@ def _truck(
     for z in (shelf, height - 0.08):
         build.quad(_facing_back(back - SKIN_M / 3, (-side, side), (z, z + 0.08)), (120, 122, 124))
     build.quad(_facing_back(back - SKIN_M / 3, (-0.02, 0.02), (shelf, height)), (110, 112, 114))
-    top = 0.86 * height
+    top = 0.96 * height
     sill, belt = 0.11 * height, 0.46 * height
     build.block((front - cab, -side, sill), (front, side, top), paint)
-    build.quad(_facing_front(front + SKIN_M / 2, (-side * 0.92, side * 0.92), (belt, top - 0.15)),
+    build.quad(_facing_front(front + SKIN_M / 2, (-side * 0.92, side * 0.92), (belt, top - 0.55)),
                GLASS)  # fmt: skip
     for sign in (-1, 1):
         build.quad(_facing_side(sign, side + SKIN_M / 2, (front - cab * 0.62, front - 0.12),
-                                (belt, top - 0.2)), GLASS)  # fmt: skip
+                                (belt, top - 0.6)), GLASS)  # fmt: skip
     radius = min(0.48, 0.16 * height)
-    axles = [front - 0.62 * cab, back + 0.9]
+    axles = [front - 0.5 * cab, back + 0.75]
     if length > 7.5:
-        axles.append(back + 0.9 + 2.3 * radius)
+        axles.append(back + 0.75 + 2.3 * radius)
     _wheels(build, tuple(axles), width / 2, radius)
     low = 0.15 * height
     _lamps(build, (back, front), side, (low, low + 0.3), 0.36 * height)
@@ -224,7 +224,7 @@ def _bus(
     build.quad(_facing_back(back - SKIN_M / 2, (-side * 0.8, side * 0.8), (0.5 * height, 0.8 * height)),
                GLASS)  # fmt: skip
     _wheels(
-        build, (back + 0.26 * length, front - 0.22 * length), width / 2, min(0.48, 0.17 * height)
+        build, (back + 0.18 * length, front - 0.18 * length), width / 2, min(0.48, 0.17 * height)
     )
     low = 0.24 * height
     _lamps(build, (back, front), side, (low, low + 0.36), 0.30 * height)

@@ -41,15 +41,15 @@ class Sky:
 
 
 SKIES = (
-    Sky("clear", (0.86, 0.82, 0.74), (0.36, 0.40, 0.47), (78, 128, 196), (190, 212, 232),
+    Sky("clear", (0.86, 0.82, 0.74), (0.43, 0.46, 0.52), (78, 128, 196), (190, 212, 232),
         (250, 250, 250), (0.05, 0.35), (280.0, 520.0), (0.5, 1.05)),
-    Sky("fair", (0.68, 0.66, 0.61), (0.43, 0.45, 0.50), (98, 140, 192), (198, 212, 226),
+    Sky("fair", (0.68, 0.66, 0.61), (0.49, 0.51, 0.55), (98, 140, 192), (198, 212, 226),
         (240, 242, 246), (0.45, 0.65), (240.0, 420.0), (0.45, 1.0)),
     Sky("overcast", (0.10, 0.10, 0.10), (0.76, 0.78, 0.81), (150, 158, 168), (196, 202, 208),
         (206, 210, 214), (0.85, 1.0), (160.0, 300.0), (0.5, 1.0)),
     Sky("hazy", (0.34, 0.33, 0.30), (0.60, 0.61, 0.63), (160, 176, 192), (206, 210, 212),
         (222, 224, 226), (0.3, 0.7), (70.0, 130.0), (0.4, 0.9)),
-    Sky("evening", (0.80, 0.58, 0.36), (0.36, 0.36, 0.43), (70, 96, 150), (236, 196, 150),
+    Sky("evening", (0.80, 0.58, 0.36), (0.46, 0.45, 0.50), (70, 96, 150), (236, 196, 150),
         (226, 176, 150), (0.2, 0.6), (200.0, 380.0), (0.14, 0.3)),
 )  # fmt: skip
 SHARES = (0.3, 0.3, 0.2, 0.1, 0.1)  # how often each comes
@@ -130,9 +130,9 @@ def weather_of(seed: int) -> Weather:
     to_sun = np.array([
         np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)
     ])  # fmt: skip
-    exposure = float(np.exp(rng.uniform(-0.16, 0.14)))
+    exposure = float(np.exp(rng.uniform(-0.10, 0.16)))
     above = np.array(sky.sky)
-    below = 0.45 * above + 0.16 * np.array(sky.sun) * to_sun[2]
+    below = 0.55 * above + 0.20 * np.array(sky.sun) * to_sun[2]
     light = np.concatenate([np.array(sky.sun), above, below]) * exposure
     return Weather(
         seed, sky, to_sun, light, np.array(sky.horizon) * exposure,
