@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.scoring.scene import BICYCLE, I8, I64, VEHICLE, Mask
+from irl_vla.scoring.scene import BICYCLE, I8, I64, PEDESTRIAN, VEHICLE, Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.driver_gates import STOP_GAP, shows, stopping, until_red
 from irl_vla.world.driver_knowledge import Gates, Guide, Lamps, Streams
@@ -50,6 +50,7 @@ CHANGE_EARLY_M = 3.0  # [m] before a lane change begins it is decided
 LANE_BAND = 0.35  # [m] kept free beside the ego in the lane it moves to
 PASS_STILL, PASS_BICYCLE = 0.55, 0.95  # [m] kept to those one passes
 ASKEW = 0.7  # [m] off the path: a standing vehicle that far off is parked, not waiting
+SEAM_M = 0.3  # [m] that the middle keeps from the edge between lanes
 PASS_FROM_M = 8.0  # [m] and 2 s: where passing a cyclist begins
 SLOWER = 2.5  # [m/s] slower than wished: a cyclist is worth passing
 IN_LANE = 0.75  # [m] of moving aside needs no look at the next lane
@@ -134,8 +135,10 @@ def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) 
         if math.isnan(row[S]) or row[S] + row[ALONG] < s - body.rear - 1.0:
             continue
         gap = row[S] - row[ALONG] - s - body.front
-        if gap > 10.0 + 3.5 * v or types[a] == 1 or abs(row[ODD]) > 0.15:
+        if gap > 10.0 + 3.5 * v or abs(row[ODD]) > 0.15:
             continue
+        if types[a] == PEDESTRIAN and abs(row[D]) < body.half + row[ACROSS]:
+            continue  # in the way: it is waited for
         i = along(guide, row[S])
         still = row[V] < MOVING
         slow = types[a] == BICYCLE and -0.5 < row[VS] < guide.speed[i] - SLOWER
@@ -148,6 +151,9 @@ def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) 
         right = row[D] - row[ACROSS] - body.half - keep
         if left <= 0.0 or right >= 0.0:
             continue
+        edge = 0.5 * guide.width[i]
+        if abs(left - edge) < SEAM_M:
+            left = edge + SEAM_M  # the vehicle's middle does not run along a lane's edge
         most, least = guide.room[i, 1] - body.half, guide.room[i, 0] + body.half
         if left <= most and (left <= -right or right < least or slow):
             wish = left

@@ -35,7 +35,7 @@ TOUCHING = 2.7  # [m] between centre lines: the two would touch
 class Guide(NamedTuple):
     """The path, n points. xy (n, 2); heading unwrapped; arcs [m]; kappa smoothed [1/m]; speed: what
     bends, limits and braking for them allow [m/s]; room (n, 2): how far right (negative) and left
-    one may move the vehicle's middle in the direction of travel [m]; shift: how far left of the
+    lanes of this direction reach [m]; width: of the lane [m]; shift: how far left of the
     lane it last left the path lies [m]; changes (c, 3): where lane changes begin and end,
     and to which side"""
 
@@ -45,6 +45,7 @@ class Guide(NamedTuple):
     kappa: F64
     speed: F64
     room: F64
+    width: F64
     shift: F64
     changes: F64
 
@@ -155,7 +156,8 @@ def _guide(town: Town, path: Path, pace: float, side: float, front: float) -> Gu
     brake_in_time(speed, path.arcs, BRAKING)
     return Guide(
         plain(line), plain(heading), path.arcs, plain(kappa), speed,
-        plain(_room(town, path) - aside[:, None]), _shift(path), plain(path.changes),
+        plain(_room(town, path) - aside[:, None]), path.widths, _shift(path),
+        plain(path.changes),
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ WINDOW = 8  # path points to either side of the second
 FORWARD = 0.80  # cosine of the angle to the path within which one drives along it
 CLEAR = 0.35  # [m] kept to either side of somebody ahead
 CLEAR_WALKER = 0.7  # [m] the same for people
+CLEAR_WAITING = 0.15  # [m] to people who stand: `pass_by` keeps more where there is room
 MOVING = 0.3  # [m/s] slower ones stand
 MERGE_S = 2.0  # [s] how far ahead somebody is expected to come into the way
 ONCOMING_S = 0.6  # [s] the same for those who come towards the ego
@@ -205,8 +206,12 @@ def leader(
         forward = math.cos(row[REL])
         if row[V] > MOVING and abs(forward) < FORWARD:
             continue  # crosses: another matter
-        walks = types[a] == PEDESTRIAN and row[V] > MOVING
-        clear = body.half + row[ACROSS] + (CLEAR_WALKER if walks else CLEAR)
+        if row[VS] < -MOVING and abs(row[ODD]) >= ODD_TURN:
+            continue  # turns off across the path, too
+        keep = CLEAR
+        if types[a] == PEDESTRIAN:
+            keep = CLEAR_WALKER if row[V] > MOVING else CLEAR_WAITING
+        clear = body.half + row[ACROSS] + keep
         if row[ALONG] > LONG and abs(row[ODD]) > SWINGS:  # its tail swings out
             clear += min(row[ALONG] * abs(row[ODD]), MOST_SWING)
         gap = row[S] - row[ALONG] - front
@@ -247,6 +252,8 @@ def crossing(
         forward = math.cos(row[REL])
         if abs(forward) > FORWARD and (types[a] == PEDESTRIAN or abs(row[ODD]) < ODD_TURN):
             continue  # goes along the path: `leader` sees it
+        if forward > FORWARD and row[S] + row[ALONG] < s:
+            continue  # behind: it sees us
         block = meeting(guide, s, v, top, aside, body, types[a], states[a], row)
         if block < NOTHING:
             for g in range(len(halts)):
