@@ -212,7 +212,8 @@ class Cutter:
             return None
         red = episode.lights[step : step + STEPS] == Light.RED
         signals = {i: town.lanes[self.ground.lanes[i]].signal for i in near
-                   if self.ground.lanes[i] != NONE}  # fmt: skip
+                   if self.ground.lanes[i] != NONE
+                   and self._on_route[self.ground.lanes[i]]}  # fmt: skip
         closed = [i for i, signal in signals.items() if signal != NONE and red[:, signal].any()]
         return RedLights(
             tuple(self.ground.ids[i] for i in closed),
