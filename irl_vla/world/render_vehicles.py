@@ -234,14 +234,12 @@ def _wheels(build: Builder, axles: tuple[float, ...], half: float, radius: float
     """Round wheels that stand on the ground, in dark arches; half: of the vehicle's width [m]."""
     for x in axles:
         for sign in (-1, 1):
-            for reach, out, kind, colour in (
-                (radius * 1.16, half - 1.3 * SKIN_M, DISC, DARK), (radius, half, WHEEL, TYRE_RIM),
-            ):  # fmt: skip
-                low = max(0.0, radius - reach)
-                corners = _facing_side(
-                    sign, out, (x - reach, x + reach), (low + radius - reach, radius + reach)
-                )
-                build.quad(corners, colour, kind=kind)
+            arch, out = radius * 1.16, half - 1.3 * SKIN_M
+            low = 0.01  # nothing but the tyre touches the ground
+            corners = _facing_side(sign, out, (x - arch, x + arch), (low, low + 2 * arch))
+            build.quad(corners, DARK, kind=DISC)
+            corners = _facing_side(sign, half, (x - radius, x + radius), (0.0, 2 * radius))
+            build.quad(corners, TYRE_RIM, kind=WHEEL)
             y = sorted((sign * (half - 0.02), sign * (half - 0.27)))
             span = (y[0], y[1])
             for to in (-1, 1):

@@ -103,7 +103,7 @@ def test_vehicles_fill_their_ground_truth_boxes(lens: str) -> None:
             )
             areas.append(overlap(mask_rectangle(found.instance == 0), rectangle(edges)))
     assert np.median(areas) >= 0.95, areas
-    assert min(areas) >= 0.9, areas
+    assert min(areas) >= 0.88, areas
 
 
 @pytest.mark.parametrize("model", VEHICLES)
