@@ -64,7 +64,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True).print(
+        Console(stderr=True, emoji=False).print(
             f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(EXIT_INPUT)

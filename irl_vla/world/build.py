@@ -33,7 +33,7 @@ START_M = (8.0, 25.0)  # [m] kept from the ends of the lane where the ego begins
 ROUTES, PLACES = 4, 4  # that are looked at, and places to begin on each
 STANDING_SHARE = 0.05  # of the time at lights: more is not taken if avoidable
 ATTEMPTS, TOO_HARD = 4, -4.5  # [m/s²] braking in the warm-up: somebody was put in the way
-BUILD_SEED, DRIVER_SEED = 31, 7
+BUILD_SEED, DRIVER_SEED, FARTHER_SEED = 31, 7, 37
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,8 @@ def simulation_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Simu
     town = build_town(seed, request.town)
     rng = np.random.default_rng([seed, BUILD_SEED])
     for attempt in range(ATTEMPTS):
-        expert, s = _beginning(town, rng, seed, request)
+        expert, s = _beginning(town, rng, seed, request.vehicle)
+        expert = _farther(town, expert, seed, request)
         ego = _start(expert, s)
         lane = int(expert.path.lanes[np.searchsorted(expert.path.arcs, s)])
         traffic = Traffic(
@@ -75,18 +76,19 @@ def episode_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Episode
 
 
 def _beginning(
-    town: Town, rng: np.random.Generator, seed: int, request: EpisodeRequest
+    town: Town, rng: np.random.Generator, seed: int, vehicle: Vehicle
 ) -> tuple[Expert, float]:
     """Who drives which route from which s on: of some places drawn the first where the road ahead
-    keeps moving, else the one where the least time is stood at lights."""
+    keeps moving, else the one where the least time is stood at lights. It does not depend on how
+    long a drive is wanted: a longer one begins like a shorter one."""
     streets = _streets(town)
     fastest = max(lane.speed_limit for lane in town.lanes)
-    steps = WARM_UP + request.steps
+    steps = WARM_UP + STEPS
     length = fastest * steps * STEP_S + ROUTE_M
     best: tuple[float, Expert, float] | None = None
     for _ in range(ROUTES):
         route = random_route(town, rng, streets[rng.integers(len(streets))], length)
-        expert = Expert(town, route, seed * 8 + DRIVER_SEED, request.vehicle)
+        expert = Expert(town, route, seed * 8 + DRIVER_SEED, vehicle)
         end = arcs_of(town.lanes[route[0]].centre)[-1] - START_M[1]
         for s in rng.uniform(START_M[0], max(end, START_M[0] + 1.0), PLACES).tolist():
             stands = expert.standing(s, -WARM_UP * STEP_S, steps)
@@ -96,6 +98,17 @@ def _beginning(
                 return expert, s
     assert best is not None
     return best[1], best[2]
+
+
+def _farther(town: Town, expert: Expert, seed: int, request: EpisodeRequest) -> Expert:
+    """The same driver with a route that is long enough for as many steps as are wanted."""
+    fastest = max(lane.speed_limit for lane in town.lanes)
+    more = fastest * (request.steps - STEPS) * STEP_S
+    if more <= 0.0:
+        return expert
+    rng = np.random.default_rng([seed, FARTHER_SEED])
+    on = random_route(town, rng, expert.route[-1], more)
+    return Expert(town, (*expert.route[:-1], *on), seed * 8 + DRIVER_SEED, request.vehicle)
 
 
 def _streets(town: Town) -> list[int]:
