@@ -16,7 +16,7 @@ from irl_vla.scoring.scene import BICYCLE, I8, I64, PEDESTRIAN, VEHICLE, Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.driver_gates import STOP_GAP, shows, stopping, until_red
 from irl_vla.world.driver_knowledge import Gates, Guide, Lamps, Streams
-from irl_vla.world.driver_motion import DT, accelerate, curvature_wish, roll_on, sideways
+from irl_vla.world.driver_motion import ASTRAY, DT, accelerate, curvature_wish, roll_on, sideways
 from irl_vla.world.driver_sense import (
     ACROSS,
     ALONG,
@@ -44,6 +44,7 @@ BACK_M, ON_M = 15.0, 45.0  # [m] around the last place in which the ego is looke
 NEAR_M = 6.0  # [m] farther from the path: it is looked for on all of it
 SPEED_S = 0.8  # [s] in which a lower speed is reached
 EASY = -2.6  # [m/s²] for limits alone
+EASY_SPEED = 5.0  # [m/s] above it one slows down when headed elsewhere
 EDGE = 3.6  # [m/s²] lateral acceleration that must not be exceeded
 PREVIEW_S = 0.32  # [s] of steering ahead: its lag
 CHANGE_EARLY_M = 3.0  # [m] before a lane change begins it is decided
@@ -257,6 +258,8 @@ def decide(
             drift += wander.size[w] * math.sin(wander.wave[w] * s + wander.phase[w])
         o, od = sideways(o, od, goal + drift, v)
     memory[ASIDE], memory[ASIDE_SPEED] = o, od
+    if abs(psi - math.atan2(od, max(v, 1.0))) > ASTRAY / 2.0 and v > EASY_SPEED:
+        wish = min(wish, EASY)
     memory[ACCEL] = accelerate(memory[ACCEL], wish, v, manner.swift)
     bend = guide.kappa[along(guide, s + PREVIEW_S * v + 0.3)]
     curvature = curvature_wish(d, psi, o, od, bend, v)

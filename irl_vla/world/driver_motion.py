@@ -20,6 +20,7 @@ MAX_STEER, MAX_STEER_RATE = 0.58, 0.65  # [rad], [rad/s]
 STEER_S = 0.2  # [s] in which the steering reaches its goal
 TURN_JERK = 1.3  # [rad/s²] how fast the yaw rate may change by steering
 PULL = 2.2  # [m/s²] lateral acceleration with which errors are mended
+ASTRAY, PULL_ASTRAY = 0.25, 2.0  # [rad] off the way, and [m/s²] on top of it then
 STEEP = 0.32  # [rad] to the path at most while getting back to it
 UP_JERK, DOWN_JERK, HARD_JERK = 1.5, 2.2, 12.0  # [m/s³]
 HARD = -3.0  # [m/s²] braking harder than this is an emergency
@@ -42,7 +43,8 @@ def curvature_wish(d: float, psi: float, o: float, od: float, kappa: float, v: f
     lean = math.atan2(od, max(v, 1.0))
     back = min(max((o - d) / (2.0 * scale), -STEEP), STEEP)
     mend = (lean + back - psi) * 2.0 / scale
-    limit = PULL / max(v * v, 4.0)
+    astray = min(abs(lean - psi) / ASTRAY, 1.0)
+    limit = (PULL + PULL_ASTRAY * astray) / max(v * v, 4.0)
     return kappa / max(1.0 - kappa * d, 0.4) + min(max(mend, -limit), limit)
 
 
