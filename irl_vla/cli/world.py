@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
+from irl_vla.camera.rig import load_rig
+from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.shipped import shipped
 from irl_vla.cli.world_bag import bag
+from irl_vla.cli.world_bundle import BundleMaker
 from irl_vla.cli.world_plans import makers
+from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.batch import Journal, Outcome, spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
+from irl_vla.world.plans import Maker
 from irl_vla.world.scene_files import file_name, file_of_seed, groups_in
 from irl_vla.world.splits import VERSION, Split, split_of
 from irl_vla.world.table import NAMES, Row, Table, as_json, as_markdown, row_of_seed, table_of
@@ -71,18 +77,31 @@ def table(
     split: SplitName = None,
     seeds: SeedRange = None,
     jobs: Jobs = 1,
+    bundle: Annotated[
+        Path | None, typer.Option(help="also this policy, from rendered pictures")
+    ] = None,
+    rig: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="its cameras (YAML); default: tiny3")
+    ] = None,
 ) -> None:
     """Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a split.
     A stopped run goes on where it was."""
     wanted, console = _wanted(split, seeds), Console()
+    drivers, more = dict(makers()), ""
+    if bundle is not None:
+        loaded = load_bundle(bundle)
+        cameras = rig or shipped(DEFAULT_RIG)
+        load_rig(cameras)  # refused here rather than in every process
+        drivers[loaded.manifest.name] = BundleMaker(bundle, cameras)
+        more = f":{loaded.id}:{cameras.name}"
     _folder(out)
     journal = Journal(out / f"{wanted.name}.journal")
-    keys = {seed: f"{VERSION}:{'group' if wanted.groups else 'scenes'}:{seed}"
-            for seed in wanted.seeds}  # fmt: skip
+    kind = "group" if wanted.groups else "scenes"
+    keys = {seed: f"{VERSION}:{kind}:{seed}{more}" for seed in wanted.seeds}
     left = [seed for seed, key in keys.items() if key not in journal.done]
     if len(left) < len(keys):
         console.print(f"kept      {len(keys) - len(left)} seeds that are scored already")
-    work = partial(_score_seed, wanted.groups)
+    work = partial(_score_seed, wanted.groups, drivers)
 
     def scored() -> Iterator[None]:
         for seed, row in spread(left, work, jobs):
@@ -116,18 +135,14 @@ def _print(found: Table, console: Console) -> None:
         at = NAMES.index("epdms")
         for driver, s in drivers.items():
             span = f"{s.low[at]:.0f}-{s.high[at]:.0f}"
-            rest = [_short(s.mean[i]) for i, name in enumerate(NAMES) if name != "epdms"]
-            grid.add_row(driver.replace("_", " "), _short(s.mean[at]), span, *rest)
+            rest = [f"{s.mean[i]:.0f}" for i, name in enumerate(NAMES) if name != "epdms"]
+            grid.add_row(driver.replace("_", " "), f"{s.mean[at]:.1f}", span, *rest)
         console.print(grid)
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.dropped.items())
     console.print(f"dropped   {shares}", highlight=False)
     console.print(
         f"standing  the reference moves at most 5 m in {100 * found.stands:.1f} %", highlight=False
     )
-
-
-def _short(percent: float) -> str:
-    return "100" if percent > 99.95 else f"{percent:.1f}"
 
 
 def _wanted(split: str | None, seeds: str | None) -> Split:
@@ -151,8 +166,8 @@ def _write_seed(out: Path, groups: bool, seed: int) -> None:
     replace_file(out / file_name(seed), file_of_seed(seed, groups))
 
 
-def _score_seed(groups: bool, seed: int) -> tuple[int, Row]:
-    return seed, row_of_seed(seed, groups, makers())
+def _score_seed(groups: bool, drivers: Mapping[str, Maker], seed: int) -> tuple[int, Row]:
+    return seed, row_of_seed(seed, groups, drivers)
 
 
 def _row(outcome: Outcome) -> Row:
