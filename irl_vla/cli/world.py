@@ -21,6 +21,7 @@ from irl_vla.cli.shipped import shipped
 from irl_vla.cli.world_bag import bag
 from irl_vla.cli.world_bundle import BundleMaker
 from irl_vla.cli.world_plans import makers
+from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.batch import Journal, Outcome, spread
 from irl_vla.types import InputError
@@ -35,6 +36,7 @@ ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a spl
 
 world_app = typer.Typer(help="The built-in world: scenes, tables, bags.", no_args_is_help=True)
 world_app.command()(bag)
+world_app.command()(statistics)
 
 SplitName = Annotated[
     str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")

@@ -1,0 +1,85 @@
+"""`irl-vla world statistics`: the built-in world beside recorded ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from irl_vla.scoring.two_stage import COLUMNS
+from irl_vla.types import F64
+from irl_vla.view.report import replace_file
+from irl_vla.view.statistics import World, worlds_png
+from irl_vla.world.build import episode_of
+from irl_vla.world.episode import Episode
+from irl_vla.world.judged import judge_episode
+from irl_vla.world.plans import MAKERS
+from irl_vla.world.scenarionet import load_scenario
+from irl_vla.world.scenes import BEFORE, FIRST, Cutter
+from irl_vla.world.splits import split_of
+from irl_vla.world.statistics import distances, statistics_of
+
+T = TypeVar("T")
+EVERY = 15  # steps between scenes
+SHOWN = ("expert", "pdm_closed", "constant_velocity")
+MARKS = tuple(name for name in COLUMNS if name != "score")
+
+
+def statistics(
+    scenarios: Annotated[list[Path], typer.Argument(help="ScenarioNet files to compare with")],
+    seeds: Annotated[str, typer.Option(help="A:B, of the built-in world")] = "0:30",
+    out: Annotated[Path, typer.Option(help="folder")] = Path("out/statistics"),
+) -> None:
+    """Histograms of how both move, how far apart they are, and where plans lose points."""
+    console = Console()
+    wanted = split_of(None, seeds).seeds
+    both = [
+        _world("built-in", [episode_of(seed) for seed in _bar(wanted, "driving")]),
+        _world("recorded", [load_scenario(path) for path in _bar(scenarios, "reading")]),
+    ]
+    apart = distances(both[0].statistics, both[1].statistics)
+    table = Table("", "built-in", "recorded", "distance", title="means within 50 m of the ego")
+    for name, distance in apart.items():
+        means = [_mean(getattr(world.statistics, name)) for world in both]
+        table.add_row(name, *means, f"{distance:.2f}")
+    console.print(table)
+    numbers = {
+        world.name: {
+            "means": {n: float(np.mean(getattr(world.statistics, n))) for n in apart},
+            "below_full_percent": world.lost,
+        }
+        for world in both
+    }
+    text = json.dumps({**numbers, "wasserstein": apart}, indent=1) + "\n"
+    for name, data in (("statistics.png", worlds_png(both)), ("statistics.json", text.encode())):
+        replace_file(out / name, data)
+        console.print(f"wrote     {out / name}", highlight=False, soft_wrap=True)
+
+
+def _world(name: str, episodes: Sequence[Episode]) -> World:
+    makers = {driver: MAKERS[driver] for driver in SHOWN}
+    judged = [
+        judge_episode(episode, range(FIRST + BEFORE, Cutter(episode).last + 1, EVERY), makers, "")
+        for episode in _bar(episodes, "scoring")
+    ]
+    lost = {}
+    for driver in SHOWN:
+        values = np.concatenate([found.columns[driver] for found in judged])
+        below = 100.0 * (values < 1.0).mean(axis=0)
+        lost[driver] = {mark: float(below[COLUMNS.index(mark)]) for mark in MARKS}
+    return World(name, statistics_of(episodes), lost)
+
+
+def _bar(items: Sequence[T], what: str) -> Iterator[T]:
+    return iter(track(items, what, console=Console(stderr=True), transient=True))
+
+
+def _mean(samples: F64) -> str:
+    return f"{float(np.mean(samples)):.2f}" if len(samples) else "none"
