@@ -145,7 +145,7 @@ def decide(
     if way < 0.0:
         begin, end = end, begin
     if walkers.mode[p] == STANDING:
-        if walkers.starts[p] > time:
+        if walkers.starts[p] > time or walkers.walk[p] == JAYWALKER:
             return
         walkers.held[p] += dt
         if walkers.held[p] > TURNS_AFTER_S:
@@ -165,6 +165,8 @@ def decide(
             walkers.mode[p] = CROSSING
     elif (walkers.s[p] - end) * way > 0.2:
         walkers.mode[p] = WALKING
+    elif walkers.held[p] > TURNS_AFTER_S:  # somebody stands in the way: back again
+        walkers.way[p], walkers.held[p] = -way, 0.0
 
 
 @kernel
@@ -225,7 +227,7 @@ def step_walkers(
         x, y = point[0] + side * point[3], point[1] - side * point[2]
         step_to(walkers, p, states, there, half, ego, x, y, s, side, v, dt)
         at_end = (s <= 0.0 or s >= total) and (s - 0.5 * total) * walkers.way[p] > 0.0
-        if mode == WALKING and at_end:
+        if mode in (WALKING, CROSSING) and at_end:
             walkers.mode[p], walkers.speed[p], walkers.held[p] = STANDING, 0.0, 0.0
 
 

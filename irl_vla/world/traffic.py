@@ -150,8 +150,9 @@ class Traffic:
         self._ego_stood = self._ego_stood + STEP_S if abs(ego[EGO_V]) < STANDING else 0.0
         ego[EGO_STOOD] = self._ego_stood
         if self._tick % RECYCLE_EVERY == 0:
-            wanted = self._request.vehicles + self._request.cyclists
-            recycle(self._net, self._fleet, ego, self._pool, self._fleet.dice, wanted)
+            request, fleet = self._request, self._fleet
+            wanted = request.vehicles + request.cyclists
+            recycle(self._net, fleet, ego, self._pool, fleet.dice, wanted, request.people)
         if self._tick % TRIED_EVERY == 0 and self._wishes:
             self._perform(ego, moment)
         _, red_left = self._cycles.at(moment.time_s)
@@ -276,7 +277,7 @@ class Traffic:
         arcs = arcs + rng.uniform(0.0, 4.0, len(arcs))
         wanted = request.vehicles + request.cyclists
         self._stand(near, ego)
-        populate(net, fleet, ego, lanes[order].copy(), arcs[order].copy(), wanted)
+        populate(net, fleet, ego, lanes[order].copy(), arcs[order].copy(), wanted, 0)
         put_people(self._town, self._walkers, fleet.states, near, rng)
         steps = round(WARM_UP_S / WARM_UP_STEP_S)
         for k in range(steps):

@@ -47,6 +47,7 @@ from irl_vla.world.traffic_sense import EGO_HALF, EGO_V, following
 
 SHOWN_S = 0.8  # [s] the indicator blinks before the change begins
 CHANGE_S = 4.0  # [s] a change takes
+FREE_SHARE = 0.72  # of a change is driven before what stands in the old lane
 QUICKEST_S = 2.4  # [s] no change is quicker
 SHORTEST = 11.0  # [m] of a change, plus the share of the own length below
 SHORTEST_SHARE = 0.5
@@ -171,7 +172,7 @@ def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, t
     if g[i, BIKE] == 1 or busy or net.junction[lane] >= 0 or arc < FROM_BEGIN:
         g[i, WISH] = 0
         return
-    blocked = g[i, LEAD] >= 0 and g[g[i, LEAD], STILL] == 1 and f[i, GAP] < 60.0
+    blocked = 0 <= g[i, LEAD] < len(f) and g[g[i, LEAD], STILL] == 1 and f[i, GAP] < 60.0
     must = blocked or (ends < FAR and ends - front < ENDS_AHEAD)
     slow = f[i, GAP] < 15.0 + 2.0 * f[i, V] and f[i, GAP_V] < v0 - 1.5
     if not (must or slow):
@@ -222,9 +223,9 @@ def begin_change(
         if length > left + 6.0:
             return False
     close_by = f[i, GAP] + f[i, NOSE] - f[i, BASE]
-    if f[i, GAP_V] < 1.0 and close_by < 0.55 * length:
-        length = max(shortest, close_by / 0.55)
-        if close_by < 0.5 * shortest:
+    if f[i, GAP_V] < 1.0 and close_by < FREE_SHARE * length:
+        length = max(shortest, close_by / FREE_SHARE)
+        if close_by < FREE_SHARE * shortest:
             return False
     found = np.empty(2)
     k = int((f[i, S] + f[i, BASE]) / DS) + 1

@@ -42,6 +42,7 @@ COMFORT_BRAKING = 1.2  # [m/s²] before bends and lower limits
 LONG = 7.5  # [m] longer vehicles prefer to go straight
 TURN_SHARE = (3.0, 1.0, 1.0)  # straight, left, right
 LONG_SHARE = (8.0, 0.2, 0.1)
+QUINTIC_BEND = 5.774  # greatest second derivative of the quintic from 0 to 1
 BEND_STEP = 2  # nodes to either side over which curvature is taken
 
 
@@ -139,10 +140,15 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
     """Speeds along the path: limit, bends, and braking in time for both."""
     n, factor = fleet.g[i, COUNT], fleet.f[i, FACTOR]
     allowed = math.inf
+    aside = max(abs(fleet.f[i, BLEND_ASIDE]), 0.01)
+    weave = fleet.f[i, BLEND_LENGTH] * math.sqrt(fleet.f[i, A_LAT] / (QUINTIC_BEND * aside))
     for k in range(n - 1, -1, -1):
         a, b = max(k - BEND_STEP, 0), min(k + BEND_STEP, n - 1)
         turn = abs((fleet.hd[i, b] - fleet.hd[i, a] + math.pi) % (2.0 * math.pi) - math.pi)
         own = fleet.cap[i, k] * factor
+        u = (k * DS - fleet.f[i, BLEND_FROM]) / fleet.f[i, BLEND_LENGTH]
+        if 0.0 <= u < 1.0:
+            own = min(own, weave)
         if turn > 1e-3:
             own = min(own, math.sqrt(fleet.f[i, A_LAT] * (b - a) * DS / turn))
         allowed = min(own, math.sqrt(allowed * allowed + 2.0 * COMFORT_BRAKING * DS))

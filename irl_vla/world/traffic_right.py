@@ -217,8 +217,13 @@ def stop_for_junction(
         if lane < 0:
             return FAR
         begin = fleet.con_s[i, c, CON_IN]
-        if begin < f[i, COMMIT] - 0.01 or nose > begin + 0.5:
+        signal, running = net.signal[lane], fleet.g[i, RUNNER] == lane + 1
+        light = lights[signal] if signal >= 0 and not running else 0
+        waits = light == RED and v < 1.0 and nose < begin  # held up until the light changed
+        if nose > begin + 0.5 or (begin < f[i, COMMIT] - 0.01 and not waits):
             continue
+        if waits:
+            f[i, COMMIT] = min(f[i, COMMIT], begin)
         line = begin - 0.5
         k = math.ceil(begin / DS) - 1
         if k >= 0 and net.junction[fleet.lane[i, k]] < 0:
@@ -229,8 +234,6 @@ def stop_for_junction(
         distance = line - nose
         if distance > v * v / 2.0 + 20.0:
             return FAR
-        signal, running = net.signal[lane], fleet.g[i, RUNNER] == lane + 1
-        light = lights[signal] if signal >= 0 and not running else 0
         needed = v * v / (2.0 * max(distance, 0.1))
         closed = light == RED or (light == AMBER and (needed < AMBER_BRAKING or v < 1.0))
         if not closed and not running:

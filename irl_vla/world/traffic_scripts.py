@@ -69,6 +69,7 @@ BRAKING, BRAKING_S = (3.5, 5.5), (1.0, 2.5)  # [m/s²], [s] of hard brakers
 PARKED = 2  # Fleet.g[:, STILL] of a car that waits in its parking place; 1: stands on the road
 BIG_GAP_S = 4.5  # [s] to those behind, for pulling out
 OTHERS_BRAKING = 2.2  # [m/s²] jaywalkers ask of other drivers at most
+PASSING_M = 1.2  # [m] left between jaywalkers and what stands about
 WIDEST_ROAD = 24.0  # [m] jaywalkers cross
 
 
@@ -236,7 +237,7 @@ def _way_is_free(stage: Stage, p: int, goal: F64) -> bool:
     gaps = fleet.states[standing, :2] - start
     share = np.clip(gaps @ way / (length * length), 0.0, 1.0)
     off = np.hypot(*(gaps - share[:, None] * way).T)
-    if (off < np.hypot(*fleet.half[standing].T) + 0.6).any():
+    if (off < np.hypot(*fleet.half[standing].T) + PASSING_M).any():
         return False
     lasts = length / walkers.pace[p]
     for i in np.flatnonzero(fleet.g[:, ALIVE] == 1):

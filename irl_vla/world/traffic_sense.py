@@ -36,6 +36,7 @@ from irl_vla.world.traffic_fleet import (
 MARGIN = 0.25  # [m] kept free on either side of the own width
 MARGIN_WALKER = 0.6  # [m] the same for people
 WALKER_AHEAD_S = 1.5  # people are expected where they will be that much later
+BESIDE_NOSE = 2.5  # [m] behind the nose: people there are waited for when they are close
 COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
@@ -143,12 +144,16 @@ def meet_box(
     c, s = math.cos(box[2]), math.sin(box[2])
     span, found = half - side, False
     parts = max(math.ceil(span), 1) if span > 0.05 else 0
-    point, local = np.empty(4), int(span) + 2
-    for p in range(parts + 1):
-        t = -span + 2.0 * span * p / parts if parts else 0.0
-        x, y = box[0] + t * c, box[1] + t * s
+    point, local = np.empty(4), int(half) + 2
+    for p in range(parts + 5):  # discs along its axis, then its corners
+        t = -span + 2.0 * span * min(p, parts) / parts if parts else 0.0
+        across, radius = 0.0, side + MARGIN
+        if p > parts:
+            t = half if p % 2 == 0 else -half
+            across, radius = side if p < parts + 3 else -side, MARGIN
+        x, y = box[0] + t * c - across * s, box[1] + t * s + across * c
         k = nearest_node(fleet, i, x, y, max(middle - local, low), min(middle + local, high))
-        if not meet_disc(fleet, i, x, y, side + MARGIN, low, high, k, point):
+        if not meet_disc(fleet, i, x, y, radius, low, high, k, point):
             continue
         gap = point[0] + MARGIN
         if gap > -1.0 and (not found or gap < out[0]):
@@ -200,6 +205,8 @@ def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> 
             x, y = who[0] + t * who[3], who[1] + t * who[4]
             k = nearest_node(fleet, i, x, y, low, high)
             hit = meet_disc(fleet, i, x, y, radius, low, high, k, point)
-            if hit and point[0] > -0.5 and point[0] < f[i, GAP]:
+            near = abs(point[3]) < f[i, WIDTH] / 2.0 + fleet.half[j, 1] + 0.25
+            hit = hit and (point[0] > -0.5 or (near and point[0] > -BESIDE_NOSE))
+            if hit and point[0] < f[i, GAP]:
                 f[i, GAP], f[i, GAP_V], g[i, LEAD], found = point[0], 0.0, j, True
     return found

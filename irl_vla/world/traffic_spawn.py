@@ -47,10 +47,12 @@ GONE = 200.0  # [m] from the ego: nobody is missed there
 ENTER_NEAR, ENTER_FAR = 110.0, 190.0  # [m] from the ego, where new ones come in
 ENTRIES = 40  # places tried for a new one
 SPAWN_GAP, SPAWN_HEADWAY = 7.0, 1.0  # [m], [s] left free around a new one
+AWAY = 14.0  # [m] from people on foot
 STOP_ROOM = 6.0  # [m] to the end of the lane, beyond a gentle stop
 KERB = 0.75  # [m] from the edge of the lane to the middle of a bicycle
 FREE_OF_END = 25.0  # [m] no one starts nearer to the end of a lane that merges or closes
 ASIDE = 2.4  # [m] apart: not in the same lane
+ABREAST = 3.6  # [m] the same for those who would be side by side
 
 
 class Kind(NamedTuple):
@@ -111,8 +113,9 @@ def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
 
 
 @kernel
-def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) -> bool:
-    """Puts mover i on a lane, moving with the traffic; False where there is no room."""
+def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, people: int) -> bool:
+    """Puts mover i on a lane, moving with the traffic; False where there is no room.
+    people: how many actors after the movers walk"""
     if not room_for(net, fleet, ego, i, lane, arc):
         return False
     f = fleet.f
@@ -134,7 +137,11 @@ def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
         dx, dy = x - state[0], y - state[1]
         along, aside = abs(dx * c + dy * s), abs(dy * c - dx * s)
         apart = max(reach, SPAWN_GAP + SPAWN_HEADWAY * v) + half + fleet.half[i, 0]
-        if along < apart and aside < ASIDE + 0.05 * along:
+        if along < apart and aside < (ABREAST if along < apart / 2.0 else ASIDE + 0.05 * along):
+            fleet.states[i, :] = math.nan
+            return False
+    for j in range(len(f), len(f) + people):
+        if (fleet.states[j, 0] - state[0]) ** 2 + (fleet.states[j, 1] - state[1]) ** 2 < AWAY**2:
             fleet.states[i, :] = math.nan
             return False
     fleet.g[i, ALIVE], fleet.present[i] = 1, True
@@ -143,7 +150,9 @@ def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
 
 
 @kernel
-def populate(net: Net, fleet: Fleet, ego: F64, lanes: I64, arcs: F64, wanted: int) -> int:
+def populate(
+    net: Net, fleet: Fleet, ego: F64, lanes: I64, arcs: F64, wanted: int, people: int
+) -> int:
     """Puts movers 0, 1, .. down at the first places that suit; returns how many stand."""
     done, used = 0, np.zeros(len(lanes), np.bool_)
     for i in range(wanted):
@@ -151,14 +160,16 @@ def populate(net: Net, fleet: Fleet, ego: F64, lanes: I64, arcs: F64, wanted: in
             if used[k] or (fleet.g[i, BIKE] == 1 and net.right[lanes[k]] >= 0):
                 continue
             used[k] = True
-            if put_down(net, fleet, ego, i, lanes[k], arcs[k]):
+            if put_down(net, fleet, ego, i, lanes[k], arcs[k], people):
                 done += 1
                 break
     return done
 
 
 @kernel
-def recycle(net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int) -> None:
+def recycle(
+    net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int, people: int
+) -> None:
     """Takes away who is far from the ego, and lets new ones in, out of its sight."""
     there, fresh = 0, -1
     for i in range(len(fleet.f)):
@@ -183,7 +194,7 @@ def recycle(net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int
             continue
         if fleet.g[fresh, BIKE] == 1 and net.right[lane] >= 0:
             continue
-        if put_down(net, fleet, ego, fresh, lane, arc):
+        if put_down(net, fleet, ego, fresh, lane, arc, people):
             return
 
 

@@ -26,6 +26,7 @@ from irl_vla.world.traffic_fleet import (
     FAR,
     GAP,
     GAP_V,
+    LEAD,
     NOSE,
     ORDER_A,
     ORDER_UNTIL,
@@ -106,6 +107,8 @@ def acceleration(
     wanted = min(wanted, allowed)
     line = stop_for_junction(net, fleet, lights, claims, places, count, i)
     line = min(line, stop_for_people(net, fleet, walkers, i))
+    if 0 <= g[i, LEAD] < len(f) and g[g[i, LEAD], STILL] == 1:
+        line = min(line, max(f[i, GAP] - ROOM_AT_END - fleet.half[i, 0], 0.05))
     ends = forced_end(net, fleet, i)
     if ends < FAR:
         room = ROOM_AT_END + ROOM_SHARE * 2.0 * fleet.half[i, 0]
