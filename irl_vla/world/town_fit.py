@@ -24,7 +24,7 @@ from irl_vla.world.street_plan import (
 from irl_vla.world.town_request import TownRequest
 
 _LEAST_STREET_M = 24.0  # between the stop lines of one street
-_TIGHT_M, _TIGHT_KMH = 40.0, 30.0  # tighter bends are posted at most this
+_TIGHT_M, _TIGHT_KMH = 25.0, 30.0  # tighter bends are posted at most this
 
 
 class Impossible(Exception):
