@@ -9,46 +9,91 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from irl_vla.cli.drive_run import RESULTS, Drive, DriveRun
+from irl_vla.cli.drive_run import DEFAULT_RIG, RESULTS, Drive, DriveRun
+from irl_vla.cli.drive_suite import SEEDS, Suite, run_suite
 from irl_vla.cli.results import Results
+from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.recorded_driver import recorded_simulation
 from irl_vla.world.render import Quality
 from irl_vla.world.scenarionet import load_scenario
+from irl_vla.world.situations import situation as situation_of
 
 DEFAULT_ROUTE_M = 200.0  # about half a minute
 LONGEST_M = 5000.0
 SLOW_M_S = 5.0  # of town traffic: how many steps a route may need
 
 
+Bundle = Annotated[Path, typer.Option(help="policy bundle, for example models/rule")]
+Seed = Annotated[int | None, typer.Option(help="of the town, its traffic and route")]
+Scenario = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="ScenarioNet file: drive there instead")
+]
+RouteLength = Annotated[
+    float | None, typer.Option(help="metres; default: 200, or all of a scenario or situation")
+]
+RigFile = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
+]
+Full = Annotated[bool, typer.Option("--full", help="prettier pictures, half as fast")]
+BagFolder = Annotated[Path | None, typer.Option(help="also record what the cameras saw (rosbag2)")]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--situation", help="with --seed: drive it; with --suite: only these"),
+]
+WholeSuite = Annotated[
+    bool, typer.Option("--suite", help="every named situation, many seeds each, as a table")
+]
+Seeds = Annotated[
+    str | None, typer.Option(help=f"of --suite: A:B, the seeds A to B - 1; default: {SEEDS}")
+]
+Jobs = Annotated[int, typer.Option(min=1, help="processes of --suite")]
+WithExpert = Annotated[
+    bool, typer.Option("--with-expert", help="--suite: the expert, who sees everything, too")
+]
+Out = Annotated[Path | None, typer.Option(help="folder for the results; default: out/drive/NAME")]
+
+
 def drive(
-    bundle: Annotated[Path, typer.Option(help="policy bundle, for example models/rule")],
-    seed: Annotated[int | None, typer.Option(help="of the town, its traffic and route")] = None,
-    scenario: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="ScenarioNet file: drive there instead")
-    ] = None,
-    route_length: Annotated[
-        float | None, typer.Option(help="metres; default: 200, or all of a scenario")
-    ] = None,
-    rig: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="prettier pictures, half as fast")] = False,
-    bag: Annotated[
-        Path | None, typer.Option(help="also record what the cameras saw (rosbag2)")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="folder for the results; default: out/drive/NAME")
-    ] = None,
-) -> None:
+    bundle: Bundle, seed: Seed = None, scenario: Scenario = None, route_length: RouteLength = None,
+    rig: RigFile = None, full: Full = False, bag: BagFolder = None, situation: Names = None,
+    suite: WholeSuite = False, seeds: Seeds = None, jobs: Jobs = 1,
+    with_expert: WithExpert = False, out: Out = None,
+) -> None:  # fmt: skip
     """Drive until the route ends: animation, report and Bench2Drive's measures. The same seed and
     bundle give the same drive."""
-    loaded = load_bundle(bundle)
-    wanted = planned(seed, scenario, route_length, full)
+    names = situation or []
+    if suite:
+        _refuse({"--seed": seed, "--scenario": scenario, "--route-length": route_length,
+                 "--bag": bag}, "one drive, not for --suite")  # fmt: skip
+        quality: Quality = "full" if full else "plain"
+        wanted = Suite.planned(
+            bundle, rig or shipped(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
+        )
+        if run_suite(wanted, out or Path("out") / "drive" / "suite", jobs):
+            raise typer.Exit(130)
+        return
+    _refuse({"--seeds": seeds, "--with-expert": with_expert or None}, "--suite")
+    if len(names) > 1:
+        raise InputError("--situation: expected one, or --suite to drive several")
+    _film(bundle, planned(seed, scenario, route_length, full, *names), rig, bag, out)
+
+
+def _refuse(options: dict[str, object], where: str) -> None:
+    """Raises InputError for options that were given where they mean nothing."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"{name}: is for {where}; leave it out")
+
+
+def _film(
+    bundle: Path, wanted: Drive, rig: Path | None, bag: Path | None, out: Path | None
+) -> None:
+    """One drive with everything that comes of it."""
     folder = out or Path("out") / "drive" / wanted.name
-    run = DriveRun.prepare(wanted, loaded, rig)
+    run = DriveRun.prepare(wanted, load_bundle(bundle), rig)
     with Results(folder, RESULTS) as results:
         interrupted = run.film(results.folder, bag)
         summary = json.loads((results.folder / "summary.json").read_text(encoding="utf-8"))
@@ -60,11 +105,14 @@ def drive(
 
 
 def planned(
-    seed: int | None, scenario: Path | None, route_m: float | None, full: bool = False
-) -> Drive:
-    """What was asked for. Raises InputError."""
+    seed: int | None, scenario: Path | None, route_m: float | None, full: bool = False,
+    name: str | None = None,
+) -> Drive:  # fmt: skip
+    """What was asked for. name: of a situation. Raises InputError."""
     if (seed is None) == (scenario is None):
         raise InputError("give either --seed N or --scenario FILE")
+    if scenario is not None and name is not None:
+        raise InputError("--situation: is for --seed, not for --scenario; leave it out")
     if route_m is not None and not 0.0 < route_m <= LONGEST_M:
         raise InputError(
             f"--route-length: expected metres, more than 0 and at most {LONGEST_M:g}, got {route_m}"
@@ -76,6 +124,9 @@ def planned(
     assert seed is not None
     if seed < 0:
         raise InputError(f"--seed: expected 0 or more, got {seed}")
+    if name is not None:
+        found = situation_of(name, seed)
+        return Drive(f"{name}-{seed}", found.simulation, seed, route_m or found.route_m, quality)
     length = DEFAULT_ROUTE_M if route_m is None else route_m
     request = EpisodeRequest(steps=round(length / SLOW_M_S * 10.0))
     return Drive(f"world-{seed}", simulation_of(seed, request), seed, length, quality)

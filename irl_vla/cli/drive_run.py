@@ -20,7 +20,7 @@ from irl_vla.cli.plan_files import plan_line
 from irl_vla.cli.shipped import shipped
 from irl_vla.data.world_bag import WorldBag
 from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, Ending, Tick
+from irl_vla.drive.closed_loop import ClosedLoop, Tick
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import Bundle
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
@@ -29,7 +29,7 @@ from irl_vla.view.animation import write_webp
 from irl_vla.view.drive_page import DrivePageBuilder, DrivePainter
 from irl_vla.view.legend import banner_of
 from irl_vla.view.report import Check, Fact, Table, Verdict, write_drive_page
-from irl_vla.world.infractions import DriveScore, judge
+from irl_vla.world.infractions import DriveScore
 from irl_vla.world.render import Quality, Renderer
 from irl_vla.world.routes import Path as RoutePath
 from irl_vla.world.simulation import Simulation
@@ -79,7 +79,7 @@ class DriveRun:
             "drive": drive.name, "seed": drive.seed, "town": simulation.town.name,
             "bundle": manifest.name, "bundle_id": bundle.id, "trained": manifest.trained,
             "rig": cameras.name, "cameras": list(cameras.names),
-            "route_m": round(loop.distance_m, 1),
+            "route_m": round(loop.course.distance_m, 1),
         }  # fmt: skip
         return DriveRun(drive, loop, cameras, facts, banner_of(manifest.kind, manifest.trained))
 
@@ -91,10 +91,7 @@ class DriveRun:
 
     def score(self) -> DriveScore:
         """What it is worth so far."""
-        status = "Completed" if self.loop.ending is Ending.ROUTE_COMPLETED else "Failed"
-        return judge(
-            self.loop.watch, self.drive.name, self.loop.completed, status, self.loop.span_m
-        )
+        return self.loop.course.score(self.drive.name)
 
     def film(self, folder: Path, bag: Path | None = None) -> bool:
         """Drives and writes everything into `folder`; True when somebody pressed Ctrl-C. bag: a
@@ -119,12 +116,12 @@ class DriveRun:
                         recorder.write(tick.moment, list(tick.step.frames.images.values()))
                     look = painter.paint(tick)
                     page.add(tick, look)
-                    done = loop.completed * 100.0
+                    done = loop.course.completed * 100.0
                     bar.update(task, completed=done, description=_where(tick, loop))
                     if number % EVERY == 0:
                         yield look.together()
                     if pressed.is_set():
-                        loop.ending = Ending.STOPPED
+                        loop.stop()
                         return
 
             write_webp(folder / "drive.webp", frames(), FPS)
@@ -209,7 +206,7 @@ def _page_facts(facts: dict[str, Any]) -> list[Fact]:
 
 def _where(tick: Tick, loop: ClosedLoop) -> str:
     speed = float(tick.moment.ego[3]) * 3.6
-    return f"driving, {len(loop.watch.infractions)} infractions, {speed:3.0f} km/h"
+    return f"driving, {len(loop.course.watch.infractions)} infractions, {speed:3.0f} km/h"
 
 
 def _progress() -> Progress:

@@ -10,36 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 
-from irl_vla.drive.core import DrivingCore, Step
-from irl_vla.scoring.scene import HEADING, OMEGA, STEP_S, VX, Vehicle, X, Y
+from irl_vla.drive.core import DrivingCore, Perceived, Step
+from irl_vla.scoring.scene import OMEGA, VX, Vehicle
 from irl_vla.scoring.simulate import PACIFICA, sample_plans, simulate
-from irl_vla.types import F64, FrameSet, InputError, Plan, Trajectory
+from irl_vla.types import F64, EgoStatus, FrameSet, Intent, Plan, SceneTokens, Trajectory
+from irl_vla.world.course import Course, Ending
 from irl_vla.world.episode import Episode, Moment
 from irl_vla.world.feed import Eye, exposures, motion_of, navigation, stamp_of
-from irl_vla.world.infractions import Watch
 from irl_vla.world.routes import Path
 from irl_vla.world.simulation import Simulation, episode_from
 
-WATCHED_S = 2.0  # [s] the core only watches while the expert drives: history and memory fill
 STOP_M_S2 = 2.5  # [m/s²] where neither plan nor stop is known
-STUCK_M_S, STUCK_S = 0.1, 40.0  # slower for so long: blocked (a red light lasts less)
-SLOWEST_M_S = 2.0  # mean speed that a route may be driven with before time is up
-GRACE_S = 60.0  # [s] beside that
-
-
-class Ending(str, Enum):
-    """Why a drive ended."""
-
-    ROUTE_COMPLETED = "route completed"
-    COLLISION = "collision"
-    LEFT_ROUTE = "left the route"
-    BLOCKED = "blocked"
-    TIME_UP = "time is up"
-    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -56,65 +40,58 @@ class Tick:
         return replace(self, step=replace(self.step, frames=frames, tokens=None))
 
 
+class SightlessCore(DrivingCore):
+    """The core of a policy that has no eyes, without the pictures that nobody would look at. Its
+    plans are those of a core with pictures; only a missing picture is not refused here."""
+
+    def perceive(
+        self, frames: FrameSet, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
+    ) -> Perceived:
+        """Tokens that hold nothing."""
+        return Perceived(SceneTokens.blind(frames.anchor_stamp_ns, self.epoch), frames)
+
+
 class ClosedLoop:
-    """One drive. Iterate over `ticks`; afterwards `ending`, `episode()` and `watch` say the rest.
+    """One drive. Iterate over `ticks`; afterwards `course` and `episode()` say the rest.
 
     simulation: with an expert at the wheel; path: the route; route_m: where along it the drive is
-    over [m]; eye: moment -> pictures of the core's rig
+    over [m]; eye: moment -> pictures of the core's rig, or None: nothing is painted, for a
+    SightlessCore
     """
 
     def __init__(
-        self, simulation: Simulation, path: Path, core: DrivingCore, eye: Eye,
+        self, simulation: Simulation, path: Path, core: DrivingCore, eye: Eye | None,
         route_m: float | None = None, vehicle: Vehicle = PACIFICA,
     ) -> None:  # fmt: skip
         if simulation.driver is None:
             raise ValueError("somebody must drive while the core watches")
         self.simulation, self.path, self.core, self.eye = simulation, path, core, eye
         self.vehicle = vehicle
-        ego = simulation.moment.ego
-        start = np.asarray(ego[[X, Y, HEADING]])
-        self.watch = Watch(simulation.town, path, simulation.others.actors, vehicle, start)
-        self._begin_m = self.watch.place_m
-        end_m = path.length if route_m is None else self._begin_m + route_m
-        if not self._begin_m < end_m <= path.length:
-            raise InputError(
-                f"route: expected at most {path.length - self._begin_m:.0f} m from where the drive "
-                f"begins, got {end_m - self._begin_m:.0f} m; ask for a shorter one"
-            )
-        self._end_m = end_m
-        self._limit_s = WATCHED_S + (end_m - self._begin_m) / SLOWEST_M_S + GRACE_S
-        self._stood_s = 0.0
+        self.course = Course(
+            simulation.town, path, simulation.others.actors, simulation.moment, route_m, vehicle
+        )
         self._moments: list[Moment] = []
-        self.ending: Ending | None = None
 
     @property
-    def completed(self) -> float:
-        """Share of the route that was driven, 0..1."""
-        done = (self.watch.farthest_m - self._begin_m) / (self._end_m - self._begin_m)
-        return float(np.clip(done, 0.0, 1.0))
-
-    @property
-    def span_m(self) -> tuple[float, float]:
-        """Where along the path the route begins and ends [m]."""
-        return self._begin_m, self._end_m
-
-    @property
-    def distance_m(self) -> float:
-        """Length of the route [m]."""
-        return self._end_m - self._begin_m
+    def ending(self) -> Ending | None:
+        """Why the drive is over, None while it is not."""
+        return self.course.ending
 
     def ticks(self) -> Iterator[Tick]:
-        """Drives until something ends it. A caller who stops early leaves it STOPPED."""
+        """Drives until something ends it."""
         while self.ending is None:
             moment = self.simulation.moment
             self._moments.append(moment)
-            driving = moment.time_s - self._moments[0].time_s >= WATCHED_S - STEP_S / 2
+            driving = self.course.taken_over(moment)
             step = self._think(moment)
-            self.watch.see(moment)
-            self.ending = self._over(moment) if driving else None
+            self.course.see(moment)
             if self.ending is None:
                 self.simulation.step(self._steered(moment, step) if driving else None)
             yield Tick(moment, step, driving)
+
+    def stop(self) -> None:
+        """Ends the drive here."""
+        self.course.ending = Ending.STOPPED
 
     def episode(self, seed: int) -> Episode:
         """The drive as a recording: it can be scored, drawn and replayed like any other."""
@@ -126,7 +103,8 @@ class ClosedLoop:
         stamp = stamp_of(moment)
         self.core.add_motion(motion_of(moment))
         self.core.add_intent(navigation(moment, self.path))
-        images = {image.camera: image for image in exposures(moment, self.eye)}
+        seen = exposures(moment, self.eye) if self.eye else []
+        images = {image.camera: image for image in seen}
         return self.core.step(FrameSet(stamp, images), stamp)
 
     def _steered(self, moment: Moment, step: Step) -> F64:
@@ -134,21 +112,6 @@ class ClosedLoop:
         outcome = step.outcome
         wanted = outcome.trajectory if isinstance(outcome, Plan) else outcome.stop
         return follow(wanted, moment.ego, self.vehicle)
-
-    def _over(self, moment: Moment) -> Ending | None:
-        """Whether the drive is over now."""
-        if self.watch.collided:
-            return Ending.COLLISION
-        if self.watch.place_m >= self._end_m:
-            return Ending.ROUTE_COMPLETED
-        if self.watch.lost:
-            return Ending.LEFT_ROUTE
-        standing = abs(float(moment.ego[VX])) < STUCK_M_S
-        self._stood_s = self._stood_s + STEP_S if standing else 0.0
-        if self._stood_s > STUCK_S:
-            return Ending.BLOCKED
-        spent = moment.time_s - self._moments[0].time_s
-        return Ending.TIME_UP if spent > self._limit_s else None
 
 
 def follow(wanted: Trajectory | None, ego: F64, vehicle: Vehicle) -> F64:

@@ -159,8 +159,11 @@ def spread(
     else:
         context = multiprocessing.get_context("fork")  # children share the compiled code
         with ProcessPoolExecutor(min(jobs, len(units)), context) as pool:
-            for done in as_completed([pool.submit(work, unit) for unit in units]):
-                yield done.result()
+            try:
+                for done in as_completed([pool.submit(work, unit) for unit in units]):
+                    yield done.result()
+            finally:  # whoever stops early does not wait for what has not begun
+                pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _over_ray(units: Sequence[T], work: Callable[[T], R], jobs: int, address: str) -> Iterator[R]:

@@ -28,6 +28,7 @@ from irl_vla.world.town import Town
 from irl_vla.world.town_request import TownRequest
 from irl_vla.world.traffic import TrafficRequest
 
+VERSION = "situations/1"  # changes whenever a name and seed mean another situation
 SUITE_SEED, DRIVER_SEED = 9011, 7
 TOWN_SEEDS = (2**30, 2**31 - 1)  # towns of the suite: no split of the benchmark has them
 TRIES = 80  # towns looked at

@@ -10,19 +10,13 @@ import pytest
 
 from irl_vla.camera.rig import load_rig
 from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.closed_loop import (
-    WATCHED_S,
-    ClosedLoop,
-    Ending,
-    Tick,
-    follow,
-    straight_stop,
-)
+from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore, Tick, follow, straight_stop
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.scene import VX, Vehicle
 from irl_vla.types import U8, InputError, Plan, Trajectory
 from irl_vla.world.build import simulation_of
+from irl_vla.world.course import WATCHED_S, Ending
 from irl_vla.world.episode import Moment
 from irl_vla.world.routes import Path as RoutePath
 
@@ -39,14 +33,15 @@ class Grey:
         return {name: np.full((360, 640, 3), 128, np.uint8) for name in self.names}
 
 
-def loop_of(seed: int, route_m: float | None = 60.0) -> ClosedLoop:
+def loop_of(seed: int, route_m: float | None = 60.0, painted: bool = True) -> ClosedLoop:
     rig = load_rig(ROOT / "calibration/rigs/tiny3.yaml")
     mind = mind_from_bundle(load_bundle(ROOT / "models/rule"))
     simulation = simulation_of(seed)
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
-    core = DrivingCore(mind, rig, CoreConfig(seed=seed))
-    return ClosedLoop(simulation, path, core, Grey(rig.names), route_m)
+    kind = DrivingCore if painted else SightlessCore
+    core = kind(mind, rig, CoreConfig(seed=seed))
+    return ClosedLoop(simulation, path, core, Grey(rig.names) if painted else None, route_m)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +84,14 @@ def test_the_car_goes_where_the_plan_says(drive: tuple[ClosedLoop, list[Tick]]) 
 def test_the_same_seed_gives_the_same_drive(drive: tuple[ClosedLoop, list[Tick]]) -> None:
     again = loop_of(3)
     egos = np.array([tick.moment.ego for tick in again.ticks()])
+    assert egos.tobytes() == np.array([tick.moment.ego for tick in drive[1]]).tobytes()
+
+
+def test_a_policy_without_eyes_drives_the_same_without_pictures(
+    drive: tuple[ClosedLoop, list[Tick]],
+) -> None:
+    unpainted = loop_of(3, painted=False)
+    egos = np.array([tick.moment.ego for tick in unpainted.ticks()])
     assert egos.tobytes() == np.array([tick.moment.ego for tick in drive[1]]).tobytes()
 
 

@@ -1,0 +1,99 @@
+"""A drive from a begin to an end: how far it is, what went wrong, and when it is over.
+
+May import: types, scoring, world.episode, infractions, routes, town.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from irl_vla.scoring.scene import HEADING, STEP_S, VX, Vehicle, X, Y
+from irl_vla.types import InputError
+from irl_vla.world.episode import Actors, Moment
+from irl_vla.world.infractions import DriveScore, Watch, judge
+from irl_vla.world.routes import Path
+from irl_vla.world.town import Town
+
+WATCHED_S = 2.0  # [s] at the beginning in which somebody else drives: nothing ends the drive yet
+STUCK_M_S, STUCK_S = 0.1, 40.0  # slower for so long: blocked (a red light lasts less)
+SLOWEST_M_S = 2.0  # mean speed that a route may be driven with before time is up
+GRACE_S = 60.0  # [s] beside that
+
+
+class Ending(str, Enum):
+    """Why a drive ended."""
+
+    ROUTE_COMPLETED = "route completed"
+    COLLISION = "collision"
+    LEFT_ROUTE = "left the route"
+    BLOCKED = "blocked"
+    TIME_UP = "time is up"
+    STOPPED = "stopped"
+
+
+class Course:
+    """One drive, whoever drives. Let it `see` every moment; `ending` says when it is over, and why.
+
+    path: the route; first: the moment it begins; route_m: where along the path it is over [m from
+    the begin], or None: at its end
+    """
+
+    def __init__(
+        self, town: Town, path: Path, actors: Actors, first: Moment, route_m: float | None = None,
+        vehicle: Vehicle = Vehicle(),  # noqa: B008 (frozen)
+    ) -> None:  # fmt: skip
+        start = np.asarray(first.ego[[X, Y, HEADING]])
+        self.watch = Watch(town, path, actors, vehicle, start)
+        begin_m = self.watch.place_m
+        end_m = path.length if route_m is None else begin_m + route_m
+        if not begin_m < end_m <= path.length:
+            raise InputError(
+                f"route: expected at most {path.length - begin_m:.0f} m from where the drive "
+                f"begins, got {end_m - begin_m:.0f} m; ask for a shorter one"
+            )
+        self.span_m = begin_m, end_m  # where along the path the route begins and ends [m]
+        self._begin_s = first.time_s
+        self._limit_s = WATCHED_S + (end_m - begin_m) / SLOWEST_M_S + GRACE_S
+        self._stood_s = 0.0
+        self.ending: Ending | None = None
+
+    @property
+    def distance_m(self) -> float:
+        """Length of the route [m]."""
+        return self.span_m[1] - self.span_m[0]
+
+    @property
+    def completed(self) -> float:
+        """Share of the route that was driven, 0..1."""
+        done = (self.watch.farthest_m - self.span_m[0]) / self.distance_m
+        return float(np.clip(done, 0.0, 1.0))
+
+    def taken_over(self, moment: Moment) -> bool:
+        """Whether the first seconds have passed: who is tested drives."""
+        return moment.time_s - self._begin_s >= WATCHED_S - STEP_S / 2
+
+    def see(self, moment: Moment) -> None:
+        """The next moment, 0.1 s after the one before."""
+        self.watch.see(moment)
+        self.ending = self._over(moment) if self.taken_over(moment) else None
+
+    def score(self, name: str) -> DriveScore:
+        """What the drive is worth so far. name: of the route."""
+        status = "Completed" if self.ending is Ending.ROUTE_COMPLETED else "Failed"
+        return judge(self.watch, name, self.completed, status, self.span_m)
+
+    def _over(self, moment: Moment) -> Ending | None:
+        """Whether the drive is over now."""
+        if self.watch.collided:
+            return Ending.COLLISION
+        if self.watch.place_m >= self.span_m[1]:
+            return Ending.ROUTE_COMPLETED
+        if self.watch.lost:
+            return Ending.LEFT_ROUTE
+        standing = abs(float(moment.ego[VX])) < STUCK_M_S
+        self._stood_s = self._stood_s + STEP_S if standing else 0.0
+        if self._stood_s > STUCK_S:
+            return Ending.BLOCKED
+        return Ending.TIME_UP if moment.time_s - self._begin_s > self._limit_s else None
