@@ -47,6 +47,7 @@ from irl_vla.world.traffic_sense import EGO_HALF, EGO_V, following
 
 SHOWN_S = 0.8  # [s] the indicator blinks before the change begins
 CHANGE_S = 4.0  # [s] a change takes
+ASKING_BRAKING, COMING_BRAKING = -1.3, -4.0  # [m/s²] for those who want in, who come in
 FREE_SHARE = 0.72  # of a change is driven before what stands in the old lane
 QUICKEST_S = 2.4  # [s] no change is quicker
 SHORTEST = 11.0  # [m] of a change, plus the share of the own length below
@@ -240,17 +241,24 @@ def begin_change(
 
 @kernel
 def courtesy(net: Net, fleet: Fleet, i: int, v0: float) -> float:
-    """dv/dt [m/s²] that lets in one who must leave its lane into mover i's; FAR where nobody."""
+    """dv/dt [m/s²] that lets in one who changes, or must change, into mover i's lane; FAR where
+    nobody does."""
     f, g, state = fleet.f, fleet.g, fleet.states[i]
     lane = fleet.lane[i, min(int((f[i, S] + f[i, BASE]) / DS), g[i, COUNT] - 1)]
     c, s, wanted = math.cos(state[2]), math.sin(state[2]), FAR
     for j in range(len(f)):
-        if g[j, ALIVE] == 0 or g[j, MUST] == 0 or g[j, WISH] != lane + 1:
+        if j == i or g[j, ALIVE] == 0 or g[j, STILL] != 0:
+            continue
+        asks = g[j, MUST] == 1 and g[j, WISH] == lane + 1
+        front = f[j, S] + f[j, BASE]
+        comes = front < f[j, BLEND_FROM] + 0.8 * f[j, BLEND_LENGTH]
+        comes = comes and fleet.lane[j, min(int(front / DS) + 1, g[j, COUNT] - 1)] == lane
+        if not (asks or comes):
             continue
         dx, dy = fleet.states[j, 0] - state[0], fleet.states[j, 1] - state[1]
         gap = dx * c + dy * s - fleet.half[j, 0] - fleet.half[i, 0]
-        if gap < 2.0 or gap > 35.0 or abs(dy * c - dx * s) > 6.0:
+        if gap < (0.5 if comes else 2.0) or gap > 40.0 or abs(dy * c - dx * s) > 6.0:
             continue
         own = following(f[i, V], v0, gap, f[j, V], 0.0, f[i, A_MAX], f[i, B], f[i, T], f[i, S0])
-        wanted = min(wanted, max(own, -1.3))
+        wanted = min(wanted, max(own, COMING_BRAKING if comes else ASKING_BRAKING))
     return float(wanted)
