@@ -32,7 +32,8 @@ ROUTE_M = 200.0  # [m] of route beyond what can be driven at the fastest limit
 START_M = (8.0, 25.0)  # [m] kept from the ends of the lane where the ego begins
 ROUTES, PLACES = 4, 4  # that are looked at, and places to begin on each
 STANDING_SHARE = 0.05  # of the time at lights: more is not taken if avoidable
-ATTEMPTS, TOO_HARD = 4, -4.5  # [m/s²] braking in the warm-up: somebody was put in the way
+ATTEMPTS = 4  # to begin in motion, with nobody in the way
+TOO_HARD, TOO_SLOW = -4.5, 2.0  # [m/s²] braking in the warm-up, [m/s] after it
 BUILD_SEED, DRIVER_SEED, FARTHER_SEED = 31, 7, 37
 
 
@@ -65,7 +66,8 @@ def simulation_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Simu
         )  # fmt: skip
         simulation = Simulation(town, traffic, expert, ego, -WARM_UP)
         hardest = min(float(simulation.step().ego[AX]) for _ in range(WARM_UP))
-        if hardest > TOO_HARD or attempt == ATTEMPTS - 1:
+        moves = simulation.moment.ego[VX] > TOO_SLOW
+        if (moves and hardest > TOO_HARD) or attempt == ATTEMPTS - 1:
             break
     return simulation
 

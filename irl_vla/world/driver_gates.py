@@ -36,6 +36,7 @@ LEFT_LAMP, RIGHT_LAMP = 2, 4  # episode's bits
 STOP_GAP = 1.2  # [m] kept to a stop line
 WALK_BEFORE = 14.0  # [m] a crosswalk so near before a junction has the stop line
 TOO_LATE = 3.2  # [m/s²] harder braking than this for a line is not attempted before red
+HARD_STOP = 6.0  # [m/s²] the same once the ego has begun to stop
 RED_MARGIN_S = 0.3  # [s] before red the junction must be left
 AMBER_UNKNOWN_S = 2.0  # [s] until red where the phases are not known
 GAP_BEFORE_S, GAP_AFTER_S = 1.3, 0.4  # [s] to somebody who comes later, who came before
@@ -175,13 +176,14 @@ def stopping(
             if gates.crosswalk[h] >= 0 and before and front < gates.s[h] + 1.0:
                 line = min(line, gates.s[h])
         gap = line - STOP_GAP - front
-        needed = v * v / (2.0 * max(gap, 0.1))
+        needed = v * v / (2.0 * max(gap + 0.8 * STOP_GAP, 0.1))
         stop = False
         if gates.signal[g] >= 0:
             red = until_red(lamps, gates.signal[g], time_s, lights[gates.signal[g]])
             top = max(guide.speed[min(int(0.5 * (gates.s[g] + gates.end[g])), n - 1)], 2.0)
             clear = time_for(v, top, 1.1, gates.end[g] - s + body.rear + 0.5)
-            stop = red < clear + RED_MARGIN_S and (needed < TOO_LATE or red <= 0.0)
+            most = TOO_LATE if going[g] == 1 else HARD_STOP  # what was decided stays decided
+            stop = red < clear + RED_MARGIN_S and (needed < most or red <= 0.0)
         if not stop and needed < TOO_LATE:
             stop = is_full(s, v, gates.s[g], gates.end[g], aside, body, types, seen)
         first, last = gates.streams[g], gates.streams[g + 1]

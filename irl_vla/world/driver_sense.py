@@ -41,6 +41,7 @@ BEFORE_S, AFTER_S = 1.0, 0.7  # [s] kept when passing in front of, and behind so
 TURN_LIMIT = 0.7  # [rad/s] of others' turning
 GIVE_WAY_M = 2.0  # [m] kept to the place where somebody crosses
 CREEP, CREEP_BRAKING = 0.35, 0.6  # [m/s], [m/s²] the last of a stop behind somebody
+START_ACCEL = 0.6  # [m/s²] less is not worth moving off for
 AWAY_BRAKING = 1.2  # [m/s²] behind somebody near who draws away
 MAX_BRAKING = 7.0  # [m/s²]
 COOLNESS = 0.9  # weight of "nobody changes speed"
@@ -141,7 +142,7 @@ def follow(v: float, gap: float, u: float, manner: Manner) -> float:
         return -MAX_BRAKING if v > u else -AWAY_BRAKING
     wish = manner.gap + max(0.0, v * manner.headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
     own = a * (1.0 - (wish / gap) ** 2)
-    if v < CREEP and own < 0.3 and u < MOVING:
+    if v < CREEP and own < START_ACCEL and u < MOVING:
         return -CREEP_BRAKING
     if u >= v:
         return max(own, -AWAY_BRAKING)
