@@ -40,7 +40,7 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	@$(BIN)/irl-vla demo --out out/demo
-	@echo "open      out/demo/report.html"
+	@echo "open      out/demo/report.html   (the drive alone: out/demo/drive.webp)"
 
 test: $(READY)
 	$(BIN)/python -m pytest -q

@@ -2,7 +2,7 @@
 
     python benchmarks/replay.py [--preset tiny] [--threads 2] [--frames 40]
 
-Six cameras of a drawn street. All times come from one run; the ratios are what counts. Prints a
+Six cameras of the built-in world. All times come from one run; the ratios are what counts. Prints a
 table and, as its last line, one JSON object.
 """
 
@@ -37,29 +37,31 @@ from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.engine.runner import OnnxRunner
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.planner.example import example_planner
-from irl_vla.types import SECOND_NS, CameraImage
-from irl_vla.world.drawn import Street
+from irl_vla.types import CameraImage
+from irl_vla.world.build import EpisodeRequest, simulation_of
+from irl_vla.world.feed import exposures, motion_of, stamp_of
+from irl_vla.world.render import Renderer
 
-START_NS = 1_700_000_000 * SECOND_NS
-PICTURES_HZ, MOTION_HZ, DISTINCT = 10, 50, 10
+DISTINCT = 10  # frames with pictures of their own
 WARM = 3  # first frames that do not count
 NETWORKS = ("network camera", "network bev", "network planner")
 
 
 def write_bag(path: Path, rig: Rig, frames: int) -> None:
-    """A drawn drive; after DISTINCT frames the pictures repeat (drawing them is slow)."""
-    street, every = Street(), MOTION_HZ // PICTURES_HZ
-    pictures = [
-        list(street.pictures(rig, k * SECOND_NS // PICTURES_HZ, 0)) for k in range(DISTINCT)
-    ]
+    """A drive of the built-in world; after DISTINCT frames the pictures repeat."""
+    simulation = simulation_of(0, EpisodeRequest(steps=max(frames, 1)))
+    eye = Renderer(simulation.town, simulation.others.actors, rig, 0).render
+    pictures: list[list[CameraImage]] = []
     with BagWriter(path, overwrite=True) as writer:
-        writer.write_rig(rig, START_NS)
-        for tick in range(frames * every):
-            stamp = START_NS + tick * SECOND_NS // MOTION_HZ
-            writer.write_motion(street.motion(stamp, START_NS))
-            if tick % every == 0:
-                for image in pictures[tick // every % DISTINCT]:
-                    writer.write_image(CameraImage(image.camera, stamp, image.encoded))
+        writer.write_rig(rig, stamp_of(simulation.moment))
+        for tick in range(frames):
+            moment, stamp = simulation.moment, stamp_of(simulation.moment)
+            if tick < DISTINCT:
+                pictures.append(exposures(moment, eye))
+            writer.write_motion(motion_of(moment))
+            for image in pictures[tick % DISTINCT]:
+                writer.write_image(CameraImage(image.camera, stamp, image.encoded))
+            simulation.step()
 
 
 def replay(bag: Path, bundle: Bundle, threads: int) -> tuple[list[Step], float]:

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
+from drawn_street import Street
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.rig import Look, Rig, ego_from_look
@@ -37,7 +38,6 @@ from irl_vla.data.geometry_messages import (
 from irl_vla.data.messages import header, new
 from irl_vla.frames import inverse, rigid_from_pose
 from irl_vla.types import SECOND_NS, EgoMotion
-from irl_vla.world.drawn import Street
 
 ROOT = Path(__file__).parents[2]
 RULE = ROOT / "models" / "rule"

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from drawn_street import write_street_bag
 from typer.testing import CliRunner
 
 from irl_vla.cli.ahead import DEPTH, ahead
 from irl_vla.cli.app import app
-from irl_vla.cli.demo import write_street_bag
 from irl_vla.cli.plan_check import compare_plans
 from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import Bundle

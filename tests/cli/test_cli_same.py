@@ -9,9 +9,9 @@ from shutil import copytree
 import numpy as np
 import pytest
 from cli_bags import RULE, at, command, replay, street, without, write
+from drawn_street import write_street_bag
 from rosbags.highlevel import AnyReader
 
-from irl_vla.cli.demo import write_street_bag
 from irl_vla.data.bag import open_bag, read_plans
 from irl_vla.data.messages import typestore
 from irl_vla.view.replay_page import ReplayPageBuilder
@@ -129,7 +129,7 @@ def test_following_a_recorded_schedule_gives_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_the_drawn_demo_gives_the_same_bytes_with_whole_pages(
+def test_a_drawn_street_gives_the_same_bytes_with_whole_pages(
     tmp_path: Path, whole_pages: None
 ) -> None:
     write_street_bag(tmp_path / "bag", 4.0, 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from drawn_street import Street
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,6 @@ from irl_vla.types import (
     RefusalReason,
     SceneTokens,
 )
-from irl_vla.world.drawn import Street
 
 MS = 1_000_000
 TINY3 = load_rig(shipped("calibration/rigs/tiny3.yaml"))

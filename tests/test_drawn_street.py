@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from drawn_street import PAINT, Street
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import inverse, move, pose_of, rigid_from_pose
 from irl_vla.types import SECOND_NS
-from irl_vla.world.drawn import PAINT, Street
 
 FRONT = Camera(
     name="front", width=640, height=360, model=CameraModel.PLUMB_BOB,
