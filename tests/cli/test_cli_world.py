@@ -122,6 +122,7 @@ main()
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
+    file_of_seed(1, groups=False)  # compiled code must be on the disk before it is full
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
     )
