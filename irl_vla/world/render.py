@@ -121,7 +121,7 @@ class Renderer:
         if fine is not None:
             smooth(samples, fine.rays, shadow, self._haze, view.level, *texture, far)
         picture = np.empty((*shadow.shape, 3), np.uint8)
-        cut = self._cut(index, view, moment)
+        cut = self._cut(index, moment)
         develop(colours, found, far, shadow, self._haze, grain(), cut, picture)
         return picture
 
@@ -161,13 +161,12 @@ class Renderer:
         turn = round(yaw / (2 * np.pi) * SKY_WIDTH) % SKY_WIDTH
         return np.array([x, y, np.cos(yaw), np.sin(yaw), turn], np.float32)
 
-    def _cut(self, index: int, view: View, moment: Moment) -> NDArray[np.int64]:
+    def _cut(self, index: int, moment: Moment) -> NDArray[np.int64]:
         """Where in the field of noise this picture's begins, another place each time, and its
         gain; see render_shade.develop."""
         step = round(moment.time_s * 1000)
         rng = np.random.default_rng([self.seed, SALT, 10, step + (1 << 40), index])
-        width, height = view.size
-        top, left = rng.integers(0, np.maximum(1, NOISE_TILE - np.array([height, width])))
+        top, left = rng.integers(0, NOISE_TILE, 2)
         return np.array([top, left, round(self.weather.noise / GRAIN_UNIT * 65536)], np.int64)
 
 

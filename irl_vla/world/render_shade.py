@@ -27,7 +27,8 @@ _ONE, _NONE, _TWO, _HALF = np.float32(1.0), np.float32(0.0), np.float32(2.0), np
 _STEPS, _ALMOST, _THIRD = np.float32(256.0), np.float32(0.99999), np.float32(1.0 / 3.0)
 _PER_METRE = np.float32(1.0 / TEXEL_M)
 _BYTE = np.float32(255.0)
-_I0, _I1, _I6, _SIDE = np.int32(0), np.int32(1), np.int32(6), np.int32(ATLAS_SIDE)
+_I0, _I1, _SIDE = np.int32(0), np.int32(1), np.int32(ATLAS_SIDE)
+_EDGE = np.float32(0.01)  # [texels] kept from the last column and row, so that there is a next one
 _DENSE = np.float32(1.4)  # texels a pixel from which the next coarser size of a picture serves
 _FRACTION_X, _FRACTION_Y = 4, 5  # rows of `where`; 0..3: the four texels' places
 
@@ -40,7 +41,7 @@ def _ground_run(u0, u1, v, level, backdrop, here, levels, where):  # type: ignor
     x0, y0 = here[0] * scale - _HALF, here[1] * scale - _HALF
     start, stride = np.int32(levels[level, 0]), np.int32(levels[level, 1])
     mask = np.int32(levels[level, 2])
-    right, low = np.float32(levels[level, 3]), np.float32(levels[level, 4])
+    right, low = np.float32(levels[level, 3]) - _EDGE, np.float32(levels[level, 4]) - _EDGE
     for i in range(np.uint64(u0), np.uint64(u1)):
         a, b = backdrop[1, v, i], backdrop[2, v, i]
         x = min(max(x0 + p * a - q * b, _NONE), right)
@@ -312,13 +313,22 @@ def develop(colours, found, far, shadow, haze, grain, cut, picture):  # type: ig
             blue[u] = np.int16(np.int32(b * keep + haze[2] * lost))
         for u in range(width):
             picture[v, u, 0], picture[v, u, 1], picture[v, u, 2] = red[u], green[u], blue[u]
-        flat, left = picture[v].reshape(3 * width), cut[1]
-        noise = grain[cut[0] + v, 3 * left : 3 * (left + width)]
-        gain = np.int32(cut[2])
-        for i in range(3 * width):
-            value = np.int32(np.int32(noise[i]) * gain + np.int32(32768)) >> np.int32(16)
-            value = np.int32(np.int32(flat[i]) + value)
-            flat[i] = np.uint8(min(max(value, np.int32(0)), np.int32(255)))
+        _add_noise(picture[v].reshape(3 * width), grain[(cut[0] + v) % len(grain)], cut)
+
+
+@kernel
+def _add_noise(row, noise, cut):  # type: ignore[no-untyped-def]
+    """Adds to a row of bytes noise that repeats, from pixel cut[1] on, scaled by cut[2] / 65536."""
+    gain, done = np.int32(cut[2]), 0
+    while done < len(row):
+        begin = (3 * cut[1] + done) % len(noise)
+        count = min(len(row) - done, len(noise) - begin)
+        part, added = row[done : done + count], noise[begin : begin + count]
+        for i in range(count):
+            value = np.int32(np.int32(added[i]) * gain + np.int32(32768)) >> np.int32(16)
+            value = np.int32(np.int32(part[i]) + value)
+            part[i] = np.uint8(min(max(value, np.int32(0)), np.int32(255)))
+        done += count
 
 
 @kernel
