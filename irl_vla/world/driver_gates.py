@@ -33,17 +33,18 @@ from irl_vla.world.route_lanes import nearest
 
 RED, AMBER = 1, 2  # town.Light
 LEFT_LAMP, RIGHT_LAMP = 2, 4  # episode's bits
-STOP_GAP = 1.2  # [m] kept to a stop line
+STOP_GAP = 1.7  # [m] kept to a stop line
 WALK_BEFORE = 14.0  # [m] a crosswalk so near before a junction has the stop line
 TOO_LATE = 3.2  # [m/s²] harder braking than this for a line is not attempted before red
 HARD_STOP = 6.0  # [m/s²] the same once the ego has begun to stop
-RED_MARGIN_S = 0.3  # [s] before red the junction must be left
+RED_MARGIN_S = 1.0  # [s] before red the junction must be left
 AMBER_UNKNOWN_S = 2.0  # [s] until red where the phases are not known
 GAP_BEFORE_S, GAP_AFTER_S = 1.3, 0.4  # [s] to somebody who comes later, who came before
 GAP_MERGE_S = 1.6  # [s] to somebody who comes later into the same lane
 FULL_SPEED = 1.5  # [m/s] slower ones behind a junction may leave no room there
 USUAL_SPEED = 5.0  # [m/s] at which a junction is driven
 SURE_M = 2.0  # [m] beyond the stop line the ego goes on
+CLEARING = 0.9  # [m/s²] expected while a junction is left
 PULL_AWAY = 1.4  # [m/s²]
 
 
@@ -181,7 +182,7 @@ def stopping(
         if gates.signal[g] >= 0:
             red = until_red(lamps, gates.signal[g], time_s, lights[gates.signal[g]])
             top = max(guide.speed[min(int(0.5 * (gates.s[g] + gates.end[g])), n - 1)], 2.0)
-            clear = time_for(v, top, 1.1, gates.end[g] - s + body.rear + 0.5)
+            clear = time_for(v, top, CLEARING, gates.end[g] - s + body.rear + 0.5)
             most = TOO_LATE if going[g] == 1 else HARD_STOP  # what was decided stays decided
             stop = red < clear + RED_MARGIN_S and (needed < most or red <= 0.0)
         if not stop and needed < TOO_LATE:

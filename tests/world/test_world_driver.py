@@ -102,7 +102,7 @@ def test_a_red_light_is_waited_at_and_a_green_one_passed() -> None:
     red, green = road(Light.RED), road(Light.GREEN)
     waits, _ = drive(red, Expert(red, (0, 1, 2), 1, style=CALM), state(20.0, v=LIMIT), 250)
     passes, _ = drive(green, Expert(green, (0, 1, 2), 1, style=CALM), state(20.0, v=LIMIT), 250)
-    assert LINE - 3.5 < waits[-1, 0] + FRONT < LINE
+    assert LINE - 4.0 < waits[-1, 0] + FRONT < LINE
     assert waits[-1, 3] == 0.0
     assert passes[:, 3].min() > 0.9 * LIMIT
 
