@@ -15,6 +15,7 @@ from irl_vla.types import F64
 from irl_vla.world.traffic_fleet import (
     A_LAT,
     BASE,
+    BIKE,
     BLEND_ASIDE,
     BLEND_FROM,
     BLEND_LENGTH,
@@ -38,6 +39,7 @@ from irl_vla.world.traffic_fleet import (
 )
 from irl_vla.world.traffic_net import Net
 
+CYCLING = 12.0  # [m/s] stands for the limit where cyclists ride: they have a share of it
 COMFORT_BRAKING = 1.2  # [m/s²] before bends and lower limits
 LONG = 7.5  # [m] longer vehicles prefer to go straight
 TURN_SHARE = (3.0, 1.0, 1.0)  # straight, left, right
@@ -132,7 +134,7 @@ def put(net: Net, fleet: Fleet, i: int, n: int, lane: int, arc: float, where: F6
     fleet.hd[i, n] = where[2]
     fleet.lane[i, n] = lane
     fleet.sl[i, n] = arc
-    fleet.cap[i, n] = net.limit[lane]
+    fleet.cap[i, n] = CYCLING if fleet.g[i, BIKE] == 1 else net.limit[lane]
 
 
 @kernel
@@ -140,17 +142,17 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
     """Speeds along the path: limit, bends, and braking in time for both."""
     n, factor = fleet.g[i, COUNT], fleet.f[i, FACTOR]
     allowed = math.inf
-    aside = max(abs(fleet.f[i, BLEND_ASIDE]), 0.01)
-    weave = fleet.f[i, BLEND_LENGTH] * math.sqrt(fleet.f[i, A_LAT] / (QUINTIC_BEND * aside))
+    length = fleet.f[i, BLEND_LENGTH]
+    weave = QUINTIC_BEND * abs(fleet.f[i, BLEND_ASIDE]) / (length * length)
     for k in range(n - 1, -1, -1):
         a, b = max(k - BEND_STEP, 0), min(k + BEND_STEP, n - 1)
         turn = abs((fleet.hd[i, b] - fleet.hd[i, a] + math.pi) % (2.0 * math.pi) - math.pi)
+        bend = turn / max((b - a) * DS, DS)
+        if 0.0 <= k * DS - fleet.f[i, BLEND_FROM] < length:
+            bend += weave
         own = fleet.cap[i, k] * factor
-        u = (k * DS - fleet.f[i, BLEND_FROM]) / fleet.f[i, BLEND_LENGTH]
-        if 0.0 <= u < 1.0:
-            own = min(own, weave)
-        if turn > 1e-3:
-            own = min(own, math.sqrt(fleet.f[i, A_LAT] * (b - a) * DS / turn))
+        if bend > 3e-4:
+            own = min(own, math.sqrt(fleet.f[i, A_LAT] / bend))
         allowed = min(own, math.sqrt(allowed * allowed + 2.0 * COMFORT_BRAKING * DS))
         fleet.vc[i, k] = allowed
 

@@ -219,7 +219,10 @@ def stop_for_junction(
         begin = fleet.con_s[i, c, CON_IN]
         signal, running = net.signal[lane], fleet.g[i, RUNNER] == lane + 1
         light = lights[signal] if signal >= 0 and not running else 0
-        waits = light == RED and v < 1.0 and nose < begin  # held up until the light changed
+        ahead = begin - 0.5 - nose
+        waits = light in (RED, AMBER) and (  # it was held up: the light has changed
+            v * v < 2.0 * AMBER_BRAKING * ahead or (v < 1.0 and nose < begin)
+        )
         if nose > begin + 0.5 or (begin < f[i, COMMIT] - 0.01 and not waits):
             continue
         if waits:

@@ -55,8 +55,8 @@ from irl_vla.world.traffic_right import all_claims, must_wait
 from irl_vla.world.traffic_sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
 
 SHARES = (
-    ("cut-in", 0.32), ("hard brake", 0.25), ("jaywalk", 0.25), ("pull out", 0.13),
-    ("red light run", 0.05),
+    ("cut-in", 0.32), ("hard brake", 0.25), ("jaywalk", 0.25), ("pull out", 0.15),
+    ("red light run", 0.03),
 )  # fmt: skip
 AGENDA_S = 3600.0  # [s] that are planned
 REST_S = 5.0  # [s] between two scripts

@@ -52,7 +52,7 @@ STOP_ROOM = 6.0  # [m] to the end of the lane, beyond a gentle stop
 KERB = 0.75  # [m] from the edge of the lane to the middle of a bicycle
 FREE_OF_END = 25.0  # [m] no one starts nearer to the end of a lane that merges or closes
 ASIDE = 2.4  # [m] apart: not in the same lane
-ABREAST = 3.6  # [m] the same for those who would be side by side
+ABREAST = 5.5  # [m] the same for those who would be side by side
 
 
 class Kind(NamedTuple):
@@ -80,7 +80,7 @@ BASE_SHARE, REAR_SHARE = 0.6, 0.21  # of the length: wheel base, rear overhang
 BRAKING, HEADWAY, GAP = (1.5, 2.4), (0.9, 1.7), (1.8, 3.0)  # IDM: b [m/s²], T [s], s0 [m]
 SPEEDING = (0.85, 1.08)  # share of the speed limit
 POLITENESS = 0.6  # MOBIL, at most
-CYCLING = (0.28, 0.5)  # share of the speed limit that cyclists ride, of 13.9 m/s
+CYCLING = (0.33, 0.58)  # share of 12 m/s that cyclists ride
 
 
 def equip(fleet: Fleet, dice: F64, i: int, kind: Kind) -> tuple[int, float]:

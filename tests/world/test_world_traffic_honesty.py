@@ -16,7 +16,7 @@ from irl_vla.world.honesty import Honesty, check, sum_of
 from irl_vla.world.town import Light
 from irl_vla.world.traffic import TrafficRequest
 
-RARE = 4  # faults in an hour that are tolerated: a few among some 80 million pairs of moments
+RARE = 2  # overlaps and hard moves in an hour that are tolerated, and reported
 
 
 @cache
