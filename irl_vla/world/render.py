@@ -16,17 +16,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.camera.rig import Camera, Rig
+from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_pose
 from irl_vla.types import F32, F64, U8
 from irl_vla.world.episode import Actors, Moment
 from irl_vla.world.render_ground import Ground
 from irl_vla.world.render_quads import GROUND, SKY
-from irl_vla.world.render_raster import FLOATS, INTS, cast, place, scan
+from irl_vla.world.render_raster import FLOATS, INTS, cast, place
+from irl_vla.world.render_scan import scan
 from irl_vla.world.render_shade import develop, ground_classes, paint, smooth
 from irl_vla.world.render_stage import Scene, Stage
 from irl_vla.world.render_texels import (
-    ATLAS_START, GROUND_START, SKY_START, SKY_WIDTH, WHITE, WHOLE_START,
+    ATLAS_START,
+    GROUND_START,
+    SKY_START,
+    SKY_WIDTH,
+    WHITE,
+    WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_view import View, view_of
 from irl_vla.world.render_weather import GRAIN_UNIT, NOISE_TILE, SALT, Weather, grain, weather_of

@@ -7,6 +7,8 @@ alone, never on who looked before. May import: types, scoring.compiled, world.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,13 @@ from irl_vla.scoring.compiled import kernel
 from irl_vla.types import F32, F64, U8
 from irl_vla.world.render_outlines import Outlines
 from irl_vla.world.render_texels import (
-    BLOCK, GROUND_START, LEVELS, PAGE, PAGED, TEXEL_M, WHOLE_START,
+    BLOCK,
+    GROUND_START,
+    LEVELS,
+    PAGE,
+    PAGED,
+    TEXEL_M,
+    WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_weather import SALT, Weather, fractal, packed
 from irl_vla.world.town import Town
@@ -84,12 +92,13 @@ class Ground:
         step = BLOCK * 2**level // COARSE
         window = _wrapped(self._macro, j * step - 1, i * step - 1, step + 3)
         at = (np.arange(BLOCK, dtype=np.float32) + 0.5) * (2**level / COARSE) + 0.5
-        macro = cv2.remap(window, *np.meshgrid(at, at), cv2.INTER_LINEAR)
+        columns, rows = np.meshgrid(at, at)
+        macro = np.asarray(cv2.remap(window, columns, rows, cv2.INTER_LINEAR), np.float32)
         grain = self._grain if level == 0 else self._grain * np.float32(0.7)
         block = self._paint(corner, (BLOCK, BLOCK), texel, macro, grain)
         page = self.texels[GROUND_START + level * PAGE * PAGE :][: PAGE * PAGE].reshape(PAGE, PAGE)
-        rows, columns = slot[1] * BLOCK, slot[2] * BLOCK
-        page[rows : rows + BLOCK, columns : columns + BLOCK] = block
+        top, left = slot[1] * BLOCK, slot[2] * BLOCK
+        page[top : top + BLOCK, left : left + BLOCK] = block
         self._owners[slot] = (j, i)
 
     def _whole(self) -> list[U32]:
@@ -116,7 +125,7 @@ def _wrapped(field: F32, row: int, column: int, side: int) -> F32:
     """(side, side) of a field that repeats, from (row, column)."""
     rows = np.arange(row, row + side) % field.shape[0]
     columns = np.arange(column, column + side) % field.shape[1]
-    return field[rows[:, None], columns[None, :]]
+    return np.asarray(field[rows[:, None], columns[None, :]], np.float32)
 
 
 def _grain(rng: np.random.Generator) -> F32:
@@ -142,7 +151,17 @@ def _halved(image: U32) -> U32:
 
 
 @kernel
-def _lit(kinds, colours, sunlit, macro, grain, fine, spots, gains, out):  # type: ignore[no-untyped-def]
+def _lit(
+    kinds: Any,
+    colours: Any,
+    sunlit: Any,
+    macro: Any,
+    grain: Any,
+    fine: Any,
+    spots: Any,
+    gains: Any,
+    out: Any,
+) -> Any:
     """Texture and light on flat colours. kinds: (H, W) class; colours: (H, W, 3); sunlit: (H, W)
     0..255; macro, grain: noise that repeats; fine, spots: their share for each class"""
     high, wide = macro.shape

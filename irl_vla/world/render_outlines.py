@@ -263,8 +263,7 @@ def _shadows(props: Sequence[Prop], sun: F64) -> list[F64]:
         length, width, height = (float(v) for v in prop.size)
         shift = sun * height
         shift *= min(1.0, LONGEST_SHADOW_M / max(float(np.linalg.norm(shift)), 1e-9))
-        x, y, yaw = prop.pose[:3]
-        c, s = np.cos(yaw), np.sin(yaw)
+        c, s = np.cos(prop.pose[2]), np.sin(prop.pose[2])
         turn = np.array([[c, -s], [s, c]])
         if prop.kind == "building":
             base = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * [length / 2, width / 2]
@@ -285,4 +284,4 @@ def _shadows(props: Sequence[Prop], sun: F64) -> list[F64]:
 
 def _hull(points: F64) -> F64:
     order = cv2.convexHull(points.astype(np.float32), returnPoints=False)[:, 0]
-    return points[order]
+    return np.asarray(points[order], np.float64)

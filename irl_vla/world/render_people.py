@@ -9,7 +9,6 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.render_quads import BICYCLE, CUT, PERSON, Builder, Quads, Rgb
-from irl_vla.world.render_textures import SPOKES
 from irl_vla.world.render_weather import SALT
 
 STRIDE_M = 1.45  # [m] of two steps of a walk

@@ -1,4 +1,4 @@
-"""Which surface each pixel sees: flat convex quads against a picture's own, exact rays.
+"""Flat convex quads made ready to be met by a picture's own, exact rays (render_scan does that).
 
 Symbols: d = (x, y, 1) the undistorted ray of a pixel in the camera frame; w = 1 / depth.
 For a plane n . p = c the inverse depth is linear in the ray, w = (n / c) . d; a ray passes on the
@@ -10,17 +10,12 @@ May import: scoring.compiled.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.world.render_quads import (
-    BALL,
-    CROWN,
-    CUT,
-    FLAT,
-    PANEL,
-    POST,
-)
+from irl_vla.world.render_quads import BALL, POST
 
 NEAR_M = 0.05  # [m] nothing is nearer to a camera
 FLOATS = 30  # of a placed quad: w 3, edges 12, u 3, v 3, colour 3, sun 3, texels, repeats 2
@@ -31,7 +26,7 @@ LIGHT = 12  # numbers of light: sun rgb, sky rgb, ground rgb, 3 spare
 
 
 @kernel
-def bent_pixel(lens, x, y):  # type: ignore[no-untyped-def]
+def bent_pixel(lens: Any, x: Any, y: Any) -> Any:
     """Pixel of an undistorted (x, y); beyond the lens's domain it moves straight outwards."""
     square = x * x + y * y
     radius = np.sqrt(square)
@@ -62,7 +57,7 @@ def bent_pixel(lens, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def bounds(lens, corners, size, box):  # type: ignore[no-untyped-def]
+def bounds(lens: Any, corners: Any, size: Any, box: Any) -> Any:
     """Pixels that the hull of corners (n, 3), camera frame, may touch -> box x0, x1, y0, y1 (ends
     excluded); False where it is outside the view. size: width, height [px]."""
     left, right, top, low = 1e9, -1e9, 1e9, -1e9
@@ -106,7 +101,7 @@ def bounds(lens, corners, size, box):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _stand(shape, kind, eye, phase, corners):  # type: ignore[no-untyped-def]
+def _stand(shape: Any, kind: Any, eye: Any, phase: Any, corners: Any) -> Any:
     """Corners (4, 3) of a quad in its local frame: those given, or turned towards the eye."""
     if kind < BALL:
         for i in range(12):
@@ -141,19 +136,19 @@ def _stand(shape, kind, eye, phase, corners):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _cross(a, b):  # type: ignore[no-untyped-def]
+def _cross(a: Any, b: Any) -> Any:
     """Cross product of two triples."""
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 @kernel
-def _dot(a, b):  # type: ignore[no-untyped-def]
+def _dot(a: Any, b: Any) -> Any:
     """Scalar product of two triples."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 @kernel
-def _between(corners, i, j):  # type: ignore[no-untyped-def]
+def _between(corners: Any, i: Any, j: Any) -> Any:
     """From corner i to corner j."""
     return (
         corners[j, 0] - corners[i, 0], corners[j, 1] - corners[i, 1], corners[j, 2] - corners[i, 2],
@@ -161,14 +156,14 @@ def _between(corners, i, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _unit(a):  # type: ignore[no-untyped-def]
+def _unit(a: Any) -> Any:
     """A triple at length 1."""
     length = max(np.sqrt(_dot(a, a)), 1e-12)
     return a[0] / length, a[1] / length, a[2] / length
 
 
 @kernel
-def _surface(seen, row):  # type: ignore[no-untyped-def]
+def _surface(seen: Any, row: Any) -> Any:
     """Plane, edges and the two measures across a quad (camera frame) -> row; width and height
     [m], height 0 where it shows its back."""
     first = (seen[0, 0], seen[0, 1], seen[0, 2])
@@ -198,7 +193,17 @@ def _surface(seen, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ignore[no-untyped-def]
+def _describe(
+    seen: Any,
+    local: Any,
+    sun: Any,
+    eye: Any,
+    look: Any,
+    kind: Any,
+    focal: Any,
+    light: Any,
+    row: Any,
+) -> Any:
     """Fills a row of FLOATS. seen, local: corners (4, 3) in the camera and in the local frame."""
     width, height = _surface(seen, row)
     if height == 0.0:
@@ -212,7 +217,7 @@ def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ig
     outward = _unit(_cross(_between(local, 0, 2), _between(local, 1, 3)))
     row[24] = row[25] = row[26] = 0.0
     up, facing = 0.75, 0.0
-    if kind == BALL or kind == POST or kind == CROWN:
+    if kind >= BALL:
         gain = (light[0] + light[1] + light[2]) / (light[3] + light[4] + light[5])
         row[24], row[25] = gain * _dot(side, sun), gain * _dot(rise, sun)
         row[26] = gain * _dot(toward, sun)
@@ -228,10 +233,40 @@ def _describe(seen, local, sun, eye, look, kind, focal, light, row):  # type: ig
 
 
 @kernel
-def place(  # type: ignore[no-untyped-def]
-    shapes, looks, tags, starts, poses, eyes, suns, balls, bits, instances, phases,
-    lens, size, light, far, floats, ints,
-):  # fmt: skip
+def _in_sight(pose: Any, ball: Any, lens: Any, far: Any) -> Any:
+    """Whether a ball (centre, radius; local frame) reaches into the view."""
+    x = pose[0, 0] * ball[0] + pose[0, 1] * ball[1] + pose[0, 2] * ball[2] + pose[0, 3]
+    y = pose[1, 0] * ball[0] + pose[1, 1] * ball[1] + pose[1, 2] * ball[2] + pose[1, 3]
+    z = pose[2, 0] * ball[0] + pose[2, 1] * ball[1] + pose[2, 2] * ball[2] + pose[2, 3]
+    reach, high = ball[3], lens[17]
+    wide = max(abs(lens[15]), lens[16])  # tangent of half the view
+    if z < -reach or x * x + y * y + z * z > (far + reach) ** 2:
+        return False
+    if abs(x) - wide * z > reach * np.sqrt(1.0 + wide * wide):
+        return False
+    return abs(y) - high * z <= reach * np.sqrt(1.0 + high * high)
+
+
+@kernel
+def place(
+    shapes: Any,
+    looks: Any,
+    tags: Any,
+    starts: Any,
+    poses: Any,
+    eyes: Any,
+    suns: Any,
+    balls: Any,
+    bits: Any,
+    instances: Any,
+    phases: Any,
+    lens: Any,
+    size: Any,
+    light: Any,
+    far: Any,
+    floats: Any,
+    ints: Any,
+) -> Any:
     """Quads that a camera may see -> floats (m, FLOATS), ints (m, INTS); returns how many.
 
     Batches (B): starts (B, 2) rows of shapes; poses (B, 3, 4) camera from local; eyes, suns
@@ -240,23 +275,10 @@ def place(  # type: ignore[no-untyped-def]
     count = 0
     local, seen = np.empty((4, 3)), np.empty((4, 3))
     box = np.empty(4, np.int64)
-    colour, middle = np.empty(9), np.empty(3)
+    colour = np.empty(9)
     for b in range(starts.shape[0]):
         pose, eye, sun = poses[b], eyes[b], suns[b]
-        for k in range(3):
-            middle[k] = (
-                pose[k, 0] * balls[b, 0]
-                + pose[k, 1] * balls[b, 1]
-                + pose[k, 2] * balls[b, 2]
-                + pose[k, 3]
-            )
-        reach = balls[b, 3]
-        if middle[2] < -reach or middle @ middle > (far + reach) ** 2:
-            continue
-        wide = max(abs(lens[15]), lens[16])  # tangent of half the view
-        if abs(middle[0]) - wide * middle[2] > reach * np.sqrt(1.0 + wide * wide):
-            continue
-        if abs(middle[1]) - lens[17] * middle[2] > reach * np.sqrt(1.0 + lens[17] * lens[17]):
+        if not _in_sight(pose, balls[b], lens, far):
             continue
         for q in range(starts[b, 0], starts[b, 1]):
             kind = tags[q, 0]
@@ -300,72 +322,16 @@ def place(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _solid(row, box, quad, rays, nearest, found):  # type: ignore[no-untyped-def]
-    a0, a1, a2 = row[0], row[1], row[2]
-    b0, b1, b2, c0, c1, c2 = row[3], row[4], row[5], row[6], row[7], row[8]
-    d0, d1, d2, e0, e1, e2 = row[9], row[10], row[11], row[12], row[13], row[14]
-    for v in range(box[2], box[3]):
-        xs, ys = rays[0, v, box[0] : box[1]], rays[1, v, box[0] : box[1]]
-        near, who = nearest[v, box[0] : box[1]], found[v, box[0] : box[1]]
-        for i in range(xs.shape[0]):
-            x, y = xs[i], ys[i]
-            w = a0 * x + a1 * y + a2
-            first = min(b0 * x + b1 * y + b2, c0 * x + c1 * y + c2)
-            second = min(d0 * x + d1 * y + d2, e0 * x + e1 * y + e2)
-            hit = (min(first, second) >= np.float32(0.0)) & (w > near[i])
-            near[i] = w if hit else near[i]
-            who[i] = quad if hit else who[i]
-
-
-@kernel
-def _holed(row, box, quad, rays, nearest, found, atlas):  # type: ignore[no-untyped-def]
-    """Discs, balls and textures with holes: a hit counts where there is something."""
-    kind = box[4]
-    for v in range(box[2], box[3]):
-        for i in range(box[0], box[1]):
-            x, y = rays[0, v, i], rays[1, v, i]
-            w = row[0] * x + row[1] * y + row[2]
-            if not w > nearest[v, i]:
-                continue
-            if row[3] * x + row[4] * y + row[5] < np.float32(0.0):
-                continue
-            if row[6] * x + row[7] * y + row[8] < np.float32(0.0):
-                continue
-            if row[9] * x + row[10] * y + row[11] < np.float32(0.0):
-                continue
-            if row[12] * x + row[13] * y + row[14] < np.float32(0.0):
-                continue
-            s = (row[15] * x + row[16] * y + row[17]) / w
-            t = (row[18] * x + row[19] * y + row[20]) / w
-            if kind == CUT or kind == CROWN:
-                across = min(63, max(0, int(s * np.float32(64.0))))
-                down = min(63, max(0, int((np.float32(1.0) - t) * np.float32(64.0))))
-                if atlas[box[5], down, across] >> np.uint32(24) < 128:
-                    continue
-            else:
-                s, t = np.float32(2.0) * s - np.float32(1.0), np.float32(2.0) * t - np.float32(1.0)
-                if s * s + t * t > np.float32(1.0):
-                    continue
-            nearest[v, i] = w
-            found[v, i] = quad
-
-
-@kernel
-def scan(floats, ints, count, rays, atlas, nearest, found):  # type: ignore[no-untyped-def]
-    """Fills nearest (H, W) inverse depth and found (H, W) quad wherever one of the `count` placed
-    quads is nearer than what was there. atlas: (tiles, 64, 64) RGBA, its finest level."""
-    for q in range(count):
-        kind = ints[q, 4]
-        if kind == FLAT or kind == PANEL or kind == POST:
-            _solid(floats[q], ints[q], np.int32(q), rays, nearest, found)
-        else:
-            _holed(floats[q], ints[q], np.int32(q), rays, nearest, found, atlas)
-
-
-@kernel
-def cast(  # type: ignore[no-untyped-def]
-    boxes, shifts, depth, cam_from_ego, lens, size, backdrop, shadow
-):  # fmt: skip
+def cast(
+    boxes: Any,
+    shifts: Any,
+    depth: Any,
+    cam_from_ego: Any,
+    lens: Any,
+    size: Any,
+    backdrop: Any,
+    shadow: Any,
+) -> Any:
     """Shadows of boxes on the ground -> shadow (H, W): share of light that is left, as it was or
     less. boxes: (n, 5) x, y, heading, half length, half width, ego frame; shifts: (n, 2) from a
     box to the shadow of its lid, in its own axes [m]; depth: light left in the sun's shadow"""
@@ -407,7 +373,7 @@ def cast(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _swept(x, y, hx, hy, tx, ty):  # type: ignore[no-untyped-def]
+def _swept(x: Any, y: Any, hx: Any, hy: Any, tx: Any, ty: Any) -> Any:
     """True where the segment from (x, y) back by (tx, ty) meets the rectangle: slab test."""
     low, high = np.float32(0.0), np.float32(1.0)
     if abs(tx) < np.float32(1e-6):

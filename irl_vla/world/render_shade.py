@@ -7,6 +7,8 @@ the arithmetic. May import: scoring.compiled, world.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
@@ -34,7 +36,9 @@ _FRACTION_X, _FRACTION_Y = 4, 5  # rows of `where`; 0..3: the four texels' place
 
 
 @kernel
-def _ground_run(u0, u1, v, level, backdrop, here, levels, where):  # type: ignore[no-untyped-def]
+def _ground_run(
+    u0: Any, u1: Any, v: Any, level: Any, backdrop: Any, here: Any, levels: Any, where: Any
+) -> Any:
     """Where pixels u0..u1 of row v, all of one texture level, find the ground's four texels."""
     scale = _PER_METRE / np.float32(1 << level)
     p, q = here[2] * scale, here[3] * scale
@@ -57,7 +61,7 @@ def _ground_run(u0, u1, v, level, backdrop, here, levels, where):  # type: ignor
 
 
 @kernel
-def _sky_run(u0, u1, v, backdrop, here, where):  # type: ignore[no-untyped-def]
+def _sky_run(u0: Any, u1: Any, v: Any, backdrop: Any, here: Any, where: Any) -> Any:
     """The same for the sky."""
     mask, start, stride = np.int32(SKY_WIDTH - 1), np.int32(SKY_START), np.int32(SKY_WIDTH)
     for i in range(np.uint64(u0), np.uint64(u1)):
@@ -73,7 +77,9 @@ def _sky_run(u0, u1, v, backdrop, here, where):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _picture_run(u0, u1, v, quad, floats, ints, rays, where):  # type: ignore[no-untyped-def]
+def _picture_run(
+    u0: Any, u1: Any, v: Any, quad: Any, floats: Any, ints: Any, rays: Any, where: Any
+) -> Any:
     """The same for a quad with a picture. rays: (2, H, W)."""
     a0, a1, a2 = floats[quad, 0], floats[quad, 1], floats[quad, 2]
     b0, b1, b2 = floats[quad, 15], floats[quad, 16], floats[quad, 17]
@@ -109,7 +115,7 @@ def _picture_run(u0, u1, v, quad, floats, ints, rays, where):  # type: ignore[no
 
 
 @kernel
-def _tone(kind, quad, x, y, floats):  # type: ignore[no-untyped-def]
+def _tone(kind: Any, quad: Any, x: Any, y: Any, floats: Any) -> Any:
     """How bright a disc, wheel, ball, post or crown is where the ray (x, y, 1) meets it."""
     depth = _ONE / (floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2])
     s = (floats[quad, 15] * x + floats[quad, 16] * y + floats[quad, 17]) * depth
@@ -132,17 +138,19 @@ def _tone(kind, quad, x, y, floats):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _quad_run(u0, u1, v, quad, floats, ints, rays, where, gains):  # type: ignore[no-untyped-def]
+def _quad_run(
+    u0: Any, u1: Any, v: Any, quad: Any, floats: Any, ints: Any, rays: Any, where: Any, gains: Any
+) -> Any:
     """Texels and gains of pixels u0..u1 of row v, which all see one quad."""
     kind = ints[quad, 4]
-    if kind == PANEL or kind == CUT or kind == CROWN:
+    if kind in (PANEL, CUT, CROWN):
         _picture_run(u0, u1, v, quad, floats, ints, rays, where)
     else:
         for i in range(np.uint64(u0), np.uint64(u1)):
             where[0, i] = where[1, i] = where[2, i] = where[3, i] = np.int32(WHITE)
             where[4, i] = where[5, i] = _I0
     r, g, b = floats[quad, 21], floats[quad, 22], floats[quad, 23]
-    if kind == FLAT or kind == PANEL or kind == CUT:
+    if kind in (FLAT, PANEL, CUT):
         for i in range(np.uint64(u0), np.uint64(u1)):
             gains[0, i], gains[1, i], gains[2, i] = r, g, b
     else:
@@ -152,7 +160,7 @@ def _quad_run(u0, u1, v, quad, floats, ints, rays, where, gains):  # type: ignor
 
 
 @kernel
-def _fetch(count, texels, where, four):  # type: ignore[no-untyped-def]
+def _fetch(count: Any, texels: Any, where: Any, four: Any) -> Any:
     """The four texels of each of `count` pixels of a row."""
     for i in range(np.uint64(count)):
         four[0, i] = texels[np.uint32(where[0, i])]
@@ -162,7 +170,7 @@ def _fetch(count, texels, where, four):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _blend(count, where, four, gains, row):  # type: ignore[no-untyped-def]
+def _blend(count: Any, where: Any, four: Any, gains: Any, row: Any) -> Any:
     """Bilinear mixes of a row's texels times their gains, packed."""
     for i in range(np.uint64(count)):
         fx, fy = np.uint32(where[_FRACTION_X, i]), np.uint32(where[_FRACTION_Y, i])
@@ -181,7 +189,7 @@ def _blend(count, where, four, gains, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _packed(r, g, b):  # type: ignore[no-untyped-def]
+def _packed(r: Any, g: Any, b: Any) -> Any:
     """Three colours of at least 0 as one number."""
     low = np.uint32(np.int32(min(r, _BYTE)))
     middle = np.uint32(np.uint32(np.int32(min(g, _BYTE))) << np.uint32(8))
@@ -189,7 +197,20 @@ def _packed(r, g, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _row_of(v, width, found, level, rays, backdrop, floats, ints, here, levels, where, gains):  # type: ignore[no-untyped-def]
+def _row_of(
+    v: Any,
+    width: Any,
+    found: Any,
+    level: Any,
+    rays: Any,
+    backdrop: Any,
+    floats: Any,
+    ints: Any,
+    here: Any,
+    levels: Any,
+    where: Any,
+    gains: Any,
+) -> Any:
     """Texels and gains of row v, run by run of pixels that see the same."""
     u = 0
     while u < width:
@@ -213,9 +234,18 @@ def _row_of(v, width, found, level, rays, backdrop, floats, ints, here, levels, 
 
 
 @kernel
-def paint(  # type: ignore[no-untyped-def]
-    found, level, rays, backdrop, floats, ints, here, levels, texels, colours
-):  # fmt: skip
+def paint(
+    found: Any,
+    level: Any,
+    rays: Any,
+    backdrop: Any,
+    floats: Any,
+    ints: Any,
+    here: Any,
+    levels: Any,
+    texels: Any,
+    colours: Any,
+) -> Any:
     """Fills colours (H, W), packed, before shadows and haze. found: (H, W) quads; level, rays,
     backdrop: of the View; here: x, y of the ego on the ground's textures, cosine and sine of its
     heading, columns by which the sky turns. A row is made in steps, each simple enough for the
@@ -230,9 +260,21 @@ def paint(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def smooth(  # type: ignore[no-untyped-def]
-    fine, fine_rays, shadow, haze, level, backdrop, floats, ints, here, levels, texels, colours, far
-):  # fmt: skip
+def smooth(
+    fine: Any,
+    fine_rays: Any,
+    shadow: Any,
+    haze: Any,
+    level: Any,
+    backdrop: Any,
+    floats: Any,
+    ints: Any,
+    here: Any,
+    levels: Any,
+    texels: Any,
+    colours: Any,
+    far: Any,
+) -> Any:
     """Colours of pixels whose 2 x 2 samples in `fine` differ: the mean of all four, with their
     shadow and haze; their `far` becomes 0, so that neither comes again. The samples of a row are
     lined up and painted like a row of pixels."""
@@ -268,7 +310,9 @@ def smooth(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mean(n, found, rays, behind, floats, mixed, haze, light):  # type: ignore[no-untyped-def]
+def _mean(
+    n: Any, found: Any, rays: Any, behind: Any, floats: Any, mixed: Any, haze: Any, light: Any
+) -> Any:
     """Mean of the samples at columns 4 n .., packed. light: share that is left on the ground."""
     red = green = blue = _NONE
     share = np.float32(0.25)
@@ -289,10 +333,12 @@ def _mean(n, found, rays, behind, floats, mixed, haze, light):  # type: ignore[n
 
 
 @kernel
-def develop(colours, found, far, shadow, haze, grain, cut, picture):  # type: ignore[no-untyped-def]
-    """Shadow on the ground, haze and noise on colours -> picture (H, W, 3). far: (H, W) inverse depth, 0: the
-    colour stays as it is; grain: noise, of which this picture's part begins at row cut[0], pixel
-    cut[1] and is scaled by cut[2] / 65536"""
+def develop(
+    colours: Any, found: Any, far: Any, shadow: Any, haze: Any, grain: Any, cut: Any, picture: Any
+) -> Any:
+    """Shadow on the ground, haze and noise on colours -> picture (H, W, 3). far: (H, W) inverse
+    depth, 0: the colour stays as it is; grain: noise, of which this picture's part begins at row
+    cut[0], pixel cut[1] and is scaled by cut[2] / 65536"""
     width = colours.shape[1]
     plain = np.empty((3, width), np.int16)
     for v in range(colours.shape[0]):
@@ -317,7 +363,7 @@ def develop(colours, found, far, shadow, haze, grain, cut, picture):  # type: ig
 
 
 @kernel
-def _add_noise(row, noise, cut):  # type: ignore[no-untyped-def]
+def _add_noise(row: Any, noise: Any, cut: Any) -> Any:
     """Adds to a row of bytes noise that repeats, from pixel cut[1] on, scaled by cut[2] / 65536."""
     gain, done = np.int32(cut[2]), 0
     while done < len(row):
@@ -332,7 +378,9 @@ def _add_noise(row, noise, cut):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def ground_classes(level, backdrop, here, levels, texels, kinds):  # type: ignore[no-untyped-def]
+def ground_classes(
+    level: Any, backdrop: Any, here: Any, levels: Any, texels: Any, kinds: Any
+) -> Any:
     """Fills kinds (H, W) with the class of the ground, as painted, that each pixel could see."""
     for v in range(kinds.shape[0]):
         for u in range(kinds.shape[1]):

@@ -9,12 +9,22 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.render_quads import (
-    BUILDING, CUT, DISC, OBSTACLE, PANEL, PLANT, POLE, SIGN, TRAFFIC_LIGHT,
-    Builder, Point, Quads, Rgb,
+    BUILDING,
+    CUT,
+    DISC,
+    OBSTACLE,
+    PANEL,
+    PLANT,
+    POLE,
+    SIGN,
+    TRAFFIC_LIGHT,
+    Builder,
+    Point,
+    Quads,
+    Rgb,
 )  # fmt: skip
 from irl_vla.world.render_textures import CROWNS, FACADES, VARIANTS, Atlas, sign_name
 from irl_vla.world.render_weather import SALT
-from irl_vla.world.town import Prop
 
 RED_LAMP, AMBER_LAMP, GREEN_LAMP = 1, 2, 3  # numbers of Light
 LAMP_M, LAMP_GAP_M = 0.38, 0.44  # diameter of a signal's lamps; from one to the next

@@ -177,8 +177,8 @@ def _sign(text: str) -> Picture:
         picture[:] = (240, 120, 24)
         for x in (12, 30, 48):
             tip = -9 if "left" in text else 9
-            cv2.polylines(picture, [np.array([(x - tip // 2, 18), (x + tip // 2 + tip // 3, 32),
-                                              (x - tip // 2, 46)])], False, (20, 20, 20), 5)  # fmt: skip
+            arrow = [(x - tip // 2, 18), (x + tip // 2 + tip // 3, 32), (x - tip // 2, 46)]
+            cv2.polylines(picture, [np.array(arrow)], False, (20, 20, 20), 5)
     else:
         alpha[16:48] = 255
         picture[:] = (36, 84, 160)

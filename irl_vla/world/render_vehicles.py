@@ -6,6 +6,8 @@ episode.BRAKE, LEFT_INDICATOR and RIGHT_INDICATOR. May import: types, world.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from irl_vla.types import F64
@@ -85,7 +87,7 @@ def _shell(
     sill, tail, belt, nose = zs
     darker: Rgb = (paint[0] * 0.88, paint[1] * 0.88, paint[2] * 0.88)
     tops = [(back, tail), (rear, belt), (cowl, belt), (front, nose)]
-    for (x0, z0), (x1, z1) in zip(tops[:-1], tops[1:], strict=True):
+    for (x0, z0), (x1, z1) in pairwise(tops):
         if x1 - x0 < 1e-3:
             continue
         build.quad([(x0, side, z0), (x0, -side, z0), (x1, -side, z1), (x1, side, z1)], paint)
@@ -213,7 +215,7 @@ def _bus(
     for sign in (-1, 1):
         count = max(3, int(length / 1.7))
         xs = np.linspace(back + 0.25, front - 0.2, count + 1)
-        for x0, x1 in zip(xs[:-1], xs[1:], strict=True):
+        for x0, x1 in pairwise(xs):
             door = sign < 0 and (abs(x1 - front) < 0.6 or abs((x0 + x1) / 2) < 0.9)
             span = (sill + 0.12, pane[1]) if door else pane
             build.quad(_facing_side(sign, side + SKIN_M / 2, (x0 + 0.05, x1 - 0.05), span), GLASS)
@@ -221,8 +223,8 @@ def _bus(
     build.quad(_facing_front(front + SKIN_M / 2, (-side * 0.93, side * 0.93), glass), GLASS)
     build.quad(_facing_front(front + SKIN_M / 2, (-side * 0.6, side * 0.6),
                              (0.86 * height, 0.96 * height)), (236, 170, 40))  # fmt: skip
-    build.quad(_facing_back(back - SKIN_M / 2, (-side * 0.8, side * 0.8), (0.5 * height, 0.8 * height)),
-               GLASS)  # fmt: skip
+    pane = (0.5 * height, 0.8 * height)
+    build.quad(_facing_back(back - SKIN_M / 2, (-side * 0.8, side * 0.8), pane), GLASS)
     _wheels(
         build, (back + 0.18 * length, front - 0.18 * length), width / 2, min(0.48, 0.17 * height)
     )

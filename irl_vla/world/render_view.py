@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RectBivariateSpline
 
 from irl_vla.camera.camera import Camera, CameraModel, resized
 from irl_vla.camera.lens import WIDEST, domain_radius
 from irl_vla.camera.projection import unproject
-from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
-
 from irl_vla.frames import inverse
 from irl_vla.types import F32, F64, InputError
 from irl_vla.world.render_texels import (
-    BLOCK, LEVELS, PAGE, PAGED, SKY_HEIGHT, SKY_WIDTH, TEXEL_M,
+    BLOCK,
+    LEVELS,
+    PAGE,
+    PAGED,
+    SKY_HEIGHT,
+    SKY_WIDTH,
+    TEXEL_M,
 )  # fmt: skip
 
 FAR_M = 450.0  # [m] ground beyond is drawn as horizon
@@ -76,7 +81,7 @@ def view_of(camera: Camera, fold: int = 1) -> View:
             f" {LOWEST_M} m. The ego frame stands on the ground: check mounting.translation"
         )
     flat = _flat(camera)
-    known = np.isfinite(flat).all(axis=-1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=-1))
     if known.mean() < LEAST_SEEN:
         raise InputError(
             f"{where}: hardly a pixel has a ray in this lens. Check intrinsics and distortion"
@@ -131,9 +136,9 @@ def _nodes(size: int) -> F64:
     return np.linspace(0.0, size - 1.0, max(2, size // NODE_PX + 1))
 
 
-def _exact(camera: Camera, v: F64, u: F64) -> F64:
+def _exact(camera: Camera, v: ArrayLike, u: ArrayLike) -> F64:
     """(..., 2) undistorted x and y at rows v and columns u."""
-    rays = unproject(camera, np.stack([u, v], axis=-1).astype(np.float64))
+    rays = unproject(camera, np.stack([np.asarray(u), np.asarray(v)], axis=-1).astype(np.float64))
     return np.asarray(rays[..., :2] / rays[..., 2:])
 
 

@@ -154,9 +154,8 @@ def fractal(
         padded = np.pad(grid, 2, mode="wrap")
         x = (np.arange(width, dtype=np.float32) + 0.5) * (columns / width) + 1.5
         y = (np.arange(height, dtype=np.float32) + 0.5) * (rows / height) + 1.5
-        grown = cv2.remap(
-            padded, *np.broadcast_arrays(x[None, :], y[:, None]), cv2.INTER_CUBIC
-        )  # fmt: skip
+        columns_at, rows_at = np.meshgrid(x, y)
+        grown = cv2.remap(padded, columns_at, rows_at, cv2.INTER_CUBIC)
         total += weight * grown
         power += weight * weight * 0.5
         weight *= 0.55

@@ -64,12 +64,13 @@ def moment(
 
 def front_rig(
     model: CameraModel = CameraModel.PLUMB_BOB, distortion: tuple[float, ...] = (),
-    *, focal: float = 550.0, look: Look = Look(), name: str = "front", size: tuple[int, int] = (704, 400),
+    *, focal: float = 550.0, look: Look | None = None, name: str = "front",
+    size: tuple[int, int] = (704, 400),
 ) -> Rig:  # fmt: skip
     """One camera behind the windscreen."""
     width, height = size
     intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-    mounting = ego_from_look((1.7, 0.0, 1.5), look)
+    mounting = ego_from_look((1.7, 0.0, 1.5), look or Look())
     return Rig("one", (Camera(name, width, height, model, intrinsics, distortion, mounting),))
 
 

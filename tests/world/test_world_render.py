@@ -335,7 +335,7 @@ def test_a_camera_below_the_ground_is_refused() -> None:
     mounted[2, 3] = -0.2
     camera = front_rig().cameras[0]
     low = Camera("low", 704, 400, camera.model, camera.intrinsics, (), mounted)
-    with pytest.raises(InputError, match="'low'.*above the ground"):
+    with pytest.raises(InputError, match=r"'low'.*above the ground"):
         Renderer(street(), actors, Rig("low", (low,)), 1)
 
 
