@@ -1,4 +1,4 @@
-"""One decorator for all compiled code of this room, and a line on stderr when it compiles.
+"""One decorator for all compiled code, of this room and of the world, and a line on stderr when it compiles.
 
 `kernel` compiles with numba: no GIL, no fastmath (results are exact and repeatable), cached on disk
 beside the source or, where that cannot be written, in the user's cache; without either the kernels
@@ -27,7 +27,7 @@ from irl_vla.types import F64
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG = logging.getLogger(__name__)
-_ROOM = Path(__file__).parent
+_PACKAGES = Path(__file__).parents[2]  # the folder that holds irl_vla
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
@@ -52,23 +52,30 @@ def plain(array: ArrayLike) -> F64:
 
 @cache
 def _newest(module: str) -> float:
-    """Time of the last change of a module of this room or of what it imports from this room."""
+    """Time of the last change of a module of ours or of anything of ours that it imports."""
     seen, open_ = {module}, [module]
     while open_:
-        text = (_ROOM / f"{open_.pop()}.py").read_text(encoding="utf-8")
-        for name in re.findall(r"^from irl_vla\.scoring\.(\w+) import", text, re.MULTILINE):
+        text = _source(open_.pop()).read_text(encoding="utf-8")
+        for name in re.findall(r"^from (irl_vla[\w.]*) import", text, re.MULTILINE):
             if name not in seen:
                 seen.add(name)
                 open_.append(name)
-    return max((_ROOM / f"{name}.py").stat().st_mtime for name in seen)
+    return max(_source(name).stat().st_mtime for name in seen)
+
+
+def _source(module: str) -> Path:
+    """File of a module or package."""
+    path = _PACKAGES / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _forget_stale(folder: Path, function: Callable[..., Any]) -> None:
     """Remove this function's machine code where it is older than what it was made from."""
-    module = function.__module__.removeprefix("irl_vla.scoring.")
-    if "." in module:  # not of this room
+    module = function.__module__
+    if not module.startswith("irl_vla."):
         return
-    for path in folder.glob(f"{module}.{function.__name__}-*.nb[ic]"):
+    name = module.rpartition(".")[2]
+    for path in folder.glob(f"{name}.{function.__name__}-*.nb[ic]"):
         try:
             if path.stat().st_mtime < _newest(module):
                 path.unlink()
@@ -83,9 +90,9 @@ class _Notice(event.Listener):  # type: ignore[misc]
 
     def on_start(self, event: Any) -> None:
         of = str(event.data["dispatcher"].py_func.__module__)
-        if not _Notice.said and of.startswith("irl_vla.scoring"):
+        if not _Notice.said and of.startswith("irl_vla."):
             _Notice.said = True
-            text = "scoring: compiling for this machine, once; this takes up to a minute"
+            text = "irl-vla: compiling for this machine, once; this takes up to a minute"
             print(text, file=sys.stderr, flush=True)
             _LOG.info(text)
 

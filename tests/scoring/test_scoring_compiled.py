@@ -33,7 +33,7 @@ def run(code: str, cache: Path) -> subprocess.CompletedProcess[str]:
 
 def test_compiling_is_said_once_and_only_when_it_happens(tmp_path: Path) -> None:
     cold, warm = run(SMALL, tmp_path), run(SMALL, tmp_path)
-    assert cold.stderr.count("scoring: compiling for this machine") == 1
+    assert cold.stderr.count("irl-vla: compiling for this machine") == 1
     assert "compiling" not in warm.stderr
     assert cold.stdout.split()[0] == warm.stdout.split()[0]
 
@@ -48,14 +48,20 @@ def test_machine_code_older_than_what_it_was_made_from_is_forgotten(tmp_path: Pa
 def test_a_change_counts_for_those_who_import_it_and_for_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for source in compiled._ROOM.glob("*.py"):
-        shutil.copy(source, tmp_path)
-        os.utime(tmp_path / source.name, (1000.0, 1000.0))
-    os.utime(tmp_path / "geometry.py", (2000.0, 2000.0))
-    monkeypatch.setattr(compiled, "_ROOM", tmp_path)
+    for source in compiled._PACKAGES.glob("irl_vla/**/*.py"):
+        copy = tmp_path / source.relative_to(compiled._PACKAGES)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, copy)
+        os.utime(copy, (1000.0, 1000.0))
+    os.utime(tmp_path / "irl_vla/scoring/geometry.py", (2000.0, 2000.0))
+    os.utime(tmp_path / "irl_vla/world/town.py", (3000.0, 3000.0))
+    monkeypatch.setattr(compiled, "_PACKAGES", tmp_path)
     compiled._newest.cache_clear()
-    assert compiled._newest("evaluate") == compiled._newest("grid") == 2000.0
-    assert compiled._newest("tracker") == 1000.0
+    rooms = {name: compiled._newest(f"irl_vla.{name}") for name in (
+        "scoring.evaluate", "scoring.grid", "scoring.tracker", "world.routes",
+    )}  # fmt: skip
+    assert rooms["scoring.evaluate"] == rooms["scoring.grid"] == 2000.0
+    assert rooms["scoring.tracker"] == 1000.0 and rooms["world.routes"] == 3000.0
     compiled._newest.cache_clear()
 
 
