@@ -85,11 +85,11 @@ class TrafficRequest:
     parked: share of parking places taken; events: expected number of scripted events in 20 s
     """
 
-    vehicles: int = 26
+    vehicles: int = 36
     cyclists: int = 3
-    people: int = 14
+    people: int = 30
     spare: int = 26
-    parked: float = 0.6
+    parked: float = 0.75
     events: float = 1.2
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ from irl_vla.world.traffic_lanes import (
     AHEAD_V,
     BEHIND_GAP,
     BEHIND_V,
+    BEHIND_WHO,
     FROM_BEGIN,
     begin_change,
     beside_lane,
@@ -51,7 +52,7 @@ from irl_vla.world.traffic_lanes import (
 )
 from irl_vla.world.traffic_net import Net
 from irl_vla.world.traffic_people import give_line
-from irl_vla.world.traffic_right import all_claims, must_wait
+from irl_vla.world.traffic_right import EGO, all_claims, must_wait
 from irl_vla.world.traffic_sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
 
 SHARES = (
@@ -171,6 +172,8 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
         beside_lane(net, target, ego[EGO_X], ego[EGO_Y], place)
         neighbours(net, fleet, ego, i, target, near)
         slower = max(f[i, V] - near[AHEAD_V], 0.0)
+        if int(near[BEHIND_WHO]) != EGO or near[BEHIND_GAP] < 1.5:
+            continue
         if place[1] > 1.2 or near[AHEAD_GAP] < 5.0 + slower * slower / 3.0 + 0.6 * f[i, V]:
             continue
         duration = CUT_IN_S[0] + dice * (CUT_IN_S[1] - CUT_IN_S[0])
