@@ -228,18 +228,23 @@ def at(fleet: Fleet, i: int, s: float, out: F64) -> None:
 @kernel
 def place(fleet: Fleet, i: int) -> None:
     """Both axles on the path -> the state of the box's middle."""
+    state_at(fleet, i, fleet.f[i, S], fleet.states[i])
+
+
+@kernel
+def state_at(fleet: Fleet, i: int, s: float, out: F64) -> None:
+    """State (5,) of the box's middle where the rear axle is at s."""
     f = fleet.f
     rear, front = np.empty(4), np.empty(4)
-    at(fleet, i, f[i, S], rear)
-    at(fleet, i, f[i, S] + f[i, BASE], front)
+    at(fleet, i, s, rear)
+    at(fleet, i, s + f[i, BASE], front)
     heading = math.atan2(front[1] - rear[1], front[0] - rear[0])
     ahead = (f[i, NOSE] - f[i, REAR]) / 2.0
     share = ahead / f[i, BASE]
-    state = fleet.states[i]
-    state[0], state[1] = rear[0] + ahead * math.cos(heading), rear[1] + ahead * math.sin(heading)
-    state[2] = heading
-    state[3] = f[i, V] * (rear[2] + share * (front[2] - rear[2]))
-    state[4] = f[i, V] * (rear[3] + share * (front[3] - rear[3]))
+    out[0], out[1] = rear[0] + ahead * math.cos(heading), rear[1] + ahead * math.sin(heading)
+    out[2] = heading
+    out[3] = f[i, V] * (rear[2] + share * (front[2] - rear[2]))
+    out[4] = f[i, V] * (rear[3] + share * (front[3] - rear[3]))
 
 
 @kernel

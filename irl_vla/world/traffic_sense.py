@@ -4,7 +4,8 @@ Symbols: v, v0 speed and the desired one; s gap; u speed of what is ahead; a, b,
     s* = s0 + max(0, v·T + v·(v - u) / (2·sqrt(a·b))),   z = s*/s
 Improved Intelligent Driver Model and its mixture with the constant-acceleration heuristic, which
 keeps calm when somebody cuts in: Treiber and Kesting, Traffic Flow Dynamics (2013), 11.3.7, 11.3.8.
-May import: scoring.compiled, types, world.episode, world.pedestrians, world.traffic_fleet.
+May import: scoring.compiled, scoring.traffic_rails, types, world.episode, world.pedestrians,
+world.traffic_fleet, world.traffic_path.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.traffic_rails import touch
 from irl_vla.types import F64
 from irl_vla.world.pedestrians import CROSSING, Walkers
 from irl_vla.world.traffic_fleet import (
@@ -32,11 +34,13 @@ from irl_vla.world.traffic_fleet import (
     S,
     V,
 )
+from irl_vla.world.traffic_path import state_at
 
 MARGIN = 0.25  # [m] kept free on either side of the own width
 MARGIN_WALKER = 0.6  # [m] the same for people
 WALKER_AHEAD_S = 1.5  # people are expected where they will be that much later
 BESIDE_NOSE = 2.5  # [m] behind the nose: people there are waited for when they are close
+SCRAPE_S = 0.6  # [s] ahead of a contact with somebody alongside, one brakes
 COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
@@ -210,3 +214,31 @@ def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> 
             if hit and point[0] < f[i, GAP]:
                 f[i, GAP], f[i, GAP_V], g[i, LEAD], found = point[0], 0.0, j, True
     return found
+
+
+@kernel
+def will_scrape(fleet: Fleet, ego: F64, i: int) -> bool:
+    """Whether mover i, if it goes on, soon touches somebody beside it whose middle is ahead."""
+    f, state, soon = fleet.f, fleet.states[i], np.empty(5)
+    if f[i, V] < 0.3:
+        return False
+    c, s = math.cos(state[2]), math.sin(state[2])
+    own, other = np.empty(4), np.empty(4)
+    state_at(fleet, i, f[i, S] + f[i, V] * SCRAPE_S, soon)
+    own[0], own[1], own[2], own[3] = soon[0], soon[1], math.cos(soon[2]), math.sin(soon[2])
+    half, half_j = np.empty(2), np.empty(2)
+    half[0], half[1] = fleet.half[i, 0] + 0.1, fleet.half[i, 1] + 0.1
+    for j in range(-1, len(f)):
+        if j == i or (j >= 0 and fleet.g[j, ALIVE] == 0):
+            continue
+        box = ego if j < 0 else fleet.states[j]
+        dx, dy = box[0] - state[0], box[1] - state[1]
+        half_j[0] = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        half_j[1] = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if dx * dx + dy * dy > (half[0] + half_j[0] + 2.0) ** 2 or dx * c + dy * s <= 0.0:
+            continue
+        other[0], other[1] = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4]
+        other[2], other[3] = math.cos(box[2]), math.sin(box[2])
+        if touch(own, half, other, half_j):
+            return True
+    return False

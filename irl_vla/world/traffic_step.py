@@ -46,7 +46,13 @@ from irl_vla.world.traffic_lanes import consider, courtesy, forced_end
 from irl_vla.world.traffic_net import Net
 from irl_vla.world.traffic_path import forget_behind, place
 from irl_vla.world.traffic_right import all_claims, stop_for_junction, stop_for_people
-from irl_vla.world.traffic_sense import following, free_acceleration, look_ahead, stopping
+from irl_vla.world.traffic_sense import (
+    following,
+    free_acceleration,
+    look_ahead,
+    stopping,
+    will_scrape,
+)
 
 HARDEST, STRONGEST = -8.0, 3.0  # [m/s²] what tyres and engines give
 JERK_DOWN, JERK_UP = 12.0, 4.0  # [m/s³]
@@ -54,6 +60,7 @@ DECIDE_EVERY = 4  # ticks between thoughts about lane changes
 ROOM_AT_END, ROOM_SHARE = 9.0, 0.7  # [m] kept before a lane's end, plus a share of the length
 FORESIGHT_S = 0.8  # [s] ahead of itself a driver minds bends and limits
 FIRM_BRAKING = 3.0  # [m/s²] at most for them
+SCRAPE_BRAKING = -6.0  # [m/s²] before a contact with somebody alongside
 CREEP = 1.2  # [m/s] least desired speed
 SHOWN_BRAKING = -0.5  # [m/s²] brake lamps
 SHOWN_TURN = 30.0  # [m] before a turn
@@ -118,6 +125,8 @@ def acceleration(
     if (tick + i) % DECIDE_EVERY == 0:
         consider(net, fleet, ego, i, v0, ends, time)
     wanted = min(wanted, courtesy(net, fleet, i, v0))
+    if will_scrape(fleet, ego, i):
+        wanted = min(wanted, SCRAPE_BRAKING)
     if time < f[i, ORDER_UNTIL]:
         wanted = min(wanted, f[i, ORDER_A])
     return float(wanted)
