@@ -134,7 +134,10 @@ class Desk:
 
     def _step(self, arrived: _Arrived) -> Step:
         frames = arrived.frames
-        return self.core.step(frames, arrived.now_ns, self.follow.get(frames.anchor_stamp_ns))
+        schedule = self.follow.get(frames.anchor_stamp_ns)
+        if self.follow and schedule is None:
+            return self.core.aside(frames, arrived.now_ns)
+        return self.core.step(frames, arrived.now_ns, schedule)
 
     def _notice(self, notice: Notice) -> None:
         self._note(f"{notice.kind.value}: {notice.text}")

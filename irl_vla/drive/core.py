@@ -98,13 +98,21 @@ class Perceived:
 class DrivingCore:
     """One car's mind: it remembers ego motion, intent and the last good path."""
 
-    def __init__(self, mind: Mind, rig: Rig, config: CoreConfig) -> None:
-        self.mind, self.rig, self.config = mind, rig, config
+    def __init__(self, mind: Mind, rig: Rig | None, config: CoreConfig) -> None:
+        """rig: None for a core that only plans, or until `recalibrate` brings it."""
+        self.mind, self._rig, self.config = mind, rig, config
         self.history = EgoHistory()
         self.epoch = 0
         self._bank = BevBank()
         self._intent = IntentMemory()
         self._last_plan: Plan | None = None  # the last good path
+
+    @property
+    def rig(self) -> Rig:
+        """Whose pictures are perceived."""
+        if self._rig is None:
+            raise ValueError("this core has no rig")
+        return self._rig
 
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego. A time jump forgets path and route."""
@@ -119,11 +127,19 @@ class DrivingCore:
         """Take what navigation wants from now on."""
         self._intent.take(intent)
 
+    def intent_at(self, stamp_ns: int, until_ns: int) -> Intent:
+        """What navigation wants, in the ego frame at `stamp_ns`."""
+        return self._intent.at(stamp_ns, self.history, until_ns)
+
+    def memory_for(self, stamp_ns: int) -> int | None:
+        """Anchor of what was seen half a second before, or None."""
+        return self._bank.stamp_for(stamp_ns, self.epoch)
+
     def recalibrate(self, rig: Rig) -> None:
         """From now on the pictures come from this rig, of the same cameras."""
-        if rig.names != self.rig.names:
-            raise ValueError(f"recalibration: expected cameras {self.rig.names}, got {rig.names}")
-        self.rig = rig
+        if self._rig is not None and rig.names != self._rig.names:
+            raise ValueError(f"recalibration: expected cameras {self._rig.names}, got {rig.names}")
+        self._rig = rig
         self._bank.clear()
 
     def perceive(
@@ -180,18 +196,18 @@ class DrivingCore:
         age_s = (now_ns - stamp) / SECOND_NS
         if tokens.epoch != self.epoch:
             detail = f"tokens of epoch {tokens.epoch}, the engines are at {self.epoch}"
-            return self._refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
+            return self.refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
         if age_s > self.config.max_input_age_s:
             detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
-            return self._refuse(ego, RefusalReason.STALE_INPUT, detail)
+            return self.refuse(ego, RefusalReason.STALE_INPUT, detail)
         gap = self.history.gap(stamp, ego.measured_ns)
         if gap is not None or not ego.valid:
             reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
-            return self._refuse(ego, reason, gap.detail if gap else ego.source)
+            return self.refuse(ego, reason, gap.detail if gap else ego.source)
         candidates = self.mind.policy.propose(tokens, command, ego, intent, self.config.seed)
         if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
             detail = "planner: every candidate is not a number"
-            return self._refuse(ego, RefusalReason.NETWORK_NAN, detail)
+            return self.refuse(ego, RefusalReason.NETWORK_NAN, detail)
         schedule = Schedule(
             stamp, ego.measured_ns, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
         )
@@ -227,6 +243,13 @@ class DrivingCore:
             bundle_id=self.mind.bundle_id,
         )
 
+    def aside(self, frames: FrameSet, now_ns: int) -> Step:
+        """A step for an anchor that the followed car left out: no later stop follows its path."""
+        before = self._last_plan
+        step = self.step(frames, now_ns)
+        self._last_plan = before
+        return step
+
     def step(self, frames: FrameSet, now_ns: int, follow: Schedule | None = None) -> Step:
         """One tick: perceive, think, plan; with the milliseconds each took.
 
@@ -236,14 +259,14 @@ class DrivingCore:
         clock = _Clock(timings)
         until = self.history.newest(stamp) if follow is None else follow.motion_stamp_ns
         ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
-        intent = self._intent.at(stamp, self.history, until)
-        memory = self._bank.stamp_for(stamp, self.epoch)
+        intent = self.intent_at(stamp, until)
+        memory = self.memory_for(stamp)
         if follow is not None:
             memory = follow.memory_stamp_ns
         seen = clock.timed("perceive", lambda: self.perceive(frames, ego, intent, memory))
         tokens = seen.tokens
         if isinstance(tokens, Refusal):
-            outcome: Plan | Refusal = self._refuse(ego, tokens.reason, tokens.detail)
+            outcome: Plan | Refusal = self.refuse(ego, tokens.reason, tokens.detail)
         else:
             command = clock.timed("think", lambda: self.think(seen.frames, intent))
             outcome = clock.timed("plan", lambda: self.plan(tokens, command, ego, intent, now_ns))
@@ -251,7 +274,8 @@ class DrivingCore:
         tokens_seen = None if isinstance(tokens, Refusal) else tokens
         return Step(outcome, seen.frames, ego, intent, tokens_seen, timings | self.mind.take_ms())
 
-    def _refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
+    def refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
+        """No plan for this anchor; with the stop along the last good path where that is known."""
         known = ego.valid and self._path_now(ego) is not None
         return Refusal(ego.stamp_ns, reason, detail, self._stop(ego) if known else None)
 

@@ -1,0 +1,122 @@
+"""camera_node: pictures of N cameras in, prepared once, as frame sets in the ring.
+
+in:  image and CameraInfo topics, /tf_static      out: /irl_vla/frames irl_vla_msgs/FrameSet
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from irl_vla.camera.preprocess import ImageSpec
+from irl_vla.camera.rig import MAX_CAMERAS, load_rig
+from irl_vla.drive.eyes import NoEyes
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.types import InputError
+from irl_vla_nodes.car_node import CarNode, run
+from irl_vla_nodes.convert import NOWHERE, FramesHandle, frames_to_message, rig_to_notes
+from irl_vla_nodes.intake import Arrived, Intake
+from irl_vla_nodes.params import CameraParams, folder_of
+from irl_vla_nodes.payload import pack, packed_size
+from irl_vla_nodes.ring import RingWriter
+from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, Outlet, qos
+
+FRAMES = "irl_vla/frames"
+RING = "frames"
+RIG_BYTES = 64 * 1024  # of a rig as text
+DEPTH = 10  # pictures of one camera that may wait: 0.33 s at 30 Hz
+TICK_S = 0.02  # how soon a deadline is noticed
+GRACE_NS = 50_000_000  # on the way from the camera's clock to this node
+
+
+def image_spec(bundle: str) -> ImageSpec:
+    """The size of pictures that a bundle wants. Raises InputError."""
+    loaded = load_bundle(folder_of(bundle, "bundle"))
+    if loaded.manifest.kind == "rule":
+        return NoEyes().image
+    return loaded.network.preset.image
+
+
+class CameraNode(CarNode[CameraParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("camera_node", CameraParams)
+        self._ring: RingWriter | None = None
+
+    def set_up(self, params: CameraParams) -> None:
+        """See CarNode."""
+        spec = image_spec(params.bundle)
+        rig = load_rig(params.rig) if params.rig else None
+        if rig is not None and rig.names != params.cameras:
+            raise InputError(
+                f"{params.rig}: has cameras {', '.join(rig.names)}; parameter 'cameras' says "
+                f"{', '.join(params.cameras)}"
+            )
+        self._params = params
+        self._intake = Intake(params, spec, rig)
+        most = np.zeros((min(len(params.cameras), MAX_CAMERAS), 3, spec.height, spec.width), "f4")
+        size = packed_size({"pixels": most}, RIG_BYTES)
+        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
+        self._out = Outlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES)
+        self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
+        self.every(TICK_S, self._on_tick)
+
+    def tear_down(self) -> None:
+        """See CarNode."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def _inlet(self, topic: str, kind: str) -> Inlet:
+        profile = qos(DEPTH, reliable=self._params.reliable)
+        if topic == self._params.tf_static_topic:
+            profile = LATCHED
+        return Inlet(self, kind, topic, profile, self._taker(topic))
+
+    def _taker(self, topic: str) -> Callable[[bytes], None]:
+        def take(data: bytes) -> None:
+            if not self.active:
+                return
+            start = perf_counter()
+            for arrived in self._intake.take(topic, data, self.now_ns()):
+                self._publish(arrived, start)
+            self._say()
+
+        return take
+
+    def _on_tick(self) -> None:
+        if self.active:
+            for inlet in self._inlets:
+                inlet.drain()  # what waits here is not late
+            for arrived in self._intake.advance(self.now_ns() - GRACE_NS):
+                self._publish(arrived, perf_counter())
+
+    def _publish(self, arrived: Arrived, start: float) -> None:
+        frames, rig, images = arrived.frames, arrived.rig, arrived.images
+        handle, fingerprint = NOWHERE, ""
+        if self._ring is not None and rig is not None and images is not None:
+            pixels = np.ascontiguousarray(images.pixels[images.present])
+            handle = self._ring.write(pack({"pixels": pixels}, rig_to_notes(rig)))
+            fingerprint = rig.fingerprint
+        order = self._params.cameras
+        stamps = {n: frames.images[n].stamp_ns for n in order if n in frames.images}
+        took = {"decode and ring": (perf_counter() - start) * 1e3}
+        value = FramesHandle(
+            frames.anchor_stamp_ns, handle, fingerprint, stamps, frames.missing, took
+        )
+        self._out.publish(frames_to_message(value, self._params.base_frame))
+
+    def _say(self) -> None:
+        while self._intake.notices:
+            self.get_logger().warning(self._intake.notices.popleft())
+        for event in self._intake.sync.take_events():
+            self.get_logger().warning(f"camera '{event.camera}': {event.text}")
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes camera_node`."""
+    run(CameraNode)

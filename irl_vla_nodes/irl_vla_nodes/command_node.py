@@ -1,0 +1,47 @@
+"""command_node: what a vision-language model advises, once or twice a second.
+
+in:  /irl_vla/frames      out: /irl_vla/command irl_vla_msgs/DrivingCommand
+Until a model speaks the advice is UNKNOWN; Intent is never touched.
+"""
+
+from __future__ import annotations
+
+from irl_vla.data.messages import stamp_ns
+from irl_vla.data.plan_messages import command_to_message
+from irl_vla.types import Command
+from irl_vla_nodes.camera_node import FRAMES
+from irl_vla_nodes.car_node import CarNode, run
+from irl_vla_nodes.convert import from_cdr
+from irl_vla_nodes.params import CommandParams
+from irl_vla_nodes.wires import HANDLES, Inlet, Outlet
+
+COMMAND = "irl_vla/command"
+
+
+class CommandNode(CarNode[CommandParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("command_node", CommandParams)
+
+    def set_up(self, params: CommandParams) -> None:
+        """See CarNode."""
+        self._params = params
+        self._anchor_ns = 0
+        self._out = Outlet(self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES)
+        self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
+        self.every(1.0 / params.rate_hz, self._think)
+
+    def _on_frames(self, data: bytes) -> None:
+        message = from_cdr(data, "irl_vla_msgs/msg/FrameSet")
+        self._anchor_ns = stamp_ns(message.header.stamp)
+
+    def _think(self) -> None:
+        if self._anchor_ns:
+            command = Command(self._anchor_ns, self._anchor_ns)
+            self._out.publish(command_to_message(command, self._params.base_frame))
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes command_node`."""
+    run(CommandNode)

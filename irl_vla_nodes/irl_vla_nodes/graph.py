@@ -1,0 +1,126 @@
+"""The graph as launch files start it. Imports `launch` alone, so that a `ros2 launch` whose Python
+has no irl_vla can read it; the nodes run under `python`, which has."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from launch.actions import DeclareLaunchArgument, ExecuteProcess
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext
+
+PACKAGE = "irl_vla_nodes"
+NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
+EGO_NODES = {"perception_node", "planner_node", "monitor_node"}
+RING_FOLDER = "/dev/shm/irl_vla"
+RESPAWN_S = 0.2  # before a dead node is started again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Car:
+    """What a launch file knows of the car. cameras: name -> image topic, CameraInfo topic or "".
+
+    settings: parameters by node name, over everything else; cpus: node name -> list for taskset
+    """
+
+    bundle: str
+    cameras: Mapping[str, tuple[str, str]]
+    python: str = sys.executable
+    params_file: str = ""
+    rig: str = ""
+    odometry_topic: str = "/localization/kinematic_state"
+    base_frame: str = "base_link"
+    period_s: float = 0.1
+    namespace: str = ""
+    use_sim_time: bool = False
+    reliable: bool = False
+    respawn: bool = True
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cpus: Mapping[str, str] = field(default_factory=dict)
+
+    def nodes(self) -> list[Node]:
+        """The five nodes of the car."""
+        return [self.node(name, self._params(name)) for name in NODES]
+
+    def player(self, name: str, params: Mapping[str, Any]) -> Node:
+        """A node that plays to the graph; it ends once."""
+        return replace(self, respawn=False).node(name, params)
+
+    def ready(self) -> ExecuteProcess:
+        """A process that ends when all nodes are active."""
+        prefix = "/".join(["", *[part for part in self.namespace.split("/") if part]])
+        names = [f"{prefix}/{name}" for name in NODES]
+        return ExecuteProcess(
+            cmd=[self.python, "-m", f"{PACKAGE}.await_active", *names], output="screen"
+        )
+
+    def node(self, name: str, params: Mapping[str, Any]) -> Node:
+        """One node of the package, under the Python that has irl_vla."""
+        pin = f"taskset -c {self.cpus[name]} " if name in self.cpus else ""
+        files = [self.params_file] if self.params_file else []
+        return Node(
+            package=PACKAGE, executable=name, name=name, namespace=self.namespace,
+            output="screen", prefix=f"{pin}{self.python}", respawn=self.respawn,
+            respawn_delay=RESPAWN_S,
+            parameters=[*files, {**params, "use_sim_time": self.use_sim_time},
+                        dict(self.settings.get(name, {}))],
+        )  # fmt: skip
+
+    def _params(self, name: str) -> dict[str, Any]:
+        folder = "/".join([RING_FOLDER, *[part for part in self.namespace.split("/") if part]])
+        params: dict[str, Any] = {"ring_folder": folder, "base_frame": self.base_frame}
+        if name not in ("command_node", "monitor_node"):
+            params["bundle"] = self.bundle
+        if name in EGO_NODES:
+            params |= {"odometry_topic": self.odometry_topic, "reliable": self.reliable}
+        if name == "monitor_node":
+            params |= {"cameras": list(self.cameras), "period_s": self.period_s}
+        if name == "camera_node":
+            params |= {
+                "cameras": list(self.cameras), "rig": self.rig, "reliable": self.reliable,
+                "image_topics": [image for image, _ in self.cameras.values()],
+                "camera_info_topics": [info for _, info in self.cameras.values()],
+            }  # fmt: skip
+        return params
+
+
+def argument(name: str, default: str | None, about: str) -> DeclareLaunchArgument:
+    """One launch argument; without a default it has to be given."""
+    return DeclareLaunchArgument(name, default_value=default, description=about)
+
+
+def given(context: LaunchContext, name: str) -> str:
+    """What the user gave for an argument."""
+    return str(LaunchConfiguration(name).perform(context))
+
+
+def python_of(context: LaunchContext) -> str:
+    """The interpreter for the nodes: given, or the one that runs this."""
+    return given(context, "python") or sys.executable
+
+
+def cameras_of(names: Sequence[str], image: str, info: str) -> dict[str, tuple[str, str]]:
+    """Cameras whose topics follow a pattern; {camera} stands for the name."""
+    return {name: (image.format(camera=name), info.format(camera=name)) for name in names if name}
+
+
+def described(python: str, bag: str) -> dict[str, Any]:
+    """What `bag_params` says of a recording; it ends with its sentence where it cannot."""
+    command = [python, "-m", f"{PACKAGE}.bag_params", bag]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr else "no answer")
+    return dict(json.loads(done.stdout))
+
+
+def full_path(text: str) -> str:
+    """Launch files may be started anywhere; the nodes get whole paths."""
+    return str(Path(text).expanduser().resolve()) if text else ""

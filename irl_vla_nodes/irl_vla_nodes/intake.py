@@ -1,0 +1,198 @@
+"""Pictures as they arrive -> frame sets with the calibration that belongs to them. No ROS here:
+messages come as CDR bytes, the core's own reader and synchroniser do the work.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from irl_vla.camera.camera import Camera
+from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, prepared, preprocess
+from irl_vla.camera.rig import Rig
+from irl_vla.camera.sync import AnchorSynchroniser
+from irl_vla.data.bag_calibration import Calibration, camera_of, info_content, put_transforms
+from irl_vla.data.bag_events import EventReader, Notice, NoticeKind
+from irl_vla.data.bag_topics import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    RAW_IMAGE,
+    TF_TYPES,
+    ChosenTopics,
+    is_rectified,
+)  # fmt: skip
+from irl_vla.data.messages import DECODE_DAMAGE
+from irl_vla.data.records import Record, StoredTopic
+from irl_vla.data.tf_tree import TransformTree
+from irl_vla.drive.core import BAD_IMAGE
+from irl_vla.types import SECOND_NS, CameraImage, FrameSet, InputError
+from irl_vla_nodes.convert import from_cdr
+from irl_vla_nodes.params import CameraParams
+
+NO_CALIBRATION = "no_calibration"  # name of the reason in FrameSet.missing
+MAX_WAITING = 8  # sets that wait for the calibration
+CALIBRATION_NS = 3 * SECOND_NS  # they wait so long before somebody is told
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A frame set. rig and images: None while the calibration is not known."""
+
+    frames: FrameSet
+    rig: Rig | None
+    images: CalibratedImages | None
+
+
+def image_type(topic: str) -> str:
+    """The message type of an image topic, by image_transport's naming."""
+    return COMPRESSED_IMAGE if topic.rstrip("/").endswith("compressed") else RAW_IMAGE
+
+
+class Intake:
+    """Takes messages one by one. rig: a given calibration, or None: CameraInfo and tf_static."""
+
+    def __init__(self, params: CameraParams, spec: ImageSpec, rig: Rig | None) -> None:
+        self._params, self._spec = params, spec
+        self.rig, self._given = rig, rig is not None
+        self.kinds = {t.image: image_type(t.image) for t in params.topics.values()}
+        if not self._given:
+            infos = {t.camera_info: CAMERA_INFO for t in params.topics.values() if t.camera_info}
+            self.kinds |= infos | {params.tf_static_topic: TF_TYPES[0]}
+        chosen = ChosenTopics(
+            cameras={name: replace(t, camera_info=None) for name, t in params.topics.items()},
+            odometry=None, tf=(), tf_static=(), intent=None, boxes=None,
+            base_frame=params.base_frame, why={},
+        )  # fmt: skip
+        stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
+        self._tree = TransformTree()
+        calibration = Calibration(self._tree, params.base_frame)
+        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False)
+        offsets = {camera.name: camera.offset_ns for camera in rig.cameras} if rig else {}
+        self.sync = AnchorSynchroniser(
+            params.cameras, params.sync, anchor=params.anchor or None, offsets_ns=offsets
+        )
+        self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
+        self._contents: dict[str, object] = {}  # topic -> what it said
+        self._trouble: dict[str, str] = {}  # camera -> why it has no calibration
+        self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
+        self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
+        self.notices: deque[str] = deque(maxlen=100)
+
+    def take(self, topic: str, data: bytes, now_ns: int) -> Iterator[Arrived]:
+        """One message; the sets that it made ready."""
+        if self.kinds[topic] == TF_TYPES[0]:
+            put_transforms(self._tree, from_cdr(data, TF_TYPES[0]))
+            self._calibrate()
+        elif self.kinds[topic] == CAMERA_INFO:
+            self._info(topic, data)
+        else:
+            for event in self._reader.read(Record(now_ns, topic, data)):
+                if isinstance(event, CameraImage):
+                    self._image(event)
+                elif isinstance(event, Notice):
+                    self._notice(event)
+        yield from self._ready()
+
+    def advance(self, now_ns: int) -> Iterator[Arrived]:
+        """Time passes without a message."""
+        self._waiting.extend(self.sync.advance(now_ns))
+        yield from self._ready()
+
+    def _image(self, image: CameraImage) -> None:
+        content = image.encoded if image.pixels is None else image.pixels.data
+        checksum = zlib.crc32(content or b"")
+        before, times = self._last.get(image.camera, (None, 0))
+        times = times + 1 if checksum == before else 1
+        self._last[image.camera] = (checksum, times)
+        limit = self._params.frozen_after
+        if limit and times > limit:
+            self.sync.spoil(image.camera, f"frozen: the same picture {times} times in a row")
+            return
+        if self.rig is not None:
+            image = prepared(image, self.rig, self._spec)
+        self._waiting.extend(self.sync.push(image))
+
+    def _notice(self, notice: Notice) -> None:
+        self.notices.append(f"{notice.kind.value}: {notice.text}")
+        if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
+            self.sync.spoil(notice.camera, notice.text)
+
+    def _info(self, topic: str, data: bytes) -> None:
+        try:
+            content = info_content(from_cdr(data, CAMERA_INFO))
+        except DECODE_DAMAGE as error:
+            self.notices.append(f"topic {topic}: a broken message: {error}")
+            return
+        if self._contents.get(topic) == content:
+            return
+        changed = topic in self._contents
+        self._contents[topic] = content
+        for name, topics in self._params.topics.items():
+            if topics.camera_info == topic:
+                self._infos[name] = data
+                if changed:
+                    self.notices.append(f"camera '{name}': CameraInfo changed")
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        """A new rig where every camera has its place; else the old one stays."""
+        cameras = []
+        for name, topics in self._params.topics.items():
+            camera = self._placed(name, is_rectified(topics.image))
+            if camera is not None:
+                cameras.append(camera)
+        if len(cameras) < len(self._params.cameras):
+            return
+        rig = Rig("car", tuple(cameras))
+        if self.rig is None or rig.fingerprint != self.rig.fingerprint:
+            self.rig = rig
+
+    def _placed(self, name: str, rectified: bool) -> Camera | None:
+        if name not in self._infos:
+            self._trouble[name] = "no CameraInfo yet"
+            return None
+        info = from_cdr(self._infos[name], CAMERA_INFO)
+        try:
+            camera = camera_of(name, info, self._tree, self._params.base_frame, rectified)
+        except InputError as error:
+            text = str(error).removeprefix(f"camera '{name}': ")
+            if self._trouble.get(name) != text:
+                self.notices.append(str(error))
+            self._trouble[name] = text
+            return None
+        self._trouble.pop(name, None)
+        return camera
+
+    def _ready(self) -> Iterator[Arrived]:
+        while self._waiting:
+            waited = self._waiting[-1].anchor_stamp_ns - self._waiting[0].anchor_stamp_ns
+            full = len(self._waiting) == MAX_WAITING
+            if self.rig is None and waited < CALIBRATION_NS and not full:
+                return
+            frames = self._waiting.popleft()
+            yield (
+                Arrived(self._blind(frames), None, None)
+                if self.rig is None
+                else self._settled(frames, self.rig)
+            )
+
+    def _blind(self, frames: FrameSet) -> FrameSet:
+        """No camera counts while one lacks its calibration."""
+        reasons = {
+            name: f"{NO_CALIBRATION}: {self._trouble.get(name, 'waits for the other cameras')}"
+            for name in self._params.cameras
+        }
+        return FrameSet(frames.anchor_stamp_ns, {}, {**reasons, **frames.missing})
+
+    def _settled(self, frames: FrameSet, rig: Rig) -> Arrived:
+        """Pictures that cannot be used are moved to `missing`, as the core does it."""
+        while True:
+            try:
+                return Arrived(frames, rig, preprocess(frames, rig, self._spec))
+            except BadImage as error:
+                why = str(error).removeprefix(f"camera '{error.camera}': ")
+                images = {n: image for n, image in frames.images.items() if n != error.camera}
+                missing = {**frames.missing, error.camera: f"{BAD_IMAGE}: {why}"}
+                frames = replace(frames, images=images, missing=missing)

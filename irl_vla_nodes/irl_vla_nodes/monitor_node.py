@@ -1,0 +1,122 @@
+"""monitor_node: the only publisher of the driven trajectory, and the graph's conscience.
+
+in:  /irl_vla/plan, /irl_vla/refusal, /irl_vla/frames, odometry or tf
+out: /irl_vla/trajectory nav_msgs/Path · /diagnostics at a fixed rate
+If this process dies nothing is published: the vehicle interface must time out (docs/car.md).
+"""
+
+from __future__ import annotations
+
+import time
+
+from irl_vla.data.bag_events import Event
+from irl_vla.data.plan_messages import plan_from_message
+from irl_vla.types import EgoMotion, InputError
+from irl_vla_nodes.camera_node import FRAMES
+from irl_vla_nodes.car_node import CarNode, run
+from irl_vla_nodes.convert import (
+    frames_from_message,
+    from_cdr,
+    latencies_from_message,
+    path_to_message,
+    refusal_from_message,
+)  # fmt: skip
+from irl_vla_nodes.health import Health, diagnostics_message
+from irl_vla_nodes.params import MonitorParams
+from irl_vla_nodes.planner_node import PLAN, REFUSAL
+from irl_vla_nodes.watchdog import Order, Watchdog
+from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, qos
+
+TRAJECTORY, DIAGNOSTICS = "irl_vla/trajectory", "/diagnostics"
+TICK_S = 0.01  # how soon silence is noticed
+STOP_EVERY = 5  # ticks between two stops: 20 Hz
+
+
+class MonitorNode(CarNode[MonitorParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("monitor_node", MonitorParams)
+
+    def set_up(self, params: MonitorParams) -> None:
+        """See CarNode."""
+        self._params = params
+        self._watchdog = Watchdog(params.silence_s, params.max_plan_age_s, params.good_plans)
+        self._health = Health(params.cameras)
+        self._ticks = 0
+        self._out = Outlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
+        self._diagnostics = Outlet(
+            self, "diagnostic_msgs/msg/DiagnosticArray", DIAGNOSTICS, qos(10)
+        )
+        self._inbox = EgoInbox(self, params, self._on_event)
+        self._inlets = [
+            Inlet(self, f"irl_vla_msgs/msg/{kind}", topic, HANDLES, take)
+            for kind, topic, take in [
+                ("Plan", PLAN, self._on_plan),
+                ("Refusal", REFUSAL, self._on_refusal),
+                ("FrameSet", FRAMES, self._on_frames),
+            ]
+        ]
+        self.every(TICK_S, self._on_tick)
+        self.every(1.0 / params.diagnostics_hz, self._report)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, EgoMotion):
+            self._watchdog.add_motion(event)
+
+    def _on_frames(self, data: bytes) -> None:
+        value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
+        self._health.take_frames(value, self._seconds())
+
+    def _on_plan(self, data: bytes) -> None:
+        message = from_cdr(data, "irl_vla_msgs/msg/Plan")
+        try:
+            plan = plan_from_message(message)
+        except InputError as error:
+            self.get_logger().error(str(error))
+            return
+        self._inbox.drain()
+        order = self._watchdog.take_plan(plan, self.now_ns(), self._seconds())
+        if self._watchdog.rejected:
+            self.get_logger().warning(f"plan not taken: {self._watchdog.rejected}")
+        self._give(order)
+        stages = latencies_from_message(message.latencies)
+        self._health.take_plan(plan.bundle_id, plan.schedule.epoch, stages)
+
+    def _on_refusal(self, data: bytes) -> None:
+        refusal = refusal_from_message(from_cdr(data, "irl_vla_msgs/msg/Refusal"))
+        self._watchdog.take_refusal()
+        self._health.take_refusal(refusal.reason.value, refusal.detail)
+
+    def _on_tick(self) -> None:
+        before = self._watchdog.wheel
+        for inlet in self._inlets:
+            inlet.drain()  # a plan that lies here is not silence
+        self._inbox.drain()
+        order = self._watchdog.tick(self.now_ns(), self._seconds())
+        self._ticks += 1
+        if order is not None and (before != self._watchdog.wheel or not self._ticks % STOP_EVERY):
+            self._give(order)
+        if before != self._watchdog.wheel:
+            self.get_logger().warning(self._watchdog.wheel.value)
+
+    def _give(self, order: Order | None) -> None:
+        if order is not None:
+            frame = self._params.base_frame
+            self._out.publish(path_to_message(order.trajectory, order.stamp_ns, frame))
+
+    def _report(self) -> None:
+        statuses = self._health.statuses(self._watchdog, self._seconds())
+        self._diagnostics.publish(diagnostics_message(statuses, self.now_ns()))
+
+    def _seconds(self) -> float:
+        """For silence: the car's time where it is simulated (a paused bag is not silent), else the
+        machine's, which never jumps."""
+        if self.get_parameter("use_sim_time").value:
+            return self.now_ns() / 1e9
+        return time.monotonic()
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes monitor_node`."""
+    run(MonitorNode)

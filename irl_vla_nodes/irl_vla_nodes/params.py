@@ -1,0 +1,239 @@
+"""Parameters: one frozen dataclass per node says name, default, bounds and meaning.
+
+A node declares them from the dataclass, reads them back into it when it is configured, and refuses
+what the dataclass refuses, in a sentence. `ros2 param describe` shows the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from irl_vla.camera.sync import NS_PER_MS, SyncSpec
+from irl_vla.data.bag_topics import CameraTopics
+from irl_vla.types import InputError
+from irl_vla_nodes.ring import FOLDER
+
+P = TypeVar("P")
+NOTICING_S = 0.030  # [s] from silence to the first stop on a topic
+TEXTS = tuple[str, ...]
+
+
+def setting(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
+    """A field of a parameter class: its meaning, and the bounds of a number (both included)."""
+    return field(default=default, metadata={"about": about, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every node has."""
+
+    autostart: bool = setting(True, "configure and activate by itself, also after a restart")
+    ring_folder: str = setting(str(FOLDER), "folder in memory for pictures and tokens")
+    base_frame: str = setting("base_link", "tf frame of the rear axle on the ground")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ego(Common):
+    """What every node has that must know how the car moves."""
+
+    odometry_topic: str = setting(
+        "/localization/kinematic_state", "nav_msgs/Odometry; empty: the ego's motion comes from tf"
+    )
+    tf_topic: str = setting("/tf", "tf2_msgs/TFMessage")
+    tf_static_topic: str = setting("/tf_static", "tf2_msgs/TFMessage, latched")
+    reliable: bool = setting(
+        False, "ask for reliable delivery of sensor topics; best effort works with any publisher"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraParams(Common):
+    """camera_node."""
+
+    bundle: str = setting("", "policy bundle (folder): it says what size of pictures it wants")
+    rig: str = setting("", "calibration file (YAML); empty: CameraInfo and tf_static")
+    cameras: tuple[str, ...] = setting((), "names of the cameras, in the order of the rig")
+    image_topics: tuple[str, ...] = setting(
+        (), "sensor_msgs/Image or CompressedImage of each camera"
+    )
+    camera_info_topics: tuple[str, ...] = setting(
+        (), "sensor_msgs/CameraInfo of each; empty with a rig"
+    )
+    tf_static_topic: str = setting("/tf_static", "tf2_msgs/TFMessage, latched")
+    anchor: str = setting("", "camera that opens a frame set; empty: the first")
+    reliable: bool = setting(False, "ask for reliable delivery of pictures")
+    tolerance_ms: int = setting(60, "[ms] an image may be so far from the anchor's", 0, 1000)
+    deadline_ms: int = setting(100, "[ms] a frame set waits so long for a camera", 0, 2000)
+    silence_ms: int = setting(1000, "[ms] silent for so long a camera is gone", 0, 10_000)
+    ring_slots: int = setting(8, "frame sets that are kept for readers", 2, 64)
+    frozen_after: int = setting(
+        5, "a camera that sends the same bytes so often in a row is frozen; 0: never", 0, 1000
+    )
+
+    def __post_init__(self) -> None:
+        if not self.cameras:
+            raise ValueError("cameras: expected at least one name")
+        if len(set(self.cameras)) != len(self.cameras):
+            raise ValueError(f"cameras: a name is given twice in {', '.join(self.cameras)}")
+        if len(self.image_topics) != len(self.cameras):
+            raise ValueError(
+                f"image_topics: expected one for each of {len(self.cameras)} cameras, got "
+                f"{len(self.image_topics)}"
+            )
+        if not self.rig and len(self.camera_info_topics) != len(self.cameras):
+            raise ValueError(
+                f"camera_info_topics: expected one for each of {len(self.cameras)} cameras, got "
+                f"{len(self.camera_info_topics)}; or give a calibration file as 'rig'"
+            )
+        if self.anchor and self.anchor not in self.cameras:
+            raise ValueError(f"anchor: '{self.anchor}' is none of {', '.join(self.cameras)}")
+        _ = self.sync
+
+    @property
+    def sync(self) -> SyncSpec:
+        """The synchroniser's times."""
+        return SyncSpec(
+            tolerance_ns=self.tolerance_ms * NS_PER_MS,
+            deadline_ns=self.deadline_ms * NS_PER_MS,
+            silence_ns=self.silence_ms * NS_PER_MS,
+        )
+
+    @property
+    def topics(self) -> dict[str, CameraTopics]:
+        """Topics by camera."""
+        infos = self.camera_info_topics or (None,) * len(self.cameras)
+        return {
+            name: CameraTopics(image, info)
+            for name, image, info in zip(self.cameras, self.image_topics, infos, strict=True)
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptionParams(Ego):
+    """perception_node."""
+
+    bundle: str = setting("", "policy bundle (folder)")
+    threads: int = setting(1, "of the networks on the CPU", 1, 64)
+    seed: int = setting(0, "of everything random", 0, 2**31 - 1)
+    intent_topic: str = setting("/navigation/intent", "irl_vla_msgs/Intent")
+    latest_only: bool = setting(
+        True, "when late, perceive only the newest frame set; the others are counted as skipped"
+    )
+    ring_slots: int = setting(8, "sets of tokens that are kept for readers", 2, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandParams(Common):
+    """command_node."""
+
+    rate_hz: float = setting(2.0, "[1/s] how often it thinks", 0.1, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerParams(Ego):
+    """planner_node."""
+
+    bundle: str = setting("", "policy bundle (folder), the same as perception's")
+    threads: int = setting(1, "of the networks on the CPU", 1, 64)
+    seed: int = setting(0, "of the planner's noise", 0, 2**31 - 1)
+    max_input_age_s: float = setting(0.5, "[s] older pictures are refused", 0.05, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorParams(Ego):
+    """monitor_node."""
+
+    cameras: tuple[str, ...] = setting((), "names of the cameras, so that dead ones can be named")
+    period_s: float = setting(0.1, "[s] between plans, as the cameras deliver", 0.02, 2.0)
+    max_plan_age_s: float = setting(1.0, "[s] older plans are not driven", 0.1, 10.0)
+    good_plans: int = setting(5, "so many in a row and the planner drives again", 1, 100)
+    diagnostics_hz: float = setting(2.0, "[1/s] of /diagnostics", 0.1, 20.0)
+
+    @property
+    def silence_s(self) -> float:
+        """Without a good plan for longer than this, the monitor stops the car: 1.5 periods and
+        150 ms, less what noticing and publishing take."""
+        return 1.5 * self.period_s + 0.150 - NOTICING_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldParams(Common):
+    """world_node."""
+
+    seed: int = setting(0, "of the town, its traffic and the drive", 0, 2**31 - 1)
+    rig: str = setting("", "cameras (YAML); empty: tiny3")
+    route_m: float = setting(0.0, "[m] length of the route; 0: as far as it goes", 0.0, 5000.0)
+    answer_s: float = setting(
+        10.0, "[s of wall time] it waits so long for a trajectory", 0.1, 600.0
+    )
+    results: str = setting("", "JSON file to write how the drive ended; empty: only the log")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockstepParams(Common):
+    """lockstep_node."""
+
+    bag: str = setting("", "recording to play")
+    bundle: str = setting("", "policy bundle (folder) that the graph drives with")
+    seed: int = setting(0, "of the planner's noise", 0, 2**31 - 1)
+    answer_s: float = setting(20.0, "[s of wall time] it waits so long for a plan", 0.1, 600.0)
+    results: str = setting("", "JSON file to write what differed; empty: only the log")
+
+
+def from_values(kind: type[P], values: Mapping[str, Any], where: str) -> P:
+    """Values by name -> the node's parameters. Raises InputError that names node and parameter."""
+    hints = get_type_hints(kind)
+    given = {}
+    for entry in _fields(kind):
+        if entry.name not in values:
+            continue
+        value = values[entry.name]
+        wanted = hints[entry.name]
+        if wanted == TEXTS:
+            value = tuple(text for text in (value or ()) if text)  # ROS has no empty list of text
+        given[entry.name] = float(value) if wanted is float else value
+        _refuse_outside(entry, given[entry.name], where)
+    try:
+        return kind(**given)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def default_values(kind: type) -> dict[str, Any]:
+    """What ROS declares: an empty list of texts is one empty text, for a list must have a type."""
+    return {
+        entry.name: (list(entry.default) or [""])
+        if isinstance(entry.default, tuple)
+        else entry.default
+        for entry in _fields(kind)
+    }
+
+
+def about(kind: type) -> dict[str, tuple[str, float | None, float | None]]:
+    """Meaning and bounds by name."""
+    return {
+        e.name: (e.metadata["about"], e.metadata["low"], e.metadata["high"]) for e in _fields(kind)
+    }
+
+
+def folder_of(text: str, setting_name: str) -> Path:
+    """A path that has to be given. Raises InputError where it is empty."""
+    if not text:
+        raise InputError(f"parameter '{setting_name}' is empty: expected a path")
+    return Path(text)
+
+
+def _fields(kind: Any) -> tuple[Field[Any], ...]:
+    return fields(kind)
+
+
+def _refuse_outside(entry: Field[Any], value: Any, where: str) -> None:
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    if low is not None and not low <= value <= high:
+        raise InputError(
+            f"{where}: parameter '{entry.name}' is {value}, expected {low:g} to {high:g}: "
+            f"{entry.metadata['about']}"
+        )

@@ -1,0 +1,196 @@
+"""perception_node: frame sets in, scene tokens in the ring.
+
+in:  /irl_vla/frames, odometry or tf, /navigation/intent
+out: /irl_vla/tokens irl_vla_msgs/TokensHandle; for eyes: /irl_vla/detections, /irl_vla/map,
+     /irl_vla/segmentation
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from irl_vla.camera.preprocess import ready_image
+from irl_vla.camera.rig import Rig
+from irl_vla.data.bag_events import Event
+from irl_vla.data.geometry_messages import (
+    Colour,
+    LineMarkers,
+    detections_message,
+    marker_array_message,
+)  # fmt: skip
+from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.history import LATE_NS
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.types import (
+    EgoMotion,
+    EgoStatus,
+    FrameSet,
+    Intent,
+    Refusal,
+    RefusalReason,
+    SceneTokens,
+)  # fmt: skip
+from irl_vla_nodes.camera_node import FRAMES
+from irl_vla_nodes.car_node import CarNode, run
+from irl_vla_nodes.convert import (
+    NOWHERE,
+    FramesHandle,
+    TokensHandle,
+    boxes_of,
+    frames_from_message,
+    from_cdr,
+    map_lines_of,
+    rig_from_notes,
+    segmentation_to_message,
+    tokens_to_arrays,
+    tokens_to_message,
+)  # fmt: skip
+from irl_vla_nodes.params import PerceptionParams, folder_of
+from irl_vla_nodes.payload import pack, unpack
+from irl_vla_nodes.ring import Gone, RingReader, RingWriter
+from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet
+
+TOKENS = "irl_vla/tokens"
+RING = "tokens"
+TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
+TICK_S = 0.02  # how soon it is noticed that ego motion does not come
+MAP_COLOUR = Colour(0.9, 0.6, 0.0, 0.9)
+
+
+class PerceptionNode(CarNode[PerceptionParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("perception_node", PerceptionParams)
+        self._ring: RingWriter | None = None
+
+    def set_up(self, params: PerceptionParams) -> None:
+        """See CarNode."""
+        mind = mind_from_bundle(load_bundle(folder_of(params.bundle, "bundle")), params.threads)
+        self._params = params
+        self.core = DrivingCore(mind, None, CoreConfig(seed=params.seed))
+        self._rig: Rig | None = None
+        self._waiting: deque[FramesHandle] = deque()
+        self._busy = False
+        self._frames_ring = RingReader(Path(params.ring_folder))
+        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
+        self._out = Outlet(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
+        self._boxes = Outlet(self, "vision_msgs/msg/Detection3DArray", "irl_vla/detections", SHOWN)
+        self._map = Outlet(self, "visualization_msgs/msg/MarkerArray", "irl_vla/map", SHOWN)
+        self._seg = Outlet(self, "nav_msgs/msg/OccupancyGrid", "irl_vla/segmentation", SHOWN)
+        self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
+        self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
+        self.every(TICK_S, self._go)
+
+    def tear_down(self) -> None:
+        """See CarNode."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, EgoMotion):
+            self.core.add_motion(event)
+        elif isinstance(event, Intent):
+            self.core.add_intent(event)
+        self._go()
+
+    def _on_frames(self, data: bytes) -> None:
+        value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
+        if self.active:
+            self._waiting.append(value)
+            self._go()
+
+    def _go(self) -> None:
+        """Perceive what can be perceived now. Draining calls back; one call at a time works."""
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        self._inbox.drain()
+        self._frames.drain()
+        while self._params.latest_only and len(self._waiting) > 1:
+            self._waiting.popleft()  # the monitor sees the gap and counts it
+        while self._waiting and not self._is_early(self._waiting[0]):
+            self._step(self._waiting.popleft())
+        self._busy = False
+
+    def _is_early(self, value: FramesHandle) -> bool:
+        """Whether ego motion may still come that this anchor needs (as at the desk)."""
+        stamp = value.anchor_stamp_ns
+        in_time = 0 <= self.now_ns() - stamp <= LATE_NS
+        return in_time and self.core.history.is_waiting(stamp)
+
+    def _step(self, value: FramesHandle) -> None:
+        core, stamp, start = self.core, value.anchor_stamp_ns, perf_counter()
+        until = core.history.newest(stamp)
+        ego = core.history.status(stamp, until)
+        intent = core.intent_at(stamp, until)
+        seen, missing = self._seen(value, ego, intent)
+        took = {**value.latencies_ms, "perceive": (perf_counter() - start) * 1e3}
+        took |= core.mind.take_ms()
+        handle, refusal, memory = NOWHERE, None, None
+        if isinstance(seen, Refusal):
+            refusal = (seen.reason, seen.detail)
+        elif self._ring is not None:
+            handle = self._ring.write(pack(tokens_to_arrays(seen), {}))
+            memory = seen.memory_stamp_ns
+        self._out.publish(
+            tokens_to_message(
+                TokensHandle(
+                    stamp, handle, refusal, core.mind.bundle_id, core.epoch, memory,
+                    tuple(missing), ego, intent, took,
+                ),
+                self._params.base_frame,
+            )
+        )  # fmt: skip
+        if isinstance(seen, SceneTokens):
+            self._show(seen)
+
+    def _seen(
+        self, value: FramesHandle, ego: EgoStatus, intent: Intent
+    ) -> tuple[SceneTokens | Refusal, tuple[str, ...]]:
+        stamp = value.anchor_stamp_ns
+        if not value.rig:
+            reasons = "; ".join(f"{name}: {why}" for name, why in sorted(value.missing.items()))
+            return Refusal(stamp, RefusalReason.NO_CALIBRATION, reasons), tuple(value.missing)
+        try:
+            frames = self._pictures(value)
+        except Gone as error:
+            return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), tuple(value.missing)
+        memory = self.core.memory_for(stamp)
+        perceived = self.core.perceive(frames, ego, intent, memory)
+        return perceived.tokens, tuple(perceived.frames.missing)
+
+    def _pictures(self, value: FramesHandle) -> FrameSet:
+        """The prepared pictures of the ring. Raises Gone."""
+        arrays, notes = unpack(self._frames_ring.read(value.handle))
+        if self._rig is None or self._rig.fingerprint != value.rig:
+            self._rig = rig_from_notes(notes)
+            self.core.recalibrate(self._rig)
+        spec = self.core.mind.eyes.image
+        images = {
+            name: ready_image(name, stamp, arrays["pixels"][index], self._rig, spec)
+            for index, (name, stamp) in enumerate(value.stamps_ns.items())
+        }
+        return FrameSet(value.anchor_stamp_ns, images, value.missing)
+
+    def _show(self, tokens: SceneTokens) -> None:
+        stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame
+        if self._boxes.is_wanted:
+            self._boxes.publish(detections_message(boxes_of(tokens), stamp, frame))
+        if self._map.is_wanted:
+            lines = LineMarkers("map", map_lines_of(tokens), MAP_COLOUR, 0.15)
+            self._map.publish(marker_array_message([lines], stamp, frame))
+        area = self.core.mind.eyes.area
+        if area is not None and self._seg.is_wanted and np.asarray(tokens.seg).size:
+            self._seg.publish(segmentation_to_message(tokens, area, frame))
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes perception_node`."""
+    run(PerceptionNode)

@@ -1,0 +1,148 @@
+"""planner_node: scene tokens in, a guarded plan or the reason for none.
+
+in:  /irl_vla/tokens, /irl_vla/command, odometry or tf
+out: /irl_vla/plan irl_vla_msgs/Plan · /irl_vla/refusal irl_vla_msgs/Refusal; for eyes:
+     /irl_vla/candidates
+Ego status and intent come with the tokens: what perception saw by is what is planned by.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from time import perf_counter
+
+from irl_vla.data.bag_events import Event
+from irl_vla.data.geometry_messages import marker_array_message
+from irl_vla.data.plan_messages import command_from_message, plan_to_message
+from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.history import LATE_NS
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.types import Command, EgoMotion, Plan, Refusal, RefusalReason
+from irl_vla_nodes.car_node import CarNode, run
+from irl_vla_nodes.command_node import COMMAND
+from irl_vla_nodes.convert import (
+    TokensHandle,
+    from_cdr,
+    refusal_to_message,
+    tokens_from_arrays,
+    tokens_from_message,
+)  # fmt: skip
+from irl_vla_nodes.params import PlannerParams, folder_of
+from irl_vla_nodes.payload import unpack
+from irl_vla_nodes.perception_node import TOKENS
+from irl_vla_nodes.ring import Gone, RingReader
+from irl_vla_nodes.show import plan_lines
+from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet
+
+PLAN, REFUSAL = "irl_vla/plan", "irl_vla/refusal"
+TICK_S = 0.02  # how soon it is noticed that ego motion does not come
+NS_PER_MS = 1e6
+
+
+class PlannerNode(CarNode[PlannerParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("planner_node", PlannerParams)
+
+    def set_up(self, params: PlannerParams) -> None:
+        """See CarNode."""
+        bundle = load_bundle(folder_of(params.bundle, "bundle"))
+        config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
+        self.core = DrivingCore(mind_from_bundle(bundle, params.threads), None, config)
+        self._params = params
+        self._command: Command | None = None
+        self._waiting: deque[TokensHandle] = deque()
+        self._busy = False
+        self._ring = RingReader(Path(params.ring_folder))
+        self._plans = Outlet(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
+        self._refusals = Outlet(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
+        self._lines = Outlet(
+            self, "visualization_msgs/msg/MarkerArray", "irl_vla/candidates", SHOWN
+        )
+        self._inbox = EgoInbox(self, params, self._on_event)
+        self._commands = Inlet(
+            self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES, self._on_command
+        )
+        self._tokens = Inlet(
+            self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES, self._on_tokens
+        )
+        self.every(TICK_S, self._go)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, EgoMotion):
+            self.core.add_motion(event)
+        self._go()
+
+    def _on_command(self, data: bytes) -> None:
+        self._command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+
+    def _on_tokens(self, data: bytes) -> None:
+        if self.active:
+            value = tokens_from_message(from_cdr(data, "irl_vla_msgs/msg/TokensHandle"))
+            self._waiting.append(value)
+            self._go()
+
+    def _go(self) -> None:
+        """Plan what can be planned now. Draining calls back; one call at a time works."""
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        self._inbox.drain()
+        while self._waiting and not self._is_early(self._waiting[0]):
+            self._step(self._waiting.popleft())
+        self._busy = False
+
+    def _is_early(self, value: TokensHandle) -> bool:
+        """Whether the measurement that perception has used is still on its way to here."""
+        in_time = 0 <= self.now_ns() - value.anchor_stamp_ns <= 2 * LATE_NS
+        return in_time and value.ego.valid and not self.core.history.has(value.ego.measured_ns)
+
+    def _step(self, value: TokensHandle) -> None:
+        start = perf_counter()
+        outcome = self._outcome(value)
+        took = {**value.latencies_ms, "plan": (perf_counter() - start) * 1e3}
+        took |= self.core.mind.take_ms()
+        took["age at publication"] = (self.now_ns() - value.anchor_stamp_ns) / NS_PER_MS
+        frame = self._params.base_frame
+        if isinstance(outcome, Refusal):
+            bundle = self.core.mind.bundle_id
+            self._refusals.publish(refusal_to_message(outcome, bundle, frame, took))
+            return
+        self._plans.publish(plan_to_message(outcome, frame, took))
+        if self._lines.is_wanted:
+            self._show(outcome)
+
+    def _outcome(self, value: TokensHandle) -> Plan | Refusal:
+        core, ego = self.core, value.ego
+        if value.refusal is not None:
+            return core.refuse(ego, *value.refusal)
+        if value.bundle_id != core.mind.bundle_id:
+            detail = f"tokens of bundle {value.bundle_id[:12]}, planner {core.mind.bundle_id[:12]}"
+            return core.refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
+        try:
+            arrays, _ = unpack(self._ring.read(value.handle))
+        except Gone as error:
+            return core.refuse(ego, RefusalReason.STALE_INPUT, str(error))
+        tokens = tokens_from_arrays(value, arrays)
+        return core.plan(tokens, self._advice(value), ego, value.intent, self.now_ns())
+
+    def _advice(self, value: TokensHandle) -> Command:
+        """The command if it still counts, else UNKNOWN."""
+        stamp, command = value.anchor_stamp_ns, self._command
+        if command is None or not command.stamp_ns <= stamp <= command.valid_until_ns:
+            return Command(stamp, stamp)
+        return command
+
+    def _show(self, plan: Plan) -> None:
+        markers = plan_lines(plan)
+        self._lines.publish(
+            marker_array_message(list(markers), plan.anchor_stamp_ns, self._params.base_frame)
+        )
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes planner_node`."""
+    run(PlannerNode)

@@ -1,0 +1,131 @@
+"""The watchdog: which trajectory the car is given, now that a plan came or did not come. No ROS.
+
+A good plan is driven. Without one for too long the car stops comfortably along the last good one,
+from where it is now; where the ego's place is not known any more, along the stop that was begun.
+The planner drives again after several good plans in a row. Nothing is published before the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from irl_vla.drive.guard import rest_of, stop_along
+from irl_vla.drive.history import EgoHistory
+from irl_vla.frames import inverse, pose_of
+from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, Trajectory
+
+AHEAD_S = 0.5  # [s] a plan stamped so far in the future is of another clock
+
+
+class Wheel(str, Enum):
+    """Who drives."""
+
+    NOBODY = "waits for a first plan"
+    PLANNER = "the planner drives"
+    STOP = "the monitor stops the car"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the vehicle interface is given. stamp_ns: of the frame that the poses are in."""
+
+    stamp_ns: int
+    trajectory: Trajectory
+    reason: str
+
+
+class Watchdog:
+    """Times of hearing (`heard_s`) are of a clock that never jumps; stamps are the car's."""
+
+    def __init__(self, silence_s: float, max_plan_age_s: float, good_plans: int) -> None:
+        self.silence_s, self.max_plan_age_s, self.good_plans = silence_s, max_plan_age_s, good_plans
+        self.history = EgoHistory()
+        self.wheel = Wheel.NOBODY
+        self.rejected = ""  # why the last plan was not taken
+        self.stops = 0  # so often the monitor had to take over
+        self._resets = 0
+        self._last: Plan | None = None
+        self._world_from_anchor: F64 | None = None
+        self._heard_s = 0.0  # when the last good plan was heard
+        self._good = 0
+        self._blind: Order | None = None
+
+    def add_motion(self, motion: EgoMotion) -> None:
+        """One measurement of the ego."""
+        self.history.add(motion)
+        if self.history.resets != self._resets:  # another time or place: old paths lie nowhere
+            self._resets = self.history.resets
+            self._last, self._world_from_anchor, self._blind = None, None, None
+
+    def take_plan(self, plan: Plan, now_ns: int, heard_s: float) -> Order | None:
+        """A plan was heard; the order to publish, if it is driven."""
+        self.rejected = self._fault(plan, now_ns)
+        if self.rejected:
+            self._good = 0
+            return None
+        in_row = heard_s - self._heard_s <= self.silence_s
+        self._good = self._good + 1 if in_row else 1
+        self._heard_s, self._last, self._blind = heard_s, plan, None
+        stamp = plan.anchor_stamp_ns
+        self._world_from_anchor = self.history.pose(stamp, self.history.newest(stamp))
+        if self.wheel is Wheel.STOP and self._good < self.good_plans:
+            return None
+        self.wheel = Wheel.PLANNER
+        return Order(stamp, plan.trajectory, plan.reason.value)
+
+    def take_refusal(self) -> None:
+        """The planner said why there is no plan."""
+        self._good = 0
+
+    def tick(self, now_ns: int, heard_s: float) -> Order | None:
+        """Time passes; the stop to publish, if there is one."""
+        silent_s = heard_s - self._heard_s
+        if self.wheel is Wheel.PLANNER and silent_s > self.silence_s:
+            self.wheel, self._good = Wheel.STOP, 0
+            self.stops += 1
+        if self.wheel is not Wheel.STOP:
+            return None
+        return self._stop(now_ns, f"no good plan for {silent_s:.2f} s")
+
+    def _fault(self, plan: Plan, now_ns: int) -> str:
+        stamp, last = plan.anchor_stamp_ns, self._last
+        age_s = (now_ns - stamp) / SECOND_NS
+        if not np.isfinite(plan.trajectory.poses).all() or not len(plan.trajectory.poses):
+            return "its poses are not numbers"
+        if age_s > self.max_plan_age_s:
+            return f"it is {age_s:.2f} s old, at most {self.max_plan_age_s} s"
+        if age_s < -AHEAD_S:
+            return f"it is {-age_s:.2f} s ahead of the car's clock"
+        if last is not None and stamp <= last.anchor_stamp_ns:
+            return "its stamp does not come after the last one's"
+        return ""
+
+    def _stop(self, now_ns: int, reason: str) -> Order:
+        until = self.history.newest(now_ns)
+        pose = self.history.pose(now_ns, until)
+        ego = self.history.status(now_ns, until)
+        if pose is None or not ego.valid:
+            self._blind = self._blind or self._blind_stop(now_ns, reason)
+            return self._blind
+        self._blind = None
+        path = np.zeros((1, 3))  # nothing is known: straight on
+        if self._last is not None and self._world_from_anchor is not None:
+            ego_pose = pose_of(inverse(self._world_from_anchor) @ pose)
+            path = rest_of(self._last.trajectory.poses, ego_pose)
+        return Order(now_ns, stop_along(path, float(ego.velocity[0])), reason)
+
+    def _blind_stop(self, now_ns: int, reason: str) -> Order:
+        """From where the last plan says the car is by now, in that frame's place and speed."""
+        if self._last is None:
+            return Order(now_ns, stop_along(np.zeros((1, 3)), 0.0), reason)
+        poses, step = self._last.trajectory.poses, self._last.trajectory.step_s
+        path = np.vstack([np.zeros(3), poses])
+        since_s = (now_ns - self._last.anchor_stamp_ns) / SECOND_NS
+        at = float(np.clip(since_s / step, 0.0, len(poses)))
+        whole = min(int(at), len(poses) - 1)
+        here = path[whole] + (at - whole) * (path[whole + 1] - path[whole])
+        speed = float(np.hypot(*(path[whole + 1] - path[whole])[:2])) / step
+        return Order(now_ns, stop_along(rest_of(poses, here), speed), f"{reason}; ego unknown")

@@ -1,0 +1,213 @@
+"""world_node: the built-in world as a live car. It publishes what cameras, odometry and navigation
+would say, waits for the trajectory of that very moment, drives it for a tenth of a second, and goes
+on: lock-step on /clock. Ends when the route does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from rosidl_runtime_py.utilities import get_message
+
+from irl_vla.camera.rig import load_rig
+from irl_vla.cli.shipped import shipped
+from irl_vla.data.bag_writer import (
+    BASE_FRAME,
+    INTENT,
+    ODOMETRY,
+    TF,
+    TF_STATIC,
+    WORLD_FRAME,
+    camera_info_topic,
+    image_topic,
+)  # fmt: skip
+from irl_vla.data.geometry_messages import (
+    camera_info_message,
+    odometry_message,
+    transform_message,
+)  # fmt: skip
+from irl_vla.data.messages import header, new, time_message
+from irl_vla.data.plan_messages import intent_to_message, plan_from_message
+from irl_vla.drive.closed_loop import ClosedLoop, Ending
+from irl_vla.drive.core import Step
+from irl_vla.types import (
+    EgoMotion,
+    EgoStatus,
+    FrameSet,
+    InputError,
+    Intent,
+    Plan,
+    Refusal,
+    RefusalReason,
+    Trajectory,
+)  # fmt: skip
+from irl_vla.world.build import simulation_of
+from irl_vla.world.infractions import judge
+from irl_vla.world.render import Renderer
+from irl_vla.world.routes import Path as RoutePath
+from irl_vla_nodes.car_node import CarNode
+from irl_vla_nodes.convert import cdr, from_cdr, path_from_message, refusal_from_message
+from irl_vla_nodes.monitor_node import TRAJECTORY
+from irl_vla_nodes.params import WorldParams
+from irl_vla_nodes.planner_node import PLAN, REFUSAL
+from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, qos
+
+DEFAULT_RIG = "calibration/rigs/tiny3.yaml"
+IMAGE = "sensor_msgs/msg/CompressedImage"
+
+
+class Graph:
+    """The running nodes in the place of a driving core (see ClosedLoop)."""
+
+    def __init__(self, node: WorldNode) -> None:
+        self._node = node
+        self._intent = Intent()
+
+    def add_motion(self, motion: EgoMotion) -> None:
+        """Odometry and tf; the clock goes first."""
+        node = self._node
+        node.publish("/clock", new(
+            "rosgraph_msgs/msg/Clock", clock=time_message(motion.stamp_ns)))  # fmt: skip
+        node.publish(ODOMETRY, odometry_message(motion, WORLD_FRAME, BASE_FRAME))
+        edge = transform_message(WORLD_FRAME, BASE_FRAME, motion.world_from_ego, motion.stamp_ns)
+        node.publish(TF, new("tf2_msgs/msg/TFMessage", transforms=[edge]))
+
+    def add_intent(self, intent: Intent) -> None:
+        """What navigation says."""
+        self._intent = intent
+        self._node.publish(INTENT, intent_to_message(intent, BASE_FRAME))
+
+    def step(self, frames: FrameSet, now_ns: int) -> Step:
+        """Pictures out, a trajectory back."""
+        for name, image in frames.images.items():
+            message = new(
+                IMAGE, header=header(image.stamp_ns, name), format="jpeg",
+                data=np.frombuffer(image.encoded, np.uint8),
+            )  # fmt: skip
+            self._node.publish(image_topic(name), message)
+        ego = EgoStatus(now_ns, np.zeros(2), np.zeros(2), 0.0, valid=False, source="the graph's")
+        outcome = self._node.answer(frames.anchor_stamp_ns)
+        return Step(outcome, frames, ego, self._intent, None, {})
+
+
+class WorldNode(CarNode[WorldParams]):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__("world_node", WorldParams)
+
+    def set_up(self, params: WorldParams) -> None:
+        """See CarNode."""
+        self._params = params
+        self.rig = load_rig(params.rig or shipped(DEFAULT_RIG))
+        self._plans: dict[int, Plan | Refusal] = {}
+        self._paths: dict[int, Trajectory] = {}
+        self._out: dict[str, Any] = {}
+        names = self.rig.names
+        for topic, kind in [
+            ("/clock", "rosgraph_msgs/msg/Clock"), (ODOMETRY, "nav_msgs/msg/Odometry"),
+            (TF, "tf2_msgs/msg/TFMessage"), (TF_STATIC, "tf2_msgs/msg/TFMessage"),
+            (INTENT, "irl_vla_msgs/msg/Intent"), *((image_topic(name), IMAGE) for name in names),
+            *((camera_info_topic(name), "sensor_msgs/msg/CameraInfo") for name in names),
+        ]:  # fmt: skip
+            latched = topic == TF_STATIC or topic.endswith("camera_info")
+            profile = LATCHED if latched else qos(10)
+            self._out[topic] = self.create_publisher(get_message(kind), topic, profile)
+        self._inlets = [
+            Inlet(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES, self._on_plan),
+            Inlet(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
+            Inlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES, self._on_path),
+        ]
+
+    def publish(self, topic: str, message: Any) -> None:
+        """A message of `irl_vla.data.messages`."""
+        self._out[topic].publish(bytes(cdr(message)))
+
+    def drive(self) -> dict[str, Any]:
+        """The whole drive; how it ended."""
+        params = self._params
+        simulation = simulation_of(params.seed)
+        if simulation.driver is None:
+            raise InputError(f"seed {params.seed}: nobody drives there")
+        path = RoutePath.of(simulation.town, simulation.driver.route)
+        renderer = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed)
+        loop = ClosedLoop(simulation, path, Graph(self), renderer.render, params.route_m or None)
+        time.sleep(1.0)  # subscribers find the new publishers
+        self._publish_rig()
+        ticks = [tick.without_pictures() for tick in loop.ticks()]
+        outcomes = [tick.step.outcome for tick in ticks]
+        ending = loop.ending or Ending.STOPPED
+        status = "Completed" if ending is Ending.ROUTE_COMPLETED else "Failed"
+        score = judge(loop.watch, f"seed {params.seed}", loop.completed, status, loop.span_m)
+        return {
+            "seed": params.seed, "ending": ending.value, "ticks": len(ticks),
+            "route_completion": score.record.route_percent,
+            "driving_score": score.record.composed,
+            "plans": sum(isinstance(outcome, Plan) for outcome in outcomes),
+            "refusals": sum(not isinstance(outcome, Plan) for outcome in outcomes),
+            "infractions": {k: list(v) for k, v in score.record.infractions.items()},
+            "end": ticks[-1].moment.ego.tolist(),
+        }  # fmt: skip
+
+    def answer(self, anchor_ns: int) -> Plan | Refusal:
+        """What the graph makes of this moment. The trajectory is the monitor's."""
+        until = time.monotonic() + self._params.answer_s
+        while time.monotonic() < until:
+            outcome = self._plans.get(anchor_ns)
+            if isinstance(outcome, Refusal):
+                return outcome
+            if outcome is not None and anchor_ns in self._paths:
+                self._plans.clear()
+                return replace(outcome, trajectory=self._paths.pop(anchor_ns))
+            rclpy.spin_once(self, timeout_sec=0.05)
+        detail = f"the graph did not answer within {self._params.answer_s} s"
+        self.get_logger().error(detail)
+        return Refusal(anchor_ns, RefusalReason.STALE_INPUT, detail)
+
+    def _publish_rig(self) -> None:
+        stamp = self.now_ns()
+        edges = [
+            transform_message(BASE_FRAME, c.name, c.ego_from_cam, stamp) for c in self.rig.cameras
+        ]
+        self.publish(TF_STATIC, new("tf2_msgs/msg/TFMessage", transforms=edges))
+        for camera in self.rig.cameras:
+            message = camera_info_message(camera, stamp, camera.name)
+            self.publish(camera_info_topic(camera.name), message)
+
+    def _on_plan(self, data: bytes) -> None:
+        plan = plan_from_message(from_cdr(data, "irl_vla_msgs/msg/Plan"))
+        self._plans[plan.anchor_stamp_ns] = plan
+
+    def _on_refusal(self, data: bytes) -> None:
+        refusal = refusal_from_message(from_cdr(data, "irl_vla_msgs/msg/Refusal"))
+        self._plans[refusal.anchor_stamp_ns] = refusal
+
+    def _on_path(self, data: bytes) -> None:
+        stamp, trajectory = path_from_message(from_cdr(data, "nav_msgs/msg/Path"))
+        self._paths[stamp] = trajectory
+
+
+def main() -> None:
+    """`ros2 run irl_vla_nodes world_node`."""
+    rclpy.init()
+    node = WorldNode()
+    node.start()
+    try:
+        result = node.drive()
+    except InputError as error:
+        sys.exit(str(error))
+    if node.params().results:
+        Path(node.params().results).write_text(json.dumps(result, indent=2) + "\n")
+    node.get_logger().info(
+        f"seed {result['seed']}: {result['ending']} after {result['ticks'] / 10:.0f} s, "
+        f"{result['route_completion']:.0f} % of the route, {result['plans']} plans, "
+        f"{result['refusals']} refusals"
+    )
+    rclpy.shutdown()

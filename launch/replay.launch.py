@@ -1,0 +1,79 @@
+"""A recording through the graph: `ros2 launch irl_vla_bringup replay.launch.py bag:=BAG
+bundle:=models/rule record:=OUT`. Ends when the recording ends."""
+
+from irl_vla_nodes.graph import Car, argument, described, full_path, given, python_of
+from launch.actions import (
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    TimerAction,
+)  # fmt: skip
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+
+from launch import LaunchContext, LaunchDescription
+
+ARGUMENTS = [
+    argument("bag", None, "recording to play"),
+    argument("bundle", None, "policy bundle (folder)"),
+    argument("record", "", "folder for the recording of everything; empty: none"),
+    argument("rate", "1.0", "how fast it is played"),
+    argument("lockstep", "false", "wait for each plan before going on; compares with the desk"),
+    argument("results", "", "lock-step: JSON file with what differed"),
+    argument("threads", "1", "of the networks"),
+    argument("period_s", "0.1", "seconds between frame sets"),
+    argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
+]
+SETTLE_S = 1.0  # recorder and graph find each other; the last plans arrive
+CLOCK_HZ = "100"
+
+
+def _replay(context: LaunchContext) -> list:
+    bag, python = full_path(given(context, "bag")), python_of(context)
+    lockstep, record = given(context, "lockstep") == "true", given(context, "record")
+    found = described(python, bag)
+    threads = int(given(context, "threads"))
+    patient = {"latest_only": not lockstep, "intent_topic": found["intent_topic"]}
+    car = Car(
+        bundle=full_path(given(context, "bundle")),
+        cameras={name: tuple(topics) for name, topics in found["cameras"].items()},
+        python=python, odometry_topic=found["odometry_topic"], base_frame=found["base_frame"],
+        period_s=float(given(context, "period_s")), use_sim_time=True, reliable=True,
+        settings={
+            "perception_node": {"threads": threads, **patient},
+            "planner_node": {"threads": threads},
+        },
+    )  # fmt: skip
+    if lockstep:
+        player = car.player(
+            "lockstep_node",
+            {"bag": bag, "bundle": car.bundle, "results": full_path(given(context, "results"))},
+        )
+    else:
+        player = ExecuteProcess(
+            cmd=["ros2", "bag", "play", bag, "--clock", CLOCK_HZ, "--rate", given(context, "rate"),
+                 "--delay", str(SETTLE_S), "--disable-keyboard-controls"],
+            output="screen",
+        )  # fmt: skip
+    ready = car.ready()
+    recorder = []
+    if record:
+        recorder = [
+            ExecuteProcess(
+                cmd=["ros2", "bag", "record", "--all", "--storage", "mcap", "--output",
+                     full_path(record), "--disable-keyboard-controls"],
+                output="screen",
+            )
+        ]  # fmt: skip
+    end = TimerAction(period=SETTLE_S, actions=[EmitEvent(event=Shutdown(reason="played"))])
+    return [
+        *car.nodes(), *recorder, ready,
+        RegisterEventHandler(OnProcessExit(target_action=ready, on_exit=[player])),
+        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])),
+    ]  # fmt: skip
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_replay)])

@@ -1,0 +1,57 @@
+"""The built-in world as a live car: `ros2 launch irl_vla_bringup world.launch.py seed:=3
+bundle:=models/rule`. The world waits for each trajectory (lock-step on /clock), then drives it."""
+
+from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given, python_of
+from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+
+from launch import LaunchContext, LaunchDescription
+
+ARGUMENTS = [
+    argument("bundle", None, "policy bundle (folder)"),
+    argument("seed", "0", "of the town, its traffic and the drive"),
+    argument("rig", "", "cameras (YAML); empty: tiny3"),
+    argument("cameras", "front_left,front,front_right", "names of the rig's cameras"),
+    argument("route_m", "0.0", "length of the route; 0: as far as it goes"),
+    argument("results", "", "JSON file with how the drive ended"),
+    argument("threads", "1", "of the networks"),
+    argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
+]
+
+
+def _world(context: LaunchContext) -> list:
+    seed, threads = int(given(context, "seed")), int(given(context, "threads"))
+    car = Car(
+        bundle=full_path(given(context, "bundle")),
+        cameras=cameras_of(
+            given(context, "cameras").split(","),
+            "/sensing/{camera}/image/compressed", "/sensing/{camera}/camera_info",
+        ),
+        python=python_of(context), use_sim_time=True, reliable=True,
+        settings={
+            "camera_node": {"frozen_after": 0},  # a world that stands still looks the same
+            "perception_node": {"threads": threads, "seed": seed, "latest_only": False},
+            "planner_node": {"threads": threads, "seed": seed},
+        },
+    )  # fmt: skip
+    ready = car.ready()
+    world = car.player(
+        "world_node",
+        {
+            "seed": seed, "rig": full_path(given(context, "rig")),
+            "route_m": float(given(context, "route_m")),
+            "results": full_path(given(context, "results")),
+        },
+    )  # fmt: skip
+    end = [EmitEvent(event=Shutdown(reason="the drive is over"))]
+    return [
+        *car.nodes(), ready,
+        RegisterEventHandler(OnProcessExit(target_action=ready, on_exit=[world])),
+        RegisterEventHandler(OnProcessExit(target_action=world, on_exit=end)),
+    ]  # fmt: skip
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` asks for."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_world)])
