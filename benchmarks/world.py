@@ -27,12 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from irl_vla.world.build import STEPS, simulation_of
+from irl_vla.world.episode import Episode
 from irl_vla.world.honesty import check
 from irl_vla.world.roads import build_town
 from irl_vla.world.scene_files import file_of_seed
 from irl_vla.world.scenes import Cutter
 from irl_vla.world.simulation import PACIFICA, record
-from irl_vla.world.splits import INSTANTS
+from irl_vla.world.splits import SCENES, instants_of
 
 FIRST_SEED = 3_000_000  # no split's
 GOAL_SCENES_S, GOAL_TWO = 60.0, 1.8
@@ -50,7 +51,7 @@ def stages(seed: int) -> dict[str, float]:
     town, _ = timed(lambda: build_town(seed))
     begin, simulation = timed(lambda: simulation_of(seed))
     drive, episode = timed(lambda: record(simulation, seed, PACIFICA, STEPS))
-    cut, _ = timed(lambda: [c.scene(step) for c in [Cutter(episode)] for step in INSTANTS])
+    cut, _ = timed(lambda: cut_all(episode))
     return {
         "town": town, "route, traffic, warm-up": begin - town, "drive of 20.6 s": drive,
         "10 scenes with PDM-Closed": cut, "all": begin + drive + cut,
@@ -60,8 +61,13 @@ def stages(seed: int) -> dict[str, float]:
 def scenes_of(seed: int) -> int:
     """Everything of one seed, in memory."""
     simulation = simulation_of(seed)
-    cutter = Cutter(record(simulation, seed, PACIFICA, STEPS))
-    return len([cutter.scene(step) for step in INSTANTS])
+    return cut_all(record(simulation, seed, PACIFICA, STEPS))
+
+
+def cut_all(episode: Episode) -> int:
+    """The ten scenes of a drive; returns how many."""
+    cutter = Cutter(episode)
+    return len([cutter.scene(step) for step in instants_of(episode.ego)])
 
 
 def resident_mb() -> float:
@@ -101,7 +107,7 @@ def main() -> None:
     scenes_of(FIRST_SEED)  # compiles
     rows = [stages(FIRST_SEED + k) for k in range(seeds)]
     mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    per_s = len(INSTANTS) / mean["all"]
+    per_s = SCENES / mean["all"]
     written, _ = timed(lambda: [file_of_seed(FIRST_SEED + k, False) for k in range(5)])
     gain = gain_of_two(seeds)
     third, whole = memory(2 * seeds)
@@ -111,14 +117,14 @@ def main() -> None:
         table.add_row(name, f"{1e3 * seconds:.1f}")
     console.print(table)
     console.print(f"{per_s:.0f} scenes/s per core (goal {GOAL_SCENES_S:.0f})")
-    console.print(f"{5 * len(INSTANTS) / written:.0f} scenes/s per core written as files")
+    console.print(f"{5 * SCENES / written:.0f} scenes/s per core written as files")
     console.print(f"2 processes: {gain:.2f} x (goal {GOAL_TWO})")
     console.print(f"memory: {third:.0f} MB after {2 * seeds // 3} seeds, {whole:.0f} after all")
     console.print(f"honesty of one seed: {honest}")
     print(json.dumps({
         "date": date.today().isoformat(), "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(), "seeds": seeds, "scenes_per_s": per_s,
-        "scenes_per_s_as_files": 5 * len(INSTANTS) / written,
+        "scenes_per_s_as_files": 5 * SCENES / written,
         "ms_per_seed": {name: 1e3 * seconds for name, seconds in mean.items()},
         "two_processes": gain, "memory_mb": {"third": third, "all": whole},
     }))  # fmt: skip

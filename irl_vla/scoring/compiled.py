@@ -1,4 +1,4 @@
-"""One decorator for all compiled code, of this room and of the world, and a line on stderr when it compiles.
+"""One decorator for all compiled code of ours, and a line on stderr when it compiles.
 
 `kernel` compiles with numba: no GIL, no fastmath (results are exact and repeatable), cached on disk
 beside the source or, where that cannot be written, in the user's cache; without either the kernels

@@ -28,9 +28,8 @@ from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.plans import Maker, constant_velocity
 from irl_vla.world.scenes import BEFORE, PLAN_STEP, Cutter, Ground, ground_of
 from irl_vla.world.simulation import Simulation, episode_from
-from irl_vla.world.splits import GROUP_INSTANTS
+from irl_vla.world.splits import GROUP_INSTANTS, HORIZON, MOVES_M
 
-HORIZON = STEPS - 1  # steps that a first-stage plan is driven
 FOLLOW_UPS = 6  # branches wanted from each group
 LEAST = 5  # branches without which there is no group
 TOO_EASY, TOO_BAD = 0.8, 0.8  # the benchmark's filter, see table.py
@@ -124,8 +123,8 @@ def late(human: F64, speed: float, lag: float) -> F64:
 
 def group_of(seed: int) -> HardGroup:
     """The group of a seed. Of the instants where it may begin the first that passes the filter is
-    taken, in drawn order, and if none does the first. Raises InputError where nowhere enough plans
-    can be driven."""
+    taken, in drawn order, and if none does the first; those at which the driver is about to stand
+    come last. Raises InputError where nowhere enough plans can be driven."""
     rng = np.random.default_rng([seed, DRAW_SEED])
     simulation = simulation_of(seed)
     copies, moments = _copies(simulation, max(GROUP_INSTANTS))
@@ -135,7 +134,7 @@ def group_of(seed: int) -> HardGroup:
     cutter = Cutter(first, ground)
     order = [int(step) for step in rng.permutation(GROUP_INSTANTS)]
     graded = {step: _grade(cutter, step) for step in order}
-    for step in sorted(order, key=lambda step: any(graded[step])):
+    for step in sorted(order, key=lambda step: (_stands(first, step), any(graded[step]))):
         branches = _branches(first, copies[step], step, rng)
         if len(branches) >= LEAST:
             easy, broken = graded[step]
@@ -152,6 +151,11 @@ def _copies(simulation: Simulation, last: int) -> tuple[dict[int, Simulation], l
         if step < last:
             moments.append(simulation.step())
     return copies, moments
+
+
+def _stands(first: Episode, step: int) -> bool:
+    """Whether the driver hardly moves in the 4 s after a step."""
+    return bool(np.hypot(*(first.ego[step + HORIZON, :2] - first.ego[step, :2])) <= MOVES_M)
 
 
 def _grade(cutter: Cutter, step: int) -> tuple[bool, bool]:

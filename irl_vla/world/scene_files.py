@@ -19,11 +19,11 @@ from irl_vla.scoring.scene_io import scene_to
 from irl_vla.types import F64, Intent
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
-from irl_vla.world.hard import HORIZON, HardGroup, group_of
+from irl_vla.world.hard import HardGroup, group_of
 from irl_vla.world.own_lane import labels_at
 from irl_vla.world.routes import intent_at
 from irl_vla.world.scenes import BEFORE, Cutter, ground_of
-from irl_vla.world.splits import INSTANTS, VERSION
+from irl_vla.world.splits import HORIZON, VERSION, instants_of
 
 COMPRESSION = 3  # of gzip: higher is twice as slow for a tenth less
 
@@ -41,8 +41,9 @@ def file_of_seed(seed: int, groups: bool) -> bytes:
 def _scenes_file(seed: int) -> bytes:
     episode = episode_of(seed)
     cutter = Cutter(episode)
-    scenes = [cutter.scene(step, name=scene_name(seed, step)) for step in INSTANTS]
-    frames = [_frame(cutter, step, scene.id) for step, scene in zip(INSTANTS, scenes, strict=True)]
+    steps = instants_of(episode.ego)
+    scenes = [cutter.scene(step, name=scene_name(seed, step)) for step in steps]
+    frames = [_frame(cutter, step, scene.id) for step, scene in zip(steps, scenes, strict=True)]
     return _packed(scenes, _about(episode, frames))
 
 

@@ -1,7 +1,7 @@
 """Which seeds belong to which benchmark split, and which instants of a seed are its scenes.
 
 One seed is one town with one drive of 20.6 s; ten of its instants are scenes. The ranges are part
-of the benchmark: they never change under this version. May import: types.
+of the benchmark: they never change under this version. May import: types, scoring.scene.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from irl_vla.types import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from irl_vla.scoring.scene import STEPS
+from irl_vla.types import F64, InputError
 
 VERSION = "world-splits/1"
-INSTANTS = tuple(range(25, 161, 15))  # steps of 0.1 s: ten, 1.5 s apart
+SCENES = 10  # of a seed
+CANDIDATES = tuple(range(25, 166, 5))  # steps of 0.1 s that may be scenes
+MOVES_M = 5.0  # a driver who gets less far in 4 s stands, more or less
+MOST_STANDING = 1  # scenes of a seed in which the driver stands, if enough others are there
+HORIZON = STEPS - 1  # steps of a plan
 GROUP_INSTANTS = tuple(range(30, 121, 15))  # where a group of two stages may begin
 MOST_SEED = 2**31 - 1
 
@@ -28,7 +36,7 @@ class Split:
 
     def __str__(self) -> str:
         what = "groups" if self.groups else "scenes"
-        count = len(self.seeds) * (1 if self.groups else len(INSTANTS))
+        count = len(self.seeds) * (1 if self.groups else SCENES)
         return f"{self.name}: {count} {what}, seeds {self.seeds.start}:{self.seeds.stop}"
 
 
@@ -41,6 +49,23 @@ SPLITS = {
         Split("world-hard", range(2_200_000, 2_200_200), groups=True),
     )
 }
+
+
+def instants_of(ego: F64) -> tuple[int, ...]:
+    """The ten steps of a drive, ego (T, 11), that are scenes: evenly spread over those at which the
+    driver is about to move, and at most one at which it is about to stand (waiting at a light says
+    little about a plan), unless it hardly moves at all."""
+    at = np.array(CANDIDATES)
+    way = np.hypot(*(ego[at + HORIZON, :2] - ego[at, :2]).T)
+    moving, standing = at[way > MOVES_M], at[way <= MOVES_M]
+    waits = max(min(MOST_STANDING, len(standing)), SCENES - len(moving))
+    chosen = [*_spread(moving, SCENES - waits), *_spread(standing, waits)]
+    return tuple(sorted(int(step) for step in chosen))
+
+
+def _spread(steps: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """`count` of the steps, evenly."""
+    return steps[np.linspace(0, len(steps) - 1, count).round().astype(int)] if count else steps[:0]
 
 
 def split_of(name: str | None, seeds: str | None) -> Split:

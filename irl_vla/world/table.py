@@ -22,7 +22,7 @@ from irl_vla.world.hard import frames_of, group_of
 from irl_vla.world.judged import STANDS_M, judge_episode
 from irl_vla.world.plans import Maker
 from irl_vla.world.scenes import ground_of
-from irl_vla.world.splits import INSTANTS, Split
+from irl_vla.world.splits import Split, instants_of
 
 EASY, BROKEN = 0.8, 0.8
 SCALE = 100.0  # tables are in percent
@@ -37,7 +37,8 @@ def row_of_seed(seed: int, groups: bool, makers: Mapping[str, Maker]) -> Row:
     """Columns of every driver on the scenes, or on the group, of one seed."""
     if groups:
         return _group_row(seed, makers)
-    judged = judge_episode(episode_of(seed), INSTANTS, makers, str(seed))
+    episode = episode_of(seed)
+    judged = judge_episode(episode, instants_of(episode.ego), makers, str(seed))
     straight, expert = (judged.columns[name][:, SCORE] for name in ("constant_velocity", "expert"))
     return {
         "drivers": {name: values.tolist() for name, values in judged.columns.items()},

@@ -9,7 +9,6 @@ from irl_vla.scoring.scene import VX
 from irl_vla.scoring.simulate import sample_plans, simulate
 from irl_vla.scoring.two_stage import follow_up_weights, two_stage
 from irl_vla.world.hard import (
-    HORIZON,
     HardGroup,
     fan,
     frames_of,
@@ -20,6 +19,7 @@ from irl_vla.world.hard import (
 )
 from irl_vla.world.plans import MAKERS
 from irl_vla.world.scenes import BEFORE, Cutter, ground_of
+from irl_vla.world.splits import HORIZON
 
 STRAIGHT = np.column_stack([5.0 * np.arange(1, 9), np.zeros(8), np.zeros(8)])
 

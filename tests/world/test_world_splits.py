@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from irl_vla.types import InputError
 from irl_vla.world.build import STEPS
 from irl_vla.world.scenes import BEFORE, FIRST
-from irl_vla.world.splits import GROUP_INSTANTS, INSTANTS, SPLITS, VERSION, split_of
+from irl_vla.world.splits import (
+    CANDIDATES,
+    GROUP_INSTANTS,
+    SCENES,
+    SPLITS,
+    VERSION,
+    instants_of,
+    split_of,
+)  # fmt: skip
 
 
 def test_the_splits_are_as_published() -> None:
@@ -20,13 +29,13 @@ def test_the_splits_are_as_published() -> None:
         "world-val": (2_100_000, 2_100_200, False),
         "world-hard": (2_200_000, 2_200_200, True),
     }
-    assert INSTANTS == (25, 40, 55, 70, 85, 100, 115, 130, 145, 160)
+    assert tuple(range(25, 166, 5)) == CANDIDATES and SCENES == 10
     assert GROUP_INSTANTS == (30, 45, 60, 75, 90, 105, 120)
 
 
 def test_dev_has_500_scenes_val_2000_and_hard_200_groups() -> None:
-    assert len(SPLITS["world-dev"].seeds) * len(INSTANTS) == 500
-    assert len(SPLITS["world-val"].seeds) * len(INSTANTS) == 2000
+    assert len(SPLITS["world-dev"].seeds) * SCENES == 500
+    assert len(SPLITS["world-val"].seeds) * SCENES == 2000
     assert len(SPLITS["world-hard"].seeds) == 200
 
 
@@ -36,8 +45,32 @@ def test_no_seed_is_in_two_splits() -> None:
 
 
 def test_every_instant_has_its_past_and_future() -> None:
-    assert INSTANTS[0] - BEFORE >= FIRST and INSTANTS[-1] + 41 <= STEPS
+    assert CANDIDATES[0] - BEFORE >= FIRST and CANDIDATES[-1] + 41 <= STEPS
     assert GROUP_INSTANTS[0] - BEFORE >= FIRST and GROUP_INSTANTS[-1] + 81 <= STEPS
+
+
+def ego_at(speeds: np.ndarray) -> np.ndarray:
+    ego = np.zeros((len(speeds), 11))
+    ego[:, 0] = np.cumsum(speeds) * 0.1
+    return ego
+
+
+def test_a_drive_that_never_stands_gives_ten_instants_evenly() -> None:
+    steps = instants_of(ego_at(np.full(STEPS, 8.0)))
+    assert len(steps) == 10 and steps[0] == 25 and steps[-1] == 165
+    assert set(np.diff(steps)) <= {15, 20}
+
+
+def test_of_a_long_wait_one_instant_is_kept() -> None:
+    speeds = np.full(STEPS, 8.0)
+    speeds[60:160] = 0.0
+    steps = instants_of(ego_at(speeds))
+    waits = [k for k in steps if speeds[k : k + 40].sum() * 0.1 <= 5.0]
+    assert len(steps) == 10 and len(waits) == 1
+
+
+def test_who_never_moves_still_gives_ten_instants() -> None:
+    assert len(set(instants_of(ego_at(np.zeros(STEPS))))) == 10
 
 
 def test_a_misspelt_split_is_named_with_what_was_meant() -> None:
