@@ -32,7 +32,6 @@ from irl_vla.world.render_texels import (
     SKY_START,
     SKY_WIDTH,
     WHITE,
-    WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_view import View, view_of
 from irl_vla.world.render_weather import GRAIN_UNIT, NOISE_TILE, SALT, Weather, grain, weather_of
@@ -71,7 +70,11 @@ class Renderer:
         self._views = [view_of(camera) for camera in rig.cameras]
         self._fine = [view_of(c, 2) if quality == "full" else None for c in rig.cameras]
         self._stage = Stage(town, actors, self.weather)
-        self._ground = Ground(town, self.weather, self._still_texels())
+        self._ground = Ground(town, self.weather)
+        texels, atlas = self._ground.texels, self._stage.atlas.texels.ravel()
+        texels[ATLAS_START : ATLAS_START + atlas.size] = atlas
+        texels[WHITE] = 0xFFFFFFFF
+        texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
         reaches = [view.reach for view in self._views]
         self._reach = tuple(max(reach) for reach in zip(*reaches, strict=True))
         self._haze = np.append(self.weather.haze, self.weather.haze_m).astype(np.float32)
@@ -150,15 +153,6 @@ class Renderer:
         semantic = np.where(found >= 0, classes[found], kinds).astype(np.uint8)
         semantic[np.isinf(depth)] = SKY
         return Measured(depth, owners[found], semantic)
-
-    def _still_texels(self) -> NDArray[np.uint32]:
-        """(WHOLE_START,) the atlas and the sky, and room for the ground that is painted later."""
-        texels = np.zeros(WHOLE_START, np.uint32)
-        atlas = self._stage.atlas.texels.ravel()
-        texels[ATLAS_START : ATLAS_START + atlas.size] = atlas
-        texels[WHITE] = 0xFFFFFFFF
-        texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
-        return texels
 
     def _standing(self, moment: Moment) -> F32:
         """Where the ego stands on the ground's textures, and how the sky is turned."""

@@ -7,6 +7,7 @@ alone, never on who looked before. May import: types, scoring.compiled, world.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -23,7 +24,6 @@ from irl_vla.world.render_texels import (
     PAGE,
     PAGED,
     TEXEL_M,
-    WHOLE_START,
 )  # fmt: skip
 from irl_vla.world.render_weather import SALT, Weather, fractal, packed
 from irl_vla.world.town import Town
@@ -31,6 +31,7 @@ from irl_vla.world.town import Town
 U32 = NDArray[np.uint32]
 MARGIN_M = 40.0  # [m] of grass around the town
 COARSE = 1 << PAGED  # finest texels in one of the first level that is held whole, each way
+ANY = (1 << 40) - 1  # a mask that lets every coordinate pass
 MACRO_SIDE = 512  # [px] of that level, after which its spots repeat
 GRAIN = np.array([0, 0.10, 0.055, 0.03, 0.05, 0, 0.12], np.float32)  # of each class: fine noise
 MACRO = np.array([0, 0.10, 0.05, 0.05, 0.05, 0, 0.12], np.float32)  # and spots of metres
@@ -44,8 +45,7 @@ class Ground:
     texels: the flat array that they are written into
     """
 
-    def __init__(self, town: Town, weather: Weather, before: U32) -> None:
-        """before: (WHOLE_START,) texels of all that comes before the coarser levels."""
+    def __init__(self, town: Town, weather: Weather) -> None:
         self._outlines = Outlines(town, weather)
         low, high = self._outlines.low - MARGIN_M, self._outlines.high + MARGIN_M
         columns, rows = (int(n) for n in np.ceil((high - low) / (BLOCK * TEXEL_M)))
@@ -56,16 +56,23 @@ class Ground:
         self._macro = fractal(rng, MACRO_SIDE, MACRO_SIDE, 5, (8, 8))
         self._gains = _gains(weather)
         self._owners: dict[tuple[int, int, int], tuple[int, int]] = {}
-        whole = self._whole()
-        starts = WHOLE_START + np.cumsum([0, *(image.size for image in whole)])
-        last = rows * BLOCK - 1, columns * BLOCK - 1
+        sizes = [(rows * BLOCK >> k, columns * BLOCK >> k) for k in range(LEVELS)]
+        starts = [GROUND_START + k * PAGE * PAGE for k in range(PAGED + 1)]
+        for high, wide in sizes[PAGED:]:
+            starts.append(starts[-1] + high * wide)
+        paged = [(PAGE, PAGE - 1) if k < PAGED else (sizes[k][1], ANY) for k in range(LEVELS)]
         self.levels = np.array(
-            [(GROUND_START + k * PAGE * PAGE, PAGE, PAGE - 1, last[1] >> k, last[0] >> k)
-             for k in range(PAGED)]
-            + [(start, image.shape[1], (1 << 40) - 1, image.shape[1] - 1, image.shape[0] - 1)
-               for start, image in zip(starts, whole, strict=False)], np.int64,
-        )  # fmt: skip
-        self.texels = np.concatenate([before, *(image.ravel() for image in whole)])
+            [(starts[k], *paged[k], sizes[k][1] - 1, sizes[k][0] - 1) for k in range(LEVELS)],
+            np.int64,
+        )
+        self.texels = np.zeros(starts[-1], np.uint32)
+        wholes = [
+            self.texels[starts[k] : starts[k + 1]].reshape(sizes[k]) for k in range(PAGED, LEVELS)
+        ]
+        faint = self._grain * np.float32(0.45)
+        self._paint(self.origin, TEXEL_M * COARSE, self._macro, faint, wholes[0])
+        for fine, coarse in pairwise(wholes):
+            coarse[:] = _halved(fine)
 
     def prepare(self, place: F64, reach: tuple[float, ...]) -> None:
         """Paints what is missing of the paged levels around a place (2,), world; reach: of each."""
@@ -95,30 +102,20 @@ class Ground:
         columns, rows = np.meshgrid(at, at)
         macro = np.asarray(cv2.remap(window, columns, rows, cv2.INTER_LINEAR), np.float32)
         grain = self._grain if level == 0 else self._grain * np.float32(0.7)
-        block = self._paint(corner, (BLOCK, BLOCK), texel, macro, grain)
         page = self.texels[GROUND_START + level * PAGE * PAGE :][: PAGE * PAGE].reshape(PAGE, PAGE)
         top, left = slot[1] * BLOCK, slot[2] * BLOCK
-        page[top : top + BLOCK, left : left + BLOCK] = block
+        out = page[top : top + BLOCK, left : left + BLOCK]
+        self._paint(corner, texel, macro, grain, out)
         self._owners[slot] = (j, i)
 
-    def _whole(self) -> list[U32]:
-        """The coarser levels of the whole town."""
-        rows, columns = self._blocks
-        size = rows * BLOCK // COARSE, columns * BLOCK // COARSE
-        faint = self._grain * np.float32(0.45)
-        images = [self._paint(self.origin, size, TEXEL_M * COARSE, self._macro, faint)]
-        for _ in range(LEVELS - PAGED - 1):
-            images.append(_halved(images[-1]))
-        return images
-
-    def _paint(
-        self, corner: F64, size: tuple[int, int], texel: float, macro: F32, grain: F32
-    ) -> U32:
-        """(rows, columns) packed colours and classes; row 0 lies at the corner's y."""
-        kinds, colours, sunlit = self._outlines.paint(corner, size, texel)
-        out = np.empty(size, np.uint32)
-        _lit(kinds, colours, sunlit, macro, grain, GRAIN, MACRO, self._gains, out)
-        return out
+    def _paint(self, corner: F64, texel: float, macro: F32, grain: F32, out: U32) -> None:
+        """Fills out (rows, columns), packed colours and classes; row 0 lies at the corner's y."""
+        rows, columns = out.shape
+        kinds, colours, sunlit = self._outlines.paint(corner, (rows, columns), texel)
+        lit = out if out.flags.c_contiguous else np.empty(out.shape, np.uint32)
+        _lit(kinds, colours, sunlit, macro, grain, GRAIN, MACRO, self._gains, lit)
+        if lit is not out:
+            out[:] = lit
 
 
 def _wrapped(field: F32, row: int, column: int, side: int) -> F32:
@@ -152,30 +149,29 @@ def _halved(image: U32) -> U32:
 
 @kernel
 def _lit(
-    kinds: Any,
-    colours: Any,
-    sunlit: Any,
-    macro: Any,
-    grain: Any,
-    fine: Any,
-    spots: Any,
-    gains: Any,
-    out: Any,
-) -> Any:
-    """Texture and light on flat colours. kinds: (H, W) class; colours: (H, W, 3); sunlit: (H, W)
-    0..255; macro, grain: noise that repeats; fine, spots: their share for each class"""
-    high, wide = macro.shape
-    rows, columns = grain.shape
+    kinds: Any, colours: Any, sunlit: Any, macro: Any, grain: Any, fine: Any, spots: Any,
+    gains: Any, out: Any,
+) -> Any:  # fmt: skip
+    """Texture and light on flat colours -> out (H, W), packed. kinds: (H, W) class; colours:
+    (H, W, 3); sunlit: (H, W) 0..255; macro, grain: noise that repeats, sides powers of two; fine,
+    spots: their share for each class"""
+    width = out.shape[1]
+    scale = np.empty(width, np.float32)
+    high, rows = macro.shape[0] - 1, grain.shape[0] - 1
+    wide, columns = macro.shape[1] - 1, grain.shape[1] - 1
+    byte = np.float32(255.0)
     for v in range(out.shape[0]):
-        for u in range(out.shape[1]):
-            kind = kinds[v, u]
-            noise = fine[kind] * grain[v % rows, u % columns]
-            noise += spots[kind] * macro[v % high, u % wide]
-            sun = np.float32(sunlit[v, u]) * np.float32(1.0 / 255.0)
-            total = np.uint32(kind) << np.uint32(24)
-            for k in range(3):
-                gain = (gains[0, k] + sun * gains[1, k]) * (np.float32(1.0) + noise)
-                value = min(max(np.float32(colours[v, u, k]) * gain, np.float32(0.0)),
-                            np.float32(255.0))  # fmt: skip
-                total |= np.uint32(value) << np.uint32(8 * k)
-            out[v, u] = total
+        kind, sun, row, flat = kinds[v], sunlit[v], out[v], colours[v]
+        small, large = grain[v & rows], macro[v & high]
+        for u in range(width):
+            noise = fine[kind[u]] * small[u & columns] + spots[kind[u]] * large[u & wide]
+            scale[u] = max(np.float32(1.0) + noise, np.float32(0.0))
+        for u in range(width):
+            bright = np.float32(sun[u]) * np.float32(1.0 / 255.0)
+            r = np.float32(flat[u, 0]) * (gains[0, 0] + bright * gains[1, 0]) * scale[u]
+            g = np.float32(flat[u, 1]) * (gains[0, 1] + bright * gains[1, 1]) * scale[u]
+            b = np.float32(flat[u, 2]) * (gains[0, 2] + bright * gains[1, 2]) * scale[u]
+            low = np.uint32(np.uint32(np.int32(min(r, byte))))
+            low |= np.uint32(np.uint32(np.int32(min(g, byte))) << np.uint32(8))
+            low |= np.uint32(np.uint32(np.int32(min(b, byte))) << np.uint32(16))
+            row[u] = np.uint32(low | np.uint32(np.uint32(kind[u]) << np.uint32(24)))

@@ -21,4 +21,3 @@ PAGED = 2  # levels of which only the surroundings are kept
 BLOCK = 256  # [px] side of the blocks that those are painted in
 PAGE = 4 * BLOCK  # [px] side of what is kept of them; a place lies at its coordinates modulo PAGE
 GROUND_START = SKY_START + SKY_WIDTH * SKY_HEIGHT
-WHOLE_START = GROUND_START + PAGED * PAGE * PAGE

@@ -116,6 +116,8 @@ def _facade(name: str, variant: int, rng: np.random.Generator) -> Picture:
         wall[top : (top + low) // 2, left:right] = (206, 200, 186)
     middle = (left + right) // 2
     wall[top:low, middle - 1 : middle + 1] = frame
+    if name in ("shop", "glass"):
+        wall[61:] = 96  # a dark plinth, or the storey's edge
     if name == "shop":
         sign = [(180, 60, 50), (60, 110, 170), (70, 130, 90), (210, 170, 70)][variant]
         wall[2:11, 2:62] = sign
