@@ -25,7 +25,8 @@ ARGUMENTS = [
     argument("period_s", "0.1", "seconds between frame sets"),
     argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
 ]
-SETTLE_S = 1.0  # recorder and graph find each other; the last plans arrive
+SETTLE_S = 1.0  # the last plans arrive and are recorded
+DISCOVERY_S = 3.0  # nodes and recorder find the player before it begins: nothing is lost
 CLOCK_HZ = "100"
 
 
@@ -53,7 +54,7 @@ def _replay(context: LaunchContext) -> list:
     else:
         player = ExecuteProcess(
             cmd=["ros2", "bag", "play", bag, "--clock", CLOCK_HZ, "--rate", given(context, "rate"),
-                 "--delay", str(SETTLE_S), "--disable-keyboard-controls"],
+                 "--delay", str(DISCOVERY_S), "--disable-keyboard-controls"],
             output="screen",
         )  # fmt: skip
     ready = car.ready()

@@ -18,9 +18,12 @@ import numpy as np
 
 from irl_vla.scoring.scene import VX, Vehicle
 from irl_vla.types import F64, InputError
+from irl_vla.world import situation_flows as flows
+from irl_vla.world import situation_lanes as lanes
 from irl_vla.world import situation_plots as plots
 from irl_vla.world.driver import Expert
 from irl_vla.world.roads import build_town
+from irl_vla.world.routes import Path
 from irl_vla.world.simulation import Simulation
 from irl_vla.world.situation_plots import Plot
 from irl_vla.world.situation_stage import Staged
@@ -74,6 +77,13 @@ KINDS = {
         plots.pedestrian_steps_out, _town(parking=1.0, main_roads=(0, 1)),
         TrafficRequest(vehicles=10, cyclists=0, people=6, spare=14, parked=0.85, events=0.0),
     ),
+    "lane_blocked": Kind(lanes.lane_blocked, _town(lanes=(2, 3))),
+    "cut_in": Kind(lanes.cut_in, _town(lanes=(2, 3), limits_kmh=(40, 50, 60))),
+    "unprotected_turn": Kind(
+        flows.unprotected_turn, _town(lanes=(1, 2), lights=0.5),
+        TrafficRequest(vehicles=9, cyclists=0, people=6, spare=16, parked=0.6, events=0.0),
+    ),
+    "merge": Kind(flows.merge, _town(limits_kmh=(30, 40, 50))),
 }  # fmt: skip
 NAMES = tuple(KINDS)
 
@@ -97,14 +107,25 @@ def situation(name: str, seed: int) -> Situation:
 
 def _stage(plot: Plot, kind: Kind, seed: int) -> Simulation | None:
     """The plot with everybody in place, or None where something lacks room."""
-    expert = Expert(plot.town, plot.route, seed * 8 + DRIVER_SEED)
-    if expert.path.length < plot.s + plot.route_m + AFTER_M:
+    route = _cut(plot)
+    if route is None:
         return None
+    expert = Expert(plot.town, route, seed * 8 + DRIVER_SEED)
     ego = _ego(expert, plot.s)
-    traffic = Staged(plot.town, seed, ego[:3], float(ego[VX]), plot.route, kind.traffic, Vehicle())
+    traffic = Staged(plot.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle())
     if not plot.dress(traffic, expert, float(ego[VX])):
         return None
     return Simulation(plot.town, traffic, expert, ego)
+
+
+def _cut(plot: Plot) -> tuple[int, ...] | None:
+    """The route no longer than it need be, so that it hardly comes by the same place twice; None
+    where it is too short."""
+    path = Path.of(plot.town, plot.route)
+    end = plot.s + plot.route_m + AFTER_M
+    if path.length < end:
+        return None
+    return plot.route[: plot.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
 
 
 def _ego(expert: Expert, s: float) -> F64:

@@ -141,6 +141,6 @@ def run(make: Callable[[], CarNode[Any]]) -> None:
         pass  # asked to end
     finally:
         node.tear_down()
-        if rclpy.ok():  # a second signal may have shut the context down already
+        if rclpy.ok():
             node.destroy_node()
-            rclpy.shutdown()
+        rclpy.try_shutdown()  # a signal may have shut the context down already
