@@ -31,9 +31,9 @@ from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.frames import inverse, move, rigid_from_pose
 from irl_vla.types import F64, U8
 from irl_vla.world.episode import MODELS, Actors, Moment
-from irl_vla.world.render import Renderer
-from irl_vla.world.render_street import HEAD_FRONT_M, HEAD_M
-from irl_vla.world.roads import build_town
+from irl_vla.world.render.renderer import Renderer
+from irl_vla.world.render.street import HEAD_FRONT_M, HEAD_M
+from irl_vla.world.roads.build import build_town
 from irl_vla.world.town import NONE, Light, Town
 
 RIG = Path(__file__).parents[1] / "calibration" / "rigs" / "nuscenes_like6.yaml"

@@ -40,7 +40,7 @@ from irl_vla.planner.example import example_planner
 from irl_vla.types import CameraImage
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.feed import exposures, motion_of, stamp_of
-from irl_vla.world.render import Renderer
+from irl_vla.world.render.renderer import Renderer
 
 DISTINCT = 10  # frames with pictures of their own
 WARM = 3  # first frames that do not count

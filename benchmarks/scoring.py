@@ -230,7 +230,7 @@ def scenes(console: Console) -> dict[str, Scene]:
     else:
         console.print(f"p0022 is not measured: {PUBLIC} is not here")
     try:
-        importer = importlib.import_module("irl_vla.world.scenarionet")
+        importer = importlib.import_module("irl_vla.world.recorded.scenarionet")
         found["scene-0061"] = importer.scoring_scene(CITY)
     except (ModuleNotFoundError, FileNotFoundError) as error:
         console.print(f"scene-0061 is not measured: {error}")

@@ -26,14 +26,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from irl_vla.world.benchmark.scene_files import file_of_seed
+from irl_vla.world.benchmark.scenes import Cutter
+from irl_vla.world.benchmark.splits import SCENES, instants_of
 from irl_vla.world.build import STEPS, simulation_of
 from irl_vla.world.episode import Episode
 from irl_vla.world.honesty import check
-from irl_vla.world.roads import build_town
-from irl_vla.world.scene_files import file_of_seed
-from irl_vla.world.scenes import Cutter
+from irl_vla.world.roads.build import build_town
 from irl_vla.world.simulation import PACIFICA, record
-from irl_vla.world.splits import SCENES, instants_of
 
 FIRST_SEED = 3_000_000  # no split's
 GOAL_SCENES_S, GOAL_TWO = 60.0, 1.8

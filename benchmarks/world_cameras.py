@@ -26,9 +26,9 @@ from rich.table import Table
 
 from irl_vla.camera.preprocess import ImageSpec, fitted_cameras
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.build import episode_of
-from irl_vla.world.render import Quality, Renderer
-from irl_vla.world.scenes import Cutter
+from irl_vla.world.render.renderer import Quality, Renderer
 
 RIG = Path(__file__).parents[1] / "calibration" / "rigs" / "nuscenes_like6.yaml"
 AGENTS = 20  # road users that can be seen in one set of six pictures, at least

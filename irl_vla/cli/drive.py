@@ -16,10 +16,10 @@ from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
 from irl_vla.world.build import EpisodeRequest, simulation_of
-from irl_vla.world.recorded_driver import recorded_simulation
-from irl_vla.world.render import Quality
-from irl_vla.world.scenarionet import load_scenario
-from irl_vla.world.situations import situation as situation_of
+from irl_vla.world.recorded.driver import recorded_simulation
+from irl_vla.world.recorded.scenarionet import load_scenario
+from irl_vla.world.render.renderer import Quality
+from irl_vla.world.situations.situation import situation as situation_of
 
 DEFAULT_ROUTE_M = 200.0  # about half a minute
 LONGEST_M = 5000.0

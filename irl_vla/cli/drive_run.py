@@ -30,7 +30,7 @@ from irl_vla.view.drive_page import DrivePageBuilder, DrivePainter
 from irl_vla.view.legend import banner_of
 from irl_vla.view.report import Check, Fact, Table, Verdict, write_drive_page
 from irl_vla.world.infractions import DriveScore
-from irl_vla.world.render import Quality, Renderer
+from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.routes import Path as RoutePath
 from irl_vla.world.simulation import Simulation
 

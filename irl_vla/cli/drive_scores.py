@@ -8,8 +8,8 @@ from irl_vla.drive.closed_loop import Tick
 from irl_vla.scoring.epdms import score
 from irl_vla.scoring.scene import STEPS
 from irl_vla.types import Plan
+from irl_vla.world.benchmark.scenes import FIRST, Cutter
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenes import FIRST, Cutter
 
 EVERY = 5  # ticks between scored plans: 0.5 s
 MARKS = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")

@@ -29,11 +29,11 @@ from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
+from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.course import Course, Ending
-from irl_vla.world.render import Quality, Renderer
+from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.routes import Path as RoutePath
-from irl_vla.world.situations import NAMES, VERSION, Situation, situation
-from irl_vla.world.splits import seed_range
+from irl_vla.world.situations.situation import NAMES, VERSION, Situation, situation
 
 TABLE, TABLE_JSON, JOURNAL = "suite.md", "suite.json", "suite.journal"
 SEEDS = "0:50"

@@ -25,9 +25,9 @@ from irl_vla.view.town_film import (
     moments,
 )
 from irl_vla.world.build import episode_of
-from irl_vla.world.commonroad import load_commonroad
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenarionet import load_scenario
+from irl_vla.world.recorded.commonroad import load_commonroad
+from irl_vla.world.recorded.scenarionet import load_scenario
 
 WORLD = re.compile(r"world:(?P<first>[^:]*)(:(?P<end>.*))?")
 SCENARIO_ENDINGS = (".pkl", ".pickle", ".xml")

@@ -26,10 +26,18 @@ from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.batch import Journal, Outcome, spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
-from irl_vla.world.plans import Maker
-from irl_vla.world.scene_files import file_name, file_of_seed, groups_in
-from irl_vla.world.splits import VERSION, Split, split_of
-from irl_vla.world.table import NAMES, Row, Table, as_json, as_markdown, row_of_seed, table_of
+from irl_vla.world.benchmark.plans import Maker
+from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in
+from irl_vla.world.benchmark.splits import VERSION, Split, split_of
+from irl_vla.world.benchmark.table import (
+    NAMES,
+    Row,
+    Table,
+    as_json,
+    as_markdown,
+    row_of_seed,
+    table_of,
+)
 
 MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
 ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name

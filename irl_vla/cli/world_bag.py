@@ -18,10 +18,10 @@ from irl_vla.scoring.scene import STEP_S
 from irl_vla.types import InputError
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.feed import exposures
-from irl_vla.world.recorded_driver import recorded_simulation
-from irl_vla.world.render import Renderer
+from irl_vla.world.recorded.driver import recorded_simulation
+from irl_vla.world.recorded.scenarionet import load_scenario
+from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.routes import Path as RoutePath
-from irl_vla.world.scenarionet import load_scenario
 from irl_vla.world.simulation import Simulation
 
 LONGEST_S = 3600.0

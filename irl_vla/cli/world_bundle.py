@@ -19,17 +19,17 @@ from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import PLAN_POSES
 from irl_vla.types import F64, FrameSet, Plan
+from irl_vla.world.benchmark.scenes import BEFORE, Cutter
 from irl_vla.world.episode import Episode
 from irl_vla.world.feed import Eye, exposures, motion_of, navigation, stamp_of
-from irl_vla.world.render import Renderer
-from irl_vla.world.scenes import BEFORE, Cutter
+from irl_vla.world.render.renderer import Renderer
 
 PAST = 10  # steps of ego motion that the core hears of before the instant
 
 
 @dataclass(frozen=True)
 class BundleMaker:
-    """A plan maker (world/plans.py): what a bundle's core plans at an instant, having seen the
+    """A plan maker (world/benchmark/plans.py): what the core plans at an instant, having seen the
     pictures of half a second before, too."""
 
     bundle: Path

@@ -10,9 +10,9 @@ from irl_vla.planner.rule import RuleConfig, RulePolicy
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import AX, AY, HEADING, OMEGA, VX, VY, X, Y
 from irl_vla.types import F64, Command, EgoStatus, SceneTokens
-from irl_vla.world.plans import MAKERS, Maker
+from irl_vla.world.benchmark.plans import MAKERS, Maker
+from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.routes import intent_at
-from irl_vla.world.scenes import Cutter
 
 
 def makers() -> Mapping[str, Maker]:

@@ -17,14 +17,14 @@ from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file
 from irl_vla.view.statistics import World, worlds_png
+from irl_vla.world.benchmark.judged import judge_episode
+from irl_vla.world.benchmark.plans import MAKERS
+from irl_vla.world.benchmark.scenes import BEFORE, FIRST, Cutter
+from irl_vla.world.benchmark.splits import split_of
+from irl_vla.world.benchmark.statistics import distances, statistics_of
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
-from irl_vla.world.judged import judge_episode
-from irl_vla.world.plans import MAKERS
-from irl_vla.world.scenarionet import load_scenario
-from irl_vla.world.scenes import BEFORE, FIRST, Cutter
-from irl_vla.world.splits import split_of
-from irl_vla.world.statistics import distances, statistics_of
+from irl_vla.world.recorded.scenarionet import load_scenario
 
 T = TypeVar("T")
 EVERY = 15  # steps between scenes

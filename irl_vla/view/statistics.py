@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from irl_vla.types import F64
 from irl_vla.view.palette import ORANGE, SKY, hex_color
-from irl_vla.world.statistics import (
+from irl_vla.world.benchmark.statistics import (
     ACCELERATION_EDGES,
     AGENT_EDGES,
     CURVATURE_EDGES,

@@ -4,8 +4,8 @@
     episode = episode_of(7)            what happens in the next 20.6 s
 Where the ego begins is drawn, too; a place is taken only if on an empty road the drive from there
 would not stand too long at red lights. The first two seconds are driven but not recorded.
-May import: scoring.scene, types, world.driver, episode, roads, routes, simulation, town,
-town_request, traffic.
+May import: scoring.scene, types, world.driver, episode, world.roads, routes, simulation, town,
+world.traffic.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 
 from irl_vla.scoring.scene import AX, STEP_S, VX, Vehicle
 from irl_vla.types import F64, InputError
-from irl_vla.world.driver import Expert
+from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
-from irl_vla.world.roads import build_town
+from irl_vla.world.roads.build import build_town
+from irl_vla.world.roads.town_request import TownRequest
 from irl_vla.world.route_lanes import arcs_of
 from irl_vla.world.routes import Path, random_route
 from irl_vla.world.simulation import Simulation, record
 from irl_vla.world.town import NONE, Town
-from irl_vla.world.town_request import TownRequest
-from irl_vla.world.traffic import Traffic, TrafficRequest
+from irl_vla.world.traffic.traffic import Traffic, TrafficRequest
 
 STEPS = 206  # moments: 2 s of past for the first scene, 5 s of future for the last
 WARM_UP = 20  # steps driven before the clock is 0

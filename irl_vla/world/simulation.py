@@ -37,7 +37,7 @@ class Drive(NamedTuple):
 
 
 class Others(Protocol):
-    """Everybody but the ego: traffic that reacts (traffic.py), or a replayed recording."""
+    """Everybody but the ego: traffic that reacts (world.traffic), or a replayed recording."""
 
     @property
     def actors(self) -> Actors:

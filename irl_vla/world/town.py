@@ -1,7 +1,7 @@
 """What a town is: everything that stands still, as typed values.
 
 Lengths [m], angles [rad]; one flat global frame per town, x east, y north, z up, the ground at 0.
-Built by roads.py from a seed, or by an importer from a recorded map. May import: types,
+Built by world.roads from a seed, or by an importer from a recorded map. May import: types,
 scoring.scene.
 """
 

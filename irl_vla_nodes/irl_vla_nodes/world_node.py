@@ -50,7 +50,7 @@ from irl_vla.types import (
 )  # fmt: skip
 from irl_vla.world.build import simulation_of
 from irl_vla.world.infractions import judge
-from irl_vla.world.render import Renderer
+from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.routes import Path as RoutePath
 from irl_vla_nodes.car_node import CarNode
 from irl_vla_nodes.convert import cdr, from_cdr, path_from_message, refusal_from_message

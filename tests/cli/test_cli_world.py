@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from irl_vla.cli.app import app
 from irl_vla.scoring.scene_io import read_scenes
 from irl_vla.types import InputError
-from irl_vla.world.scene_files import file_name, file_of_seed
+from irl_vla.world.benchmark.scene_files import file_name, file_of_seed
 
 
 def run(*arguments: str) -> str:
@@ -67,7 +67,7 @@ def test_a_table_has_every_driver_with_an_interval(tmp_path: Path) -> None:
 
 def test_groups_are_written_with_their_mapping_and_scored(tmp_path: Path) -> None:
     monkey = pytest.MonkeyPatch()
-    from irl_vla.world import splits
+    from irl_vla.world.benchmark import splits
 
     monkey.setitem(splits.SPLITS, "world-hard", splits.Split("world-hard", range(5, 6), True))
     try:

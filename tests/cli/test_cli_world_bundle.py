@@ -15,9 +15,9 @@ from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import Bundle
 from irl_vla.types import Plan
-from irl_vla.world.hard import group_of
-from irl_vla.world.scenes import Cutter
-from irl_vla.world.splits import HORIZON
+from irl_vla.world.benchmark.hard import group_of
+from irl_vla.world.benchmark.scenes import Cutter
+from irl_vla.world.benchmark.splits import HORIZON
 
 RIG = Path(__file__).parents[2] / "calibration/rigs/tiny3.yaml"
 

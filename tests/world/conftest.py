@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenes import Cutter
 
 
 @pytest.fixture(scope="session")

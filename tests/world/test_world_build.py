@@ -10,9 +10,9 @@ import shapely
 
 from irl_vla.scoring.epdms import score
 from irl_vla.types import F64, InputError
+from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.build import EpisodeRequest, episode_of, simulation_of
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenes import Cutter
 
 SEEDS = range(6)
 

@@ -11,8 +11,8 @@ import shapely
 
 from irl_vla.scoring.scene import HEADING, VX
 from irl_vla.types import InputError
-from irl_vla.world.commonroad import load_commonroad
 from irl_vla.world.episode import Episode
+from irl_vla.world.recorded.commonroad import load_commonroad
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "scenarios" / "commonroad"
 STEPS = 21

@@ -9,9 +9,9 @@ import pytest
 
 from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, Vehicle
 from irl_vla.types import F64
-from irl_vla.world.driver import Expert, Style
+from irl_vla.world.driver.expert import Expert, Style
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, Actors, Moment
-from irl_vla.world.roads import build_town
+from irl_vla.world.roads.build import build_town
 from irl_vla.world.routes import random_route
 from irl_vla.world.simulation import Drive, lights_at
 from irl_vla.world.town import NONE, Crosswalk, Junction, Lane, Light, Signal, Town

@@ -8,7 +8,7 @@ import pytest
 from irl_vla.scoring.scene import VX
 from irl_vla.scoring.simulate import sample_plans, simulate
 from irl_vla.scoring.two_stage import follow_up_weights, two_stage
-from irl_vla.world.hard import (
+from irl_vla.world.benchmark.hard import (
     HardGroup,
     fan,
     frames_of,
@@ -17,9 +17,9 @@ from irl_vla.world.hard import (
     shifted,
     stretched,
 )
-from irl_vla.world.plans import MAKERS
-from irl_vla.world.scenes import BEFORE, Cutter, ground_of
-from irl_vla.world.splits import HORIZON
+from irl_vla.world.benchmark.plans import MAKERS
+from irl_vla.world.benchmark.scenes import BEFORE, Cutter, ground_of
+from irl_vla.world.benchmark.splits import HORIZON
 
 STRAIGHT = np.column_stack([5.0 * np.arange(1, 9), np.zeros(8), np.zeros(8)])
 

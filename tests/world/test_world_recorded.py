@@ -9,13 +9,13 @@ import pytest
 import shapely
 
 from irl_vla.scoring.scene import VX
-from irl_vla.world.commonroad import load_commonroad
-from irl_vla.world.driver import Expert
+from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
+from irl_vla.world.recorded.commonroad import load_commonroad
+from irl_vla.world.recorded.scenarionet import load_scenario
 from irl_vla.world.replayed import Replayed
-from irl_vla.world.scenarionet import load_scenario
 from irl_vla.world.simulation import Simulation, record
-from irl_vla.world.traffic import Traffic
+from irl_vla.world.traffic.traffic import Traffic
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "scenarios"
 FILES = (

@@ -17,9 +17,9 @@ from irl_vla.camera.rig import Look, Rig, load_rig
 from irl_vla.frames import inverse, move, rigid_from_pose
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR, Actors
-from irl_vla.world.render import Measured, Renderer, ego_pose
-from irl_vla.world.render_quads import CLASSES, ROAD, SKY, VEHICLE
-from irl_vla.world.render_vehicles import vehicle
+from irl_vla.world.render.quads import CLASSES, ROAD, SKY, VEHICLE
+from irl_vla.world.render.renderer import Measured, Renderer, ego_pose
+from irl_vla.world.render.vehicles import vehicle
 from irl_vla.world.town import Light, Prop
 
 RIGS = Path(__file__).parents[2] / "calibration" / "rigs"

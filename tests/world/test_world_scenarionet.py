@@ -18,10 +18,15 @@ from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import AX, AY, HEADING, OMEGA, VX, VY, Scene
 from irl_vla.scoring.scene_io import read_scenes, write_scenes
 from irl_vla.types import InputError
-from irl_vla.world.derived_areas import closed_union, crossings, intersections, simple_rings
+from irl_vla.world.benchmark.scenes import FIRST, Cutter
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenarionet import load_scenario, scoring_scene
-from irl_vla.world.scenes import FIRST, Cutter
+from irl_vla.world.recorded.derived_areas import (
+    closed_union,
+    crossings,
+    intersections,
+    simple_rings,
+)
+from irl_vla.world.recorded.scenarionet import load_scenario, scoring_scene
 from irl_vla.world.town import NONE, Light
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "scenarios" / "scenarionet"

@@ -6,8 +6,8 @@ import gzip
 import json
 
 from irl_vla.language.labels import PathCommand, SpeedCommand
-from irl_vla.world.scene_files import file_of_seed
-from irl_vla.world.splits import CANDIDATES
+from irl_vla.world.benchmark.scene_files import file_of_seed
+from irl_vla.world.benchmark.splits import CANDIDATES
 
 
 def test_every_instant_of_a_seed_has_one_class_each_and_the_bytes_are_the_same_twice() -> None:

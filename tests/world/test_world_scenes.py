@@ -12,9 +12,9 @@ from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import AREA_KINDS, Areas
 from irl_vla.scoring.scene_io import read_scenes, write_scenes
 from irl_vla.types import InputError
+from irl_vla.world.benchmark.scenes import BEFORE, FIRST, Cutter, Ground, scene_at
+from irl_vla.world.benchmark.splits import CANDIDATES
 from irl_vla.world.episode import Episode
-from irl_vla.world.scenes import BEFORE, FIRST, Cutter, Ground, scene_at
-from irl_vla.world.splits import CANDIDATES
 
 
 def plans_about(cutter: Cutter, step: int) -> np.ndarray:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from irl_vla.types import InputError
-from irl_vla.world.build import STEPS
-from irl_vla.world.scenes import BEFORE, FIRST
-from irl_vla.world.splits import (
+from irl_vla.world.benchmark.scenes import BEFORE, FIRST
+from irl_vla.world.benchmark.splits import (
     CANDIDATES,
     GROUP_INSTANTS,
     SCENES,
@@ -19,6 +18,7 @@ from irl_vla.world.splits import (
     instants_of,
     split_of,
 )  # fmt: skip
+from irl_vla.world.build import STEPS
 
 
 def test_the_splits_are_as_published() -> None:

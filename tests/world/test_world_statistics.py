@@ -10,9 +10,9 @@ import pytest
 
 from irl_vla.scoring.scene import HEADING, PEDESTRIAN, VEHICLE, VX, Polygons, Vehicle, X, Y
 from irl_vla.types import F64
+from irl_vla.world.benchmark.statistics import distances, histogram, statistics_of
 from irl_vla.world.episode import Actors, Episode
-from irl_vla.world.scenarionet import load_scenario
-from irl_vla.world.statistics import distances, histogram, statistics_of
+from irl_vla.world.recorded.scenarionet import load_scenario
 from irl_vla.world.town import Town
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "scenarios" / "scenarionet"

@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.scoring.two_stage import COLUMNS
-from irl_vla.world.splits import VERSION, Split
-from irl_vla.world.table import NAMES, SCORE, Row, as_json, as_markdown, summarised, table_of
+from irl_vla.world.benchmark.splits import VERSION, Split
+from irl_vla.world.benchmark.table import (
+    NAMES,
+    SCORE,
+    Row,
+    as_json,
+    as_markdown,
+    summarised,
+    table_of,
+)
 
 
 def row(expert: list[float], straight: list[float], stands: list[bool]) -> Row:

@@ -19,9 +19,9 @@ from irl_vla.world.honesty import check
 from irl_vla.world.replayed import Replayed
 from irl_vla.world.simulation import Drive, Simulation, record
 from irl_vla.world.town import NONE, Junction, Lane, Light, Signal, Town
-from irl_vla.world.traffic import PACIFICA, Traffic, TrafficRequest, ego_box
-from irl_vla.world.traffic_net import net_of
-from irl_vla.world.traffic_sense import following, free_acceleration, stopping
+from irl_vla.world.traffic.net import net_of
+from irl_vla.world.traffic.sense import following, free_acceleration, stopping
+from irl_vla.world.traffic.traffic import PACIFICA, Traffic, TrafficRequest, ego_box
 
 ARM, BOX, HALF = 220.0, 10.0, 1.75
 CALM = TrafficRequest(vehicles=10, cyclists=0, people=0, spare=6, parked=0.0, events=0.0)

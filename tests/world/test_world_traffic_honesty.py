@@ -14,7 +14,7 @@ from irl_vla.world.build import EpisodeRequest, episode_of
 from irl_vla.world.episode import Episode, Note
 from irl_vla.world.honesty import Honesty, check, sum_of
 from irl_vla.world.town import Light
-from irl_vla.world.traffic import TrafficRequest
+from irl_vla.world.traffic.traffic import TrafficRequest
 
 RARE = 2  # overlaps and hard moves in an hour that are tolerated, and reported
 

@@ -1,0 +1,58 @@
+"""What plans are worth on the scenes of one seed, without the human filter.
+
+In: a seed or an episode, plan makers   Out: columns per driver and scene
+May import: types, scoring, world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from irl_vla.scoring.epdms import score
+from irl_vla.scoring.scene import STEPS, X, Y
+from irl_vla.scoring.two_stage import COLUMNS, MARKS
+from irl_vla.types import F64
+from irl_vla.world.benchmark.plans import Maker
+from irl_vla.world.benchmark.scenes import BEFORE, Cutter
+from irl_vla.world.episode import Episode
+
+STANDS_M = 5.0  # a reference that moves less measures no progress (EPDMS, EP)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scenes of one seed or recording. columns: driver -> (n, 10), two_stage.COLUMNS, 0..1;
+    moved: (n,) [m] how far the reference gets."""
+
+    name: str
+    columns: Mapping[str, F64]
+    moved: F64
+
+
+def judge_episode(
+    episode: Episode, steps: Sequence[int], makers: Mapping[str, Maker], name: str
+) -> Judged:
+    """Every maker's plan at every step, with the plan it made 0.5 s earlier for EC."""
+    cutter = Cutter(episode)
+    rows: dict[str, list[F64]] = {driver: [] for driver in makers}
+    moved = []
+    for step in steps:
+        now, before = cutter.prepared(step), cutter.prepared(step - BEFORE)
+        plans = np.stack([make(cutter, step, now) for make in makers.values()])
+        earlier = np.stack([make(cutter, step - BEFORE, before) for make in makers.values()])
+        found = score(now, plans, earlier)
+        values = [getattr(found.raw, mark) for mark in MARKS]
+        for i, driver in enumerate(makers):
+            rows[driver].append(
+                np.array([*(v[i] for v in values), found.ec[i], found.epdms_raw[i]])
+            )
+        reference = now.scene.reference
+        assert reference is not None
+        way = reference.poses[STEPS - 1, [X, Y]] - reference.poses[0, [X, Y]]
+        moved.append(float(np.hypot(*way)))
+    none = np.zeros((0, len(COLUMNS)))
+    stacked = {driver: np.stack(found) if found else none for driver, found in rows.items()}
+    return Judged(name, stacked, np.array(moved))

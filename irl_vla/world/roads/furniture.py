@@ -1,0 +1,235 @@
+"""What stands beside the streets: houses, trees, bushes, lamps, signs, posts of traffic lights.
+
+Ground that is taken is kept in a raster, so that nothing stands on anything else.
+May import: types, world.roads, world.town.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from irl_vla.types import F64, U8
+from irl_vla.world.roads.curves import beside
+from irl_vla.world.roads.junctions import Crossing
+from irl_vla.world.roads.pavement import Site, at
+from irl_vla.world.roads.right_of_way import main_arms
+from irl_vla.world.roads.street import Course, Street
+from irl_vla.world.town import Prop, Signal
+
+CELL_M = 0.5  # of the raster
+SIDEWALK_M = 3.4  # kept free of houses, from the kerb
+_MARGIN_M = 50.0  # of the raster around the streets
+_POST_M, _LAMP_M, _SIGN_M = (0.2, 0.2, 3.7), (0.2, 0.2, 7.0), (0.1, 0.7, 2.6)
+_BEHIND_KERB_M = 0.7
+
+
+class Ground:
+    """Raster of what is taken."""
+
+    def __init__(self, streets: list[Street], sites: list[Site]) -> None:
+        points = np.concatenate([c.poses[:, :2] for street in streets for c in street.courses])
+        self.corner = points.min(axis=0) - _MARGIN_M
+        size = np.ceil((points.max(axis=0) + _MARGIN_M - self.corner) / CELL_M).astype(int)
+        self.taken: U8 = np.zeros((size[1], size[0]), np.uint8)
+        wide = int(2 * SIDEWALK_M / CELL_M) + 1
+        rings = [street.outline(kerb=True, overlap=1.0) for street in streets]
+        for ring in [*rings, *(_filled(site) for site in sites)]:
+            cells = self._cells(ring)
+            cv2.fillPoly(self.taken, [cells], 1)
+            cv2.polylines(self.taken, [cells], True, 1, wide)
+
+    def _cells(self, ring: F64) -> NDArray[np.int32]:
+        return np.asarray(np.floor((ring - self.corner) / CELL_M), np.int32)
+
+    def free(self, points: F64) -> NDArray[np.bool_]:
+        """(...,) whether points (..., 2) lie on free ground."""
+        cells = np.floor((points - self.corner) / CELL_M).astype(int)
+        height, width = self.taken.shape
+        x, y = cells[..., 0].clip(0, width - 1), cells[..., 1].clip(0, height - 1)
+        return np.asarray(self.taken[y, x] == 0)
+
+    def take(self, ring: F64) -> None:
+        """Marks a convex ring as taken."""
+        cv2.fillConvexPoly(self.taken, self._cells(ring), 1)
+
+
+def _filled(site: Site) -> F64:
+    return site.ring if isinstance(site, Crossing) else np.concatenate(site.corners)
+
+
+def furniture(
+    rng: np.random.Generator, streets: list[Street], sites: list[Site], signals: list[Signal]
+) -> list[Prop]:
+    """All props but those of work zones."""
+    ground = Ground(streets, sites)
+    props: list[Prop] = []
+    props += _posts(signals)
+    for street in streets:
+        for course in street.courses:
+            props += _signs(street, course)
+    for site in sites:
+        props += _priority_signs(site)
+    props += _lamps(streets)
+    props += _houses(rng, streets, ground)
+    return props + _greens(rng, streets, sites, ground)
+
+
+def _prop(kind: str, pose: F64, size: tuple[float, float, float], look: int, text: str) -> Prop:
+    return Prop(kind, pose, np.array(size), look, text)
+
+
+def _posts(signals: list[Signal]) -> list[Prop]:
+    heads = np.concatenate([np.zeros((0, 4)), *(signal.heads for signal in signals)])
+    return [_prop("signal_post", head[[0, 1, 3]], _POST_M, 0, "") for head in heads]
+
+
+def _signs(street: Street, course: Course) -> list[Prop]:
+    """The speed limit, soon after the junction."""
+    if course.length < 40.0:
+        return []
+    pose = at(course, np.array([9.0]))
+    offset = np.interp([9.0], course.along, course.kerb) - _BEHIND_KERB_M
+    pose[:, :2] = beside(pose, offset)
+    pose[:, 2] += np.pi
+    return [_prop("sign", pose[0], _SIGN_M, 0, f"{street.plan.limit * 3.6:.0f}")]
+
+
+def _priority_signs(site: Site) -> list[Prop]:
+    """Stop or yield on minor roads and before roundabouts, priority on main roads."""
+    kind = site.plan.kind
+    if kind in ("lights", "equal"):
+        return []
+    main = main_arms(site) if isinstance(site, Crossing) else ()
+    props = []
+    for i, arm in enumerate(site.arms):
+        # one minor road in three has a stop sign: those of the odd radii
+        stop = kind == "priority" and int(site.plan.radius * 100) % 3 == 0
+        text = "priority" if i in main else "stop" if stop else "yield"
+        pose = arm.gate.copy()
+        pose[:2] += 1.5 * np.array([np.cos(pose[2]), np.sin(pose[2])])
+        pose[:2] = beside(pose[None], np.array([arm.plan.coming + _BEHIND_KERB_M]))[0]
+        props.append(_prop("sign", pose, _SIGN_M, 0, text))
+    return props
+
+
+def _lamps(streets: list[Street]) -> list[Prop]:
+    """Along one side of side streets, both sides of main roads, facing the road."""
+    props = []
+    for street in streets:
+        for which, course in enumerate(street.courses):
+            if which and not street.plan.main:
+                continue
+            places = np.arange(15.0, course.length - 8.0, 32.0)
+            poses = at(course, places)
+            poses[:, :2] = beside(poses, np.interp(places, course.along, course.kerb) - 0.6)
+            poses[:, 2] += np.pi / 2
+            props += [_prop("lamp_post", pose, _LAMP_M, 0, "") for pose in poses]
+    return props
+
+
+_GRID = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 7), np.linspace(-0.5, 0.5, 6)), -1).reshape(
+    -1, 2
+)
+_STEP_BACK_M = 3.0  # for houses that do not fit, on bends
+_INSIDE = 0.95  # share of a house that must stand free of other houses' cells
+_BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
+
+
+def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> list[Prop]:
+    """Rows of houses along both sides of every street: close together in some, with gardens in
+    others."""
+    props = []
+    for street in streets:
+        town_like = street.plan.main or rng.random() < 0.35
+        for course in street.courses:
+            poses, sizes = _row_of_houses(rng, course, town_like)
+            if not len(poses):
+                continue
+            grid = _placed(poses, sizes[:, None, :2] * _GRID)
+            fits = ground.free(grid).all(axis=1)
+            poses[~fits, :2] = beside(poses[~fits], -_STEP_BACK_M)  # its corners need more room
+            grid = _placed(poses, sizes[:, None, :2] * _GRID)
+            fits = ground.free(grid).all(axis=1)
+            rings = _placed(poses, sizes[:, None, :2] * _BOX)
+            for k in np.flatnonzero(fits):
+                if not ground.free(poses[k, :2] + _INSIDE * (grid[k] - poses[k, :2])).all():
+                    continue  # it would stand in its neighbour, on the inside of a bend
+                ground.take(rings[k])
+                look = int(rng.integers(1 << 16))
+                props.append(Prop("building", poses[k], sizes[k], look))
+    return props
+
+
+def _placed(poses: F64, offsets: F64) -> F64:
+    """(k, n, 2) points given in the frames of poses (k, 3)."""
+    cos, sin = np.cos(poses[:, 2:]), np.sin(poses[:, 2:])
+    x, y = offsets[..., 0], offsets[..., 1]
+    return np.stack([poses[:, :1] + x * cos - y * sin, poses[:, 1:2] + x * sin + y * cos], axis=-1)
+
+
+def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) -> tuple[F64, F64]:
+    """Poses (k, 3), facing the street with their right side's back, and sizes (k, 3)."""
+    count = int(course.length / 8.0) + 2
+    front = rng.uniform(11.0, 24.0, count) if town_like else rng.uniform(8.0, 14.0, count)
+    deep = rng.uniform(10.0, 14.0, count) if town_like else rng.uniform(8.0, 11.0, count)
+    floors = rng.integers(3, 7, count) if town_like else rng.integers(1, 3, count)
+    back = rng.uniform(0.3, 1.0, count) if town_like else rng.uniform(2.5, 6.0, count)
+    gap = (
+        np.where(rng.random(count) < 0.25, 6.0, 0.4) if town_like else rng.uniform(3.0, 9.0, count)
+    )
+    bend = np.gradient(course.poses[:, 2], course.along)
+    places, place = np.zeros(count), 2.0
+    shut = 0
+    for k in range(count):
+        turn = float(np.interp(place + front[k] / 2, course.along, bend))
+        edge = 7.0 if turn > 0 else 13.0 + deep[k]  # the tighter one: front wall, or back wall
+        stretch = min(max(1.0 + turn * edge, 0.35), 2.0)
+        if place + front[k] / stretch > course.length + 4.0:
+            break
+        places[k] = place + front[k] / 2 / stretch
+        place += (front[k] + gap[k]) / stretch
+        shut = k + 1
+    keep = slice(0, shut)
+    poses = at(course, places[keep])
+    kerb = np.interp(places[keep], course.along, course.kerb)
+    poses[:, :2] = beside(poses, kerb - SIDEWALK_M - 0.6 - back[keep] - deep[keep] / 2)
+    sizes = np.stack([front[keep], deep[keep], 3.0 * floors[keep] + 0.8], axis=1)
+    return poses, sizes
+
+
+def _greens(
+    rng: np.random.Generator, streets: list[Street], sites: list[Site], ground: Ground
+) -> list[Prop]:
+    """Trees in rows behind some sidewalks, trees and bushes wherever ground is free."""
+    rows = []
+    for street in streets:
+        for course in street.courses:
+            step, lined = rng.uniform(8.0, 14.0), rng.random() < 0.45
+            if lined:
+                places = np.arange(6.0, course.length - 6.0, step)
+                poses = at(course, places)
+                offset = np.interp(places, course.along, course.kerb) - SIDEWALK_M - 0.7
+                rows.append(beside(poses, offset))
+    lined_up = np.concatenate([np.zeros((0, 2)), *rows])
+    height, width = ground.taken.shape
+    area = height * width * CELL_M**2
+    wild = ground.corner + rng.random((int(area / 350.0), 2)) * CELL_M * np.array([width, height])
+    middles = [site.plan.xy[None] for site in sites if not isinstance(site, Crossing)]
+    points = np.concatenate([lined_up, wild])
+    around = points[:, None] + 0.6 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    points = points[ground.free(around).all(axis=1)]
+    points = np.concatenate([points, *middles])
+    draws = rng.random((len(points), 4))
+    looks = rng.integers(1 << 16, size=len(points))
+    props = []
+    for k, (point, draw) in enumerate(zip(points, draws, strict=True)):
+        tree = draw[0] < 0.7 or k >= len(points) - len(middles)
+        crown, tall = (3.0 + 2.5 * draw[1], 5.5 + 5.0 * draw[2]) if tree else (
+            0.9 + draw[1], 0.7 + 0.9 * draw[2]
+        )  # fmt: skip
+        pose = np.array([*point, 2 * np.pi * draw[3]])
+        kind = "tree" if tree else "bush"
+        props.append(Prop(kind, pose, np.array([crown, crown, tall]), int(looks[k])))
+    return props

@@ -1,0 +1,151 @@
+"""What lies between asphalt and houses: kerbs, footpaths, crosswalks, parking bays.
+May import: types, world.roads, world.town.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irl_vla.types import F64
+from irl_vla.world.roads.curves import beside, ribbon
+from irl_vla.world.roads.junctions import Crossing
+from irl_vla.world.roads.roundabout import Roundabout
+from irl_vla.world.roads.street import Course, Street
+from irl_vla.world.roads.street_plan import BAY_M, CROSSWALK_M, STOP_GAP_M
+from irl_vla.world.town import NONE, Crosswalk, Spot
+
+FOOTPATH_M = 1.9  # its middle, from the kerb
+_SPOT_M, _SPOT_STEP_M, _SPOT_WIDTH_M = 5.2, 6.0, 2.0
+_GAP = 0.12  # share of parking places that are driveways
+_KEEP_CLEAR_M = 7.0  # around a crosswalk
+_CALM_BEND = 1.0 / 60.0  # [1/m] streets bend less where people cross between junctions
+
+Site = Crossing | Roundabout
+
+
+@dataclass(frozen=True)
+class Zebra:
+    """A crosswalk between junctions: street, place [m] along its first direction."""
+
+    street: int
+    place: float
+
+
+def kerbs(streets: list[Street], sites: list[Site]) -> list[F64]:
+    """Kerb lines of streets, of junction corners, of roundabouts' islands."""
+    lines = [beside(c.poses, c.kerb) for street in streets for c in street.courses]
+    for site in sites:
+        lines += site.corners
+        if isinstance(site, Roundabout):
+            lines.append(site.island)
+    return lines
+
+
+def footpaths(streets: list[Street], sites: list[Site]) -> list[F64]:
+    """One line along either side of every street, joined around the corners."""
+    lines = [beside(c.poses, c.kerb - FOOTPATH_M) for street in streets for c in street.courses]
+    return lines + [aside(corner, FOOTPATH_M) for site in sites for corner in site.corners]
+
+
+def aside(line: F64, right: float) -> F64:
+    """(n, 2) line, moved to its right by so many metres."""
+    way = np.gradient(line, axis=0)
+    way /= np.hypot(way[:, 0], way[:, 1])[:, None]
+    return line + right * np.stack([way[:, 1], -way[:, 0]], axis=1)
+
+
+def across(gate: F64, begin: float, end: float, left: float, right: float) -> F64:
+    """(4, 2) rectangle in front of a pose: `begin` to `end` metres ahead, `left` to `right`."""
+    cos, sin = np.cos(gate[2]), np.sin(gate[2])
+    ahead, side = np.array([begin, end, end, begin]), np.array([right, right, left, left])
+    return np.stack(
+        [gate[0] + ahead * cos - side * sin, gate[1] + ahead * sin + side * cos], axis=1
+    )
+
+
+def crosswalks_at(site: Site, walks: tuple[int, ...]) -> list[Crosswalk]:
+    """Crosswalks on the arms of a junction. walks: per arm, the signal that is red meanwhile."""
+    found = []
+    for i, arm in enumerate(site.arms):
+        if not arm.plan.crosswalk:
+            continue
+        if isinstance(site, Crossing):
+            pairs = zip(site.links, site.connectors, strict=True)
+            lanes = tuple(lane for link, lane in pairs if i in link.arms)
+        else:
+            lanes = site.lanes[4 * i : 4 * i + 2]
+        ring = across(
+            arm.gate, -STOP_GAP_M - CROSSWALK_M, -STOP_GAP_M, arm.plan.coming, -arm.plan.leaving
+        )
+        ends = np.stack([ring[:2].mean(axis=0), ring[2:].mean(axis=0)])
+        found.append(Crosswalk(ring, ends, lanes, walks[i]))
+    return found
+
+
+def zebras(rng: np.random.Generator, streets: list[Street], share: float) -> list[Zebra]:
+    """Crosswalks between junctions, on long streets of one lane per direction."""
+    found = []
+    for number, street in enumerate(streets):
+        draw, where = rng.random(), rng.uniform(0.35, 0.65)
+        course = street.courses[0]
+        if draw < share and not street.plan.main and course.length > 70.0:
+            index = int(np.searchsorted(course.along, where * course.length))
+            bend = np.abs(np.gradient(course.poses[:, 2], course.along))
+            if bend[index - 3 : index + 4].max() < _CALM_BEND:
+                found.append(Zebra(number, float(course.along[index])))
+    return found
+
+
+def crosswalk_of(zebra: Zebra, streets: list[Street]) -> Crosswalk:
+    """The crosswalk; vehicles give way."""
+    ahead, back = streets[zebra.street].courses
+    index = int(np.searchsorted(ahead.along, zebra.place - 1e-6))
+    right, left = ahead.kerb[index], -back.kerb[::-1][index]
+    ring = across(ahead.poses[index], -CROSSWALK_M / 2, CROSSWALK_M / 2, float(left), float(right))
+    ends = np.stack([ring[:2].mean(axis=0), ring[2:].mean(axis=0)])
+    lanes = (*ahead.sections[0], *back.sections[0])
+    return Crosswalk(ring, ends, lanes, NONE)
+
+
+def bays(streets: list[Street]) -> list[F64]:
+    """Rings of the parking bays."""
+    rings = []
+    for course in (c for street in streets for c in street.courses):
+        if course.bays:
+            part = slice(*np.searchsorted(course.along, (course.bays[0], course.bays[1] + 1e-6)))
+            edge = course.edge[part]
+            rings.append(ribbon(course.poses[part], edge + 0.02, edge - BAY_M))
+    return rings
+
+
+def spots(rng: np.random.Generator, streets: list[Street], crossed: list[Zebra]) -> list[Spot]:
+    """Parking places in the bays; some are kept free for driveways and crosswalks."""
+    found: list[Spot] = []
+    for number, street in enumerate(streets):
+        for which, course in enumerate(street.courses):
+            if not course.bays:
+                continue
+            begin, end = course.bays
+            places = np.arange(begin + _SPOT_M / 2, end - _SPOT_M / 2, _SPOT_STEP_M)
+            free = rng.random(len(places)) > _GAP
+            for zebra in crossed:
+                if zebra.street == number:
+                    at = zebra.place if which == 0 else course.length - zebra.place
+                    free &= np.abs(places - at) > _KEEP_CLEAR_M
+            found += _spots_along(course, places[free])
+    return found
+
+
+def _spots_along(course: Course, places: F64) -> list[Spot]:
+    edge = np.interp(places, course.along, course.edge) - BAY_M / 2
+    poses = at(course, places)
+    poses[:, :2] = beside(poses, edge)
+    return [Spot(pose, _SPOT_M, _SPOT_WIDTH_M) for pose in poses]
+
+
+def at(course: Course, places: F64) -> F64:
+    """(k, 3) poses of a street's middle at so many metres along."""
+    columns = [np.interp(places, course.along, column) for column in course.poses.T]
+    return np.stack(columns, axis=1)

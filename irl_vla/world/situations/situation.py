@@ -1,0 +1,135 @@
+"""Named situations: something that a driver must handle, a few seconds after the drive begins.
+
+    found = situation("lead_brakes", seed)
+    found.simulation                     the expert at the wheel, the clock at 0
+    found.route_m                        where along its route the situation is over
+Towns are drawn until one has a place that fits; there the ego, the road users who play a part and
+their cues are put. All of it follows from the name and the seed; whether the expert gets through is
+not looked at. May import: types, scoring.scene, world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from irl_vla.scoring.scene import VX, Vehicle
+from irl_vla.types import F64, InputError
+from irl_vla.world.driver.expert import Expert
+from irl_vla.world.roads.build import build_town
+from irl_vla.world.roads.town_request import TownRequest
+from irl_vla.world.routes import Path
+from irl_vla.world.simulation import Simulation
+from irl_vla.world.situations import flows, lanes, plots
+from irl_vla.world.situations.plots import Plot
+from irl_vla.world.situations.stage import Staged
+from irl_vla.world.town import Town
+from irl_vla.world.traffic.traffic import TrafficRequest
+
+VERSION = "situations/1"  # changes whenever a name and seed mean another situation
+SUITE_SEED, DRIVER_SEED = 9011, 7
+TOWN_SEEDS = (2**30, 2**31 - 1)  # towns of the suite: no split of the benchmark has them
+TRIES = 80  # towns looked at
+AFTER_M = 80.0  # [m] of route kept beyond the end, so that nobody stops for the route's end
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One of them, ready to be driven. route_m: [m] from where the ego stands."""
+
+    name: str
+    seed: int
+    simulation: Simulation
+    route_m: float
+
+
+class Kind(NamedTuple):
+    """What a situation is made of. plot: a place in a town and what happens there, or None."""
+
+    plot: Callable[[Town, np.random.Generator], Plot | None]
+    town: TownRequest
+    traffic: TrafficRequest = TrafficRequest(
+        vehicles=14, cyclists=1, people=8, spare=20, parked=0.6, events=0.0
+    )
+
+
+def _town(
+    parking: float = 0.6, lights: float = 0.75, lanes: tuple[int, int] = (2, 2),
+    main_roads: tuple[int, int] = (2, 3), limits_kmh: tuple[float, ...] = (30, 40, 50, 60),
+) -> TownRequest:  # fmt: skip
+    """Towns with long straight streets, where nothing else is out of the ordinary."""
+    return TownRequest(
+        columns=(3, 3), rows=(2, 3), block_m=(190.0, 250.0), lanes=lanes, main_roads=main_roads,
+        missing=0.0, parking=parking, lights=lights, roundabouts=0.0, crosswalks=0.0,
+        work_zones=(0, 0), speed_limits_kmh=limits_kmh,
+    )  # fmt: skip
+
+
+KINDS = {
+    "lead_brakes": Kind(plots.lead_brakes, _town(limits_kmh=(40, 50, 60))),
+    "red_light": Kind(plots.red_light, _town(lights=1.0)),
+    "pedestrian_steps_out": Kind(
+        plots.pedestrian_steps_out, _town(parking=1.0, main_roads=(0, 1)),
+        TrafficRequest(vehicles=10, cyclists=0, people=6, spare=14, parked=0.85, events=0.0),
+    ),
+    "lane_blocked": Kind(lanes.lane_blocked, _town(lanes=(2, 3))),
+    "cut_in": Kind(lanes.cut_in, _town(lanes=(2, 3), limits_kmh=(40, 50, 60))),
+    "unprotected_turn": Kind(
+        flows.unprotected_turn, _town(lanes=(1, 2), lights=0.5),
+        TrafficRequest(vehicles=9, cyclists=0, people=6, spare=16, parked=0.6, events=0.0),
+    ),
+    "merge": Kind(flows.merge, _town(limits_kmh=(30, 40, 50))),
+}  # fmt: skip
+NAMES = tuple(KINDS)
+
+
+def situation(name: str, seed: int) -> Situation:
+    """The situation of a name and a seed >= 0. Raises InputError for others."""
+    if name not in KINDS:
+        raise InputError(f"situation '{name}': expected one of {', '.join(NAMES)}")
+    if seed < 0:
+        raise InputError(f"situation: seed: expected 0 or more, got {seed}")
+    kind, number = KINDS[name], NAMES.index(name)
+    rng = np.random.default_rng([seed, number, SUITE_SEED])
+    for _ in range(TRIES):
+        town = build_town(int(rng.integers(*TOWN_SEEDS)), kind.town)
+        plot = kind.plot(town, rng)
+        simulation = _stage(plot, kind, int(rng.integers(2**31))) if plot else None
+        if plot and simulation:
+            return Situation(name, seed, simulation, plot.route_m)
+    raise InputError(f"situation '{name}' {seed}: no place for it in {TRIES} towns")
+
+
+def _stage(plot: Plot, kind: Kind, seed: int) -> Simulation | None:
+    """The plot with everybody in place, or None where something lacks room."""
+    route = _cut(plot)
+    if route is None:
+        return None
+    expert = Expert(plot.town, route, seed * 8 + DRIVER_SEED)
+    ego = _ego(expert, plot.s)
+    traffic = Staged(plot.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle())
+    if not plot.dress(traffic, expert, float(ego[VX])):
+        return None
+    return Simulation(plot.town, traffic, expert, ego)
+
+
+def _cut(plot: Plot) -> tuple[int, ...] | None:
+    """The route no longer than it need be, so that it hardly comes by the same place twice; None
+    where it is too short."""
+    path = Path.of(plot.town, plot.route)
+    end = plot.s + plot.route_m + AFTER_M
+    if path.length < end:
+        return None
+    return plot.route[: plot.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
+
+
+def _ego(expert: Expert, s: float) -> F64:
+    """(11,) on the expert's path, as fast as it would be there."""
+    ego = np.zeros(11)
+    ego[:3] = expert.path.at(np.array(s))
+    ego[2] = (ego[2] + np.pi) % (2 * np.pi) - np.pi
+    ego[VX] = expert.allowed(s)
+    return ego

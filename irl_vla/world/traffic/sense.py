@@ -1,0 +1,243 @@
+"""What lies ahead of a mover on its path, and how it follows it.
+
+Symbols: v, v0 speed and the desired one; s gap; u speed of what is ahead; a, b, T, s0 parameters.
+    s* = s0 + max(0, v·T + v·(v - u) / (2·sqrt(a·b))),   z = s*/s
+Improved Intelligent Driver Model and its mixture with the constant-acceleration heuristic, which
+keeps calm when somebody cuts in: Treiber and Kesting, Traffic Flow Dynamics (2013), 11.3.7, 11.3.8.
+May import: scoring.compiled, scoring.traffic_rails, types, world.episode, world.traffic.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.traffic_rails import touch
+from irl_vla.types import F64
+from irl_vla.world.traffic.fleet import (
+    ALIVE,
+    BASE,
+    COUNT,
+    DS,
+    FAR,
+    GAP,
+    GAP_V,
+    LEAD,
+    NOSE,
+    WIDTH,
+    A,
+    Fleet,
+    S,
+    V,
+)
+from irl_vla.world.traffic.path import state_at
+from irl_vla.world.traffic.pedestrians import CROSSING, Walkers
+
+MARGIN = 0.25  # [m] kept free on either side of the own width
+MARGIN_WALKER = 0.6  # [m] the same for people
+WALKER_AHEAD_S = 1.5  # people are expected where they will be that much later
+BESIDE_NOSE = 2.5  # [m] behind the nose: people there are waited for when they are close
+SCRAPE_S = 0.6  # [s] ahead of a contact with somebody alongside, one brakes
+COOLNESS = 0.95  # weight of the constant-acceleration heuristic
+EXPONENT = 4.0
+SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
+COARSE = 3  # nodes skipped in the first search
+EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_STOOD = range(
+    9
+)  # the ego as a box
+
+
+@kernel
+def free_acceleration(v: float, v0: float, a: float, b: float) -> float:
+    """On an empty road."""
+    if v <= v0:
+        return float(a * (1.0 - (v / v0) ** EXPONENT))
+    return float(-b * (1.0 - (v0 / v) ** (a * EXPONENT / b)))
+
+
+@kernel
+def following(
+    v: float, v0: float, gap: float, u: float, lead_a: float,
+    a: float, b: float, headway: float, s0: float,
+) -> float:  # fmt: skip
+    """dv/dt [m/s²] behind something `gap` ahead that moves with u and accelerates with lead_a."""
+    free, s = free_acceleration(v, max(v0, 0.1), a, b), max(gap, 0.05)
+    wanted = s0 + max(0.0, v * headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
+    z = wanted / s
+    if v <= v0:
+        own = a * (1.0 - z * z) if z >= 1.0 or free <= 1e-9 else free * (1.0 - z ** (2 * a / free))
+    else:
+        own = free + a * (1.0 - z * z) if z >= 1.0 else free
+    limited = min(lead_a, a)
+    if u * (v - u) <= -2.0 * s * limited and u * u - 2.0 * s * limited > 1e-9:
+        calm = v * v * limited / (u * u - 2.0 * s * limited)
+    else:
+        calm = limited - (v - u) * max(v - u, 0.0) / (2.0 * s)
+    if own >= calm:
+        return own
+    return (1.0 - COOLNESS) * own + COOLNESS * (calm + b * math.tanh((own - calm) / b))
+
+
+@kernel
+def stopping(v: float, v0: float, distance: float, a: float, b: float) -> float:
+    """dv/dt [m/s²] to stand still at a line `distance` ahead."""
+    return following(v, v0, distance + 0.5, 0.0, 0.0, a, b, 0.6, 0.7)
+
+
+@kernel
+def nearest_node(fleet: Fleet, i: int, x: float, y: float, low: int, high: int) -> int:
+    """The node of path i in low..high that is nearest to a point."""
+    best, found = math.inf, low
+    for k in range(low, high + 1, COARSE):
+        square = (fleet.xy[i, k, 0] - x) ** 2 + (fleet.xy[i, k, 1] - y) ** 2
+        if square < best:
+            best, found = square, k
+    for k in range(max(found - COARSE + 1, low), min(found + COARSE, high + 1)):
+        square = (fleet.xy[i, k, 0] - x) ** 2 + (fleet.xy[i, k, 1] - y) ** 2
+        if square < best:
+            best, found = square, k
+    return found
+
+
+@kernel
+def meet_disc(
+    fleet: Fleet, i: int, x: float, y: float, radius: float, low: int, high: int, k: int, out: F64
+) -> bool:
+    """Whether a disc lies in the way of mover i -> out (4,): gap to it, tangent there, distance
+    from the path. low, high: nodes that matter; k: the nearest of them."""
+    f = fleet.f
+    tx, ty = fleet.xy[i, k + 1, 0] - fleet.xy[i, k, 0], fleet.xy[i, k + 1, 1] - fleet.xy[i, k, 1]
+    norm = math.sqrt(tx * tx + ty * ty)
+    tx, ty = tx / norm, ty / norm
+    dx, dy = x - fleet.xy[i, k, 0], y - fleet.xy[i, k, 1]
+    along, across = dx * tx + dy * ty, dy * tx - dx * ty
+    if (k == low and along < -1.0) or (k == high and along > 1.5):
+        return False
+    nose = f[i, S] + f[i, NOSE]
+    out[0], out[1], out[2], out[3] = k * DS + along - radius - nose, tx, ty, across
+    return bool(abs(across) < f[i, WIDTH] / 2.0 + radius)
+
+
+@kernel
+def first_node(fleet: Fleet, i: int) -> int:
+    """The first node of path i where something may be ahead."""
+    f = fleet.f
+    return int(min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2))
+
+
+@kernel
+def last_node(fleet: Fleet, i: int, reach: float) -> int:
+    """The last node of path i that matters, `reach` ahead of the nose."""
+    f = fleet.f
+    return int(min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2))
+
+
+@kernel
+def meet_box(
+    fleet: Fleet, i: int, box: F64, half: float, side: float, low: int, high: int, out: F64
+) -> bool:
+    """Whether a box (x, y, heading, ..) is in the way -> out (2,): gap and speed along the path."""
+    middle = nearest_node(fleet, i, box[0], box[1], low, high)
+    dx, dy = fleet.xy[i, middle, 0] - box[0], fleet.xy[i, middle, 1] - box[1]
+    most = half + side + fleet.f[i, WIDTH] / 2.0 + 1.0
+    if dx * dx + dy * dy > most * most:
+        return False
+    c, s = math.cos(box[2]), math.sin(box[2])
+    span, found = half - side, False
+    parts = max(math.ceil(span), 1) if span > 0.05 else 0
+    point, local = np.empty(4), int(half) + 2
+    for p in range(parts + 5):  # discs along its axis, then its corners
+        t = -span + 2.0 * span * min(p, parts) / parts if parts else 0.0
+        across, radius = 0.0, side + MARGIN
+        if p > parts:
+            t = half if p % 2 == 0 else -half
+            across, radius = side if p < parts + 3 else -side, MARGIN
+        x, y = box[0] + t * c - across * s, box[1] + t * s + across * c
+        k = nearest_node(fleet, i, x, y, max(middle - local, low), min(middle + local, high))
+        if not meet_disc(fleet, i, x, y, radius, low, high, k, point):
+            continue
+        gap = point[0] + MARGIN
+        if gap > -1.0 and (not found or gap < out[0]):
+            found = True
+            out[0], out[1] = gap, box[3] * point[1] + box[4] * point[2]
+    return found
+
+
+@kernel
+def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
+    """Finds the nearest thing on the path of mover i -> GAP, GAP_V, LEAD (actor, -2 the ego, -1
+    nothing); returns the acceleration of what was found."""
+    f, g = fleet.f, fleet.g
+    state, lead_a = fleet.states[i], 0.0
+    reach = SIGHT_M + SIGHT_S * f[i, V]
+    c, s = math.cos(state[2]), math.sin(state[2])
+    f[i, GAP], f[i, GAP_V], g[i, LEAD] = FAR, 0.0, -1
+    low, high, out = first_node(fleet, i), last_node(fleet, i, reach), np.empty(2)
+    for j in range(-1, len(f)):
+        if j == i or (j >= 0 and g[j, ALIVE] == 0):
+            continue
+        box = ego if j < 0 else fleet.states[j]
+        dx, dy = box[0] - state[0], box[1] - state[1]
+        if dx * dx + dy * dy > (reach + 8.0) ** 2 or dx * c + dy * s < -12.0:
+            continue
+        half = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        side = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if meet_box(fleet, i, box, half, side, low, high, out) and out[0] < f[i, GAP]:
+            f[i, GAP], f[i, GAP_V], g[i, LEAD] = out[0], out[1], j if j >= 0 else -2
+            lead_a = f[j, A] if j >= 0 else 0.0
+    if see_walkers(fleet, walkers, i, low, high):
+        lead_a = 0.0
+    f[i, GAP_V] = max(f[i, GAP_V], -2.0)
+    return lead_a
+
+
+@kernel
+def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> bool:
+    """People on the road who are or will be in the way, where they are nearer than what was found
+    before."""
+    f, g, point, found = fleet.f, fleet.g, np.empty(4), False
+    for p in range(len(walkers.mode)):
+        if walkers.mode[p] < CROSSING:
+            continue
+        j = walkers.first + p
+        who, radius = fleet.states[j], fleet.half[j, 1] + MARGIN_WALKER
+        for later in range(3):
+            t = 0.5 * WALKER_AHEAD_S * later
+            x, y = who[0] + t * who[3], who[1] + t * who[4]
+            k = nearest_node(fleet, i, x, y, low, high)
+            hit = meet_disc(fleet, i, x, y, radius, low, high, k, point)
+            near = abs(point[3]) < f[i, WIDTH] / 2.0 + fleet.half[j, 1] + 0.25
+            hit = hit and (point[0] > -0.5 or (near and point[0] > -BESIDE_NOSE))
+            if hit and point[0] < f[i, GAP]:
+                f[i, GAP], f[i, GAP_V], g[i, LEAD], found = point[0], 0.0, j, True
+    return found
+
+
+@kernel
+def will_scrape(fleet: Fleet, ego: F64, i: int) -> bool:
+    """Whether mover i, if it goes on, soon touches somebody beside it whose middle is ahead."""
+    f, state, soon = fleet.f, fleet.states[i], np.empty(5)
+    if f[i, V] < 0.3:
+        return False
+    c, s = math.cos(state[2]), math.sin(state[2])
+    own, other = np.empty(4), np.empty(4)
+    state_at(fleet, i, f[i, S] + f[i, V] * SCRAPE_S, soon)
+    own[0], own[1], own[2], own[3] = soon[0], soon[1], math.cos(soon[2]), math.sin(soon[2])
+    half, half_j = np.empty(2), np.empty(2)
+    half[0], half[1] = fleet.half[i, 0] + 0.1, fleet.half[i, 1] + 0.1
+    for j in range(-1, len(f)):
+        if j == i or (j >= 0 and fleet.g[j, ALIVE] == 0):
+            continue
+        box = ego if j < 0 else fleet.states[j]
+        dx, dy = box[0] - state[0], box[1] - state[1]
+        half_j[0] = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        half_j[1] = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if dx * dx + dy * dy > (half[0] + half_j[0] + 2.0) ** 2 or dx * c + dy * s <= 0.0:
+            continue
+        other[0], other[1] = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4]
+        other[2], other[3] = math.cos(box[2]), math.sin(box[2])
+        if touch(own, half, other, half_j):
+            return True
+    return False
