@@ -120,7 +120,7 @@ def test_opposite_lanes_of_a_street_do_not_overlap(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_junctions_cover_their_lanes(seed: int) -> None:
     world = town(seed)
-    for index, junction in enumerate(world.roads.junctions):
+    for index, junction in enumerate(world.junctions):
         ground = shapely.Polygon(junction.polygon)
         assert ground.is_valid
         for lane in junction.lanes:
@@ -197,7 +197,7 @@ def both_open(world: Town, a: int, b: int) -> bool:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_at_a_junction_with_lights_every_connector_knows_its_signal(seed: int) -> None:
     world = town(seed)
-    for junction in world.roads.junctions:
+    for junction in world.junctions:
         known = {world.lanes[lane].signal != NONE for lane in junction.lanes}
         assert len(known) == 1
     for signal in world.signals:
@@ -296,7 +296,7 @@ def test_the_same_seed_is_the_same_town_also_in_another_process() -> None:
 
 def test_towns_are_varied() -> None:
     towns = [town(seed) for seed in SEEDS]
-    kinds = [{junction.kind for junction in world.roads.junctions} for world in towns]
+    kinds = [{junction.kind for junction in world.junctions} for world in towns]
     assert 6 <= sum("roundabout" in kind for kind in kinds) <= 20
     assert sum(bool(world.signals) for world in towns) > 15
     assert sum(bool(world.closures) for world in towns) > 6
@@ -345,8 +345,8 @@ def test_a_request_is_obeyed() -> None:
     )  # fmt: skip
     for seed in range(4):
         world = build_town(seed, request)
-        assert len(world.roads.junctions) == 2
-        assert "roundabout" in {junction.kind for junction in world.roads.junctions}
+        assert len(world.junctions) == 2
+        assert "roundabout" in {junction.kind for junction in world.junctions}
         assert not world.spots and not world.closures and not world.signals
         streets = [lane for lane in world.lanes if lane.junction == NONE]
         assert {lane.width for lane in streets} == {3.25}
