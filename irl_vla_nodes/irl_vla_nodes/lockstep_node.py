@@ -37,6 +37,9 @@ from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, qos
 
 ACK = Duration(seconds=5)
+GAP_NS = 50_000_000  # a longer silence of the recording is played as passing time,
+MOST_GAPS = 20  # at most one second of it,
+LOOK_S = 0.05  # and the nodes, that look at the clock every 20 ms, see each step of it
 SHOWN = 10  # differences that are printed
 
 
@@ -70,6 +73,7 @@ class LockstepNode(CarNode[LockstepParams]):
         self._outcomes: dict[int, Plan | Refusal] = {}
         self._records: deque[tuple[Record, int]] = deque()  # with the number of their events
         self._left = 0  # events of the last record that are still to come
+        self._clock_ns = 0
         self._clock_out = self.create_publisher(
             get_message("rosgraph_msgs/msg/Clock"), "/clock", qos(1)
         )
@@ -129,11 +133,20 @@ class LockstepNode(CarNode[LockstepParams]):
         self._publishers_by_topic[topic] = publisher
 
     def _publish(self, record: Record) -> None:
-        clock = new("rosgraph_msgs/msg/Clock", clock=time_message(record.log_ns))
-        self._clock_out.publish(bytes(cdr(clock)))
+        gaps = (record.log_ns - self._clock_ns) // GAP_NS if self._clock_ns else 0
+        for _ in range(min(gaps, MOST_GAPS)):
+            self._set_clock(self._clock_ns + GAP_NS)
+            time.sleep(LOOK_S)
+        self._set_clock(record.log_ns)
         publisher = self._publishers_by_topic[record.topic]
         publisher.publish(bytes(record.data))
         publisher.wait_for_all_acked(ACK)
+
+    def _set_clock(self, now_ns: int) -> None:
+        """The car's time: deadlines pass in the silence of a slow recording, too."""
+        self._clock_ns = now_ns
+        clock = new("rosgraph_msgs/msg/Clock", clock=time_message(now_ns))
+        self._clock_out.publish(bytes(cdr(clock)))
 
     def _compared(self, outcome: Plan | Refusal) -> str:
         until = time.monotonic() + self._params.answer_s

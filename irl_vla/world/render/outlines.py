@@ -29,7 +29,8 @@ PAVEMENT_M, APRON_M = 2.6, 4.6  # width of a footpath; of the strip that a kerb 
 KERB_M, GUTTER_M = 0.30, 0.5
 DASH_M, GAP_M = 3.0, 6.0  # of dashed lines
 STRIPE_M = 0.5  # of a zebra, and as much asphalt between two
-FINE_M = 0.1  # [m] texels smaller than that are worth smooth edges
+FINE_M = 0.2  # [m] texels smaller than that are worth smooth edges
+SOFT_M = 0.4  # [m] width of the edges of shadows
 LONGEST_SHADOW_M = 22.0  # [m] a lower sun's shadows are faint
 
 
@@ -67,9 +68,10 @@ class Layer:
         near = np.flatnonzero((self.low < high).all(axis=1) & (self.high > corner).all(axis=1))
         if not len(near):
             return []
-        scaled = ((self.points - corner) / texel - 0.5) * (1 << SUBPIXEL)
+        rings = [self.points[self.offsets[k] : self.offsets[k + 1]] for k in near]
+        scaled = ((np.concatenate(rings) - corner) / texel - 0.5) * (1 << SUBPIXEL)
         fixed = np.round(scaled).astype(np.int32)
-        return [fixed[self.offsets[k] : self.offsets[k + 1]] for k in near]
+        return np.split(fixed, np.cumsum([len(ring) for ring in rings])[:-1])
 
 
 class Outlines:
@@ -108,7 +110,8 @@ class Outlines:
         for ring in self._shadows.within(corner, size, texel):
             cv2.fillPoly(sunlit, [ring], 0, cv2.LINE_AA, SUBPIXEL)
         if fine:
-            sunlit = np.asarray(cv2.blur(sunlit, (5, 5)), np.uint8)
+            side = 1 + 2 * int(SOFT_M / texel / 2)
+            sunlit = np.asarray(cv2.blur(sunlit, (side, side)), np.uint8)
         return kinds, colours, sunlit
 
 
@@ -119,19 +122,19 @@ def _layers(town: Town) -> list[Layer]:
     aprons = [piece for kerb in town.kerbs for piece in strips(kerb, APRON_M)]
     paths = [piece for path in town.footpaths for piece in strips(path, PAVEMENT_M)]
     kerbs = [piece for kerb in town.kerbs for piece in strips(kerb, KERB_M)]
-    gutters = [piece for kerb in town.kerbs for piece in strips(kerb, GUTTER_M)]
-    edges = [piece for ring in drivable for piece in strips(_closed(ring), GUTTER_M)]
+    lines = [*town.kerbs, *(_closed(ring) for ring in drivable if not len(town.kerbs))]
+    gutters = [piece for line in lines for piece in strips(line, GUTTER_M)]
     centres = [lane.centre[:, :2] for lane in town.lanes]
     worn = [p for c in centres for side in (-0.75, 0.75) for p in strips(beside(c, side), 0.5)]
     lanes = [lane.polygon for lane in town.lanes]
     layers = [
         Layer.of(PAVEMENT, ALBEDO["pavement"], aprons + paths),
         Layer.of(ROAD, ALBEDO["carpark"], carparks),
-        Layer.of(ROAD, ALBEDO["gutter"], edges + gutters),
         Layer.of(ROAD, ALBEDO["asphalt"], drivable + lanes),
         Layer.of(ROAD, ALBEDO["junction"], [j.polygon for j in town.junctions]),
         Layer.of(ROAD, ALBEDO["worn"], worn, 0.5),
         Layer.of(ROAD, ALBEDO["patch"], _patches(centres, rng)),
+        Layer.of(ROAD, ALBEDO["gutter"], gutters, within=ROAD),
         Layer.of(PAVEMENT, ALBEDO["kerb"], kerbs, KERB_M),
     ]
     bays = [p for spot in town.spots for p in _bay(spot.pose, spot.length, spot.width)]

@@ -39,7 +39,7 @@ from irl_vla.world.town import Town
 
 Quality = Literal["plain", "full"]
 MOST_QUADS = 24000  # that one camera sees
-SIGHT_M = 260.0  # [m] farther things are lost in haze
+SIGHT_M = 450.0  # [m] farther things are not drawn; most towns are smaller
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class Renderer:
         )  # fmt: skip
         samples = found
         if fine is not None:
-            found, far = samples[::2, ::2].copy(), far[::2, ::2].copy()
+            found = samples[::2, ::2].copy()
+            far = np.where(found >= 0, far[::2, ::2], view.backdrop[0])
         paint(found, view.level, view.rays, *texture)
         if fine is not None:
             smooth(samples, fine.rays, shadow, self._haze, view.level, *texture, far)

@@ -135,7 +135,7 @@ def weather_of(seed: int) -> Weather:
     below = 0.55 * above + 0.20 * np.array(sky.sun) * to_sun[2]
     light = np.concatenate([np.array(sky.sun), above, below]) * exposure
     return Weather(
-        seed, sky, to_sun, light, np.array(sky.horizon) * exposure,
+        seed, sky, to_sun, light, np.minimum(np.array(sky.horizon) * exposure, 255.0),
         float(rng.uniform(*sky.haze_m)), float(rng.uniform(*sky.clouds)), exposure,
         float(rng.uniform(1.0, 3.5)),
     )  # fmt: skip

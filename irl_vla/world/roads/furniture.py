@@ -23,6 +23,7 @@ SIDEWALK_M = 3.4  # kept free of houses, from the kerb
 _MARGIN_M = 50.0  # of the raster around the streets
 _POST_M, _LAMP_M, _SIGN_M = (0.2, 0.2, 3.7), (0.2, 0.2, 7.0), (0.1, 0.7, 2.6)
 _BEHIND_KERB_M = 0.7
+_ROAD, _HOUSE = 1, 2  # what cells of the raster are taken by
 
 
 class Ground:
@@ -37,22 +38,30 @@ class Ground:
         rings = [street.outline(kerb=True, overlap=1.0) for street in streets]
         for ring in [*rings, *(_filled(site) for site in sites)]:
             cells = self._cells(ring)
-            cv2.fillPoly(self.taken, [cells], 1)
-            cv2.polylines(self.taken, [cells], True, 1, wide)
+            cv2.fillPoly(self.taken, [cells], _ROAD)
+            cv2.polylines(self.taken, [cells], True, _ROAD, wide)
 
     def _cells(self, ring: F64) -> NDArray[np.int32]:
         return np.asarray(np.floor((ring - self.corner) / CELL_M), np.int32)
 
-    def free(self, points: F64) -> NDArray[np.bool_]:
-        """(...,) whether points (..., 2) lie on free ground."""
+    def _at(self, points: F64) -> U8:
         cells = np.floor((points - self.corner) / CELL_M).astype(int)
         height, width = self.taken.shape
         x, y = cells[..., 0].clip(0, width - 1), cells[..., 1].clip(0, height - 1)
-        return np.asarray(self.taken[y, x] == 0)
+        found: U8 = self.taken[y, x]
+        return found
 
-    def take(self, ring: F64) -> None:
-        """Marks a convex ring as taken."""
-        cv2.fillConvexPoly(self.taken, self._cells(ring), 1)
+    def free(self, points: F64) -> NDArray[np.bool_]:
+        """(...,) whether points (..., 2) lie on free ground."""
+        return np.asarray(self._at(points) == 0)
+
+    def built(self, points: F64) -> NDArray[np.bool_]:
+        """(...,) whether points (..., 2) lie in a house."""
+        return np.asarray(self._at(points) == _HOUSE)
+
+    def build(self, ring: F64) -> None:
+        """Marks a convex ring as a house."""
+        cv2.fillConvexPoly(self.taken, self._cells(ring), _HOUSE)
 
 
 def _filled(site: Site) -> F64:
@@ -134,6 +143,7 @@ _GRID = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 7), np.linspace(-0.5, 0.5, 6
 )
 _STEP_BACK_M = 3.0  # for houses that do not fit, on bends
 _INSIDE = 0.95  # share of a house that must stand free of other houses' cells
+_RING = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.pi / 6)], axis=1)
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
 
@@ -156,7 +166,7 @@ def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> 
             for k in np.flatnonzero(fits):
                 if not ground.free(poses[k, :2] + _INSIDE * (grid[k] - poses[k, :2])).all():
                     continue  # it would stand in its neighbour, on the inside of a bend
-                ground.take(rings[k])
+                ground.build(rings[k])
                 look = int(rng.integers(1 << 16))
                 props.append(Prop("building", poses[k], sizes[k], look))
     return props
@@ -223,13 +233,16 @@ def _greens(
     points = np.concatenate([points, *middles])
     draws = rng.random((len(points), 4))
     looks = rng.integers(1 << 16, size=len(points))
-    props = []
-    for k, (point, draw) in enumerate(zip(points, draws, strict=True)):
-        tree = draw[0] < 0.7 or k >= len(points) - len(middles)
-        crown, tall = (3.0 + 2.5 * draw[1], 5.5 + 5.0 * draw[2]) if tree else (
-            0.9 + draw[1], 0.7 + 0.9 * draw[2]
-        )  # fmt: skip
-        pose = np.array([*point, 2 * np.pi * draw[3]])
-        kind = "tree" if tree else "bush"
-        props.append(Prop(kind, pose, np.array([crown, crown, tall]), int(looks[k])))
-    return props
+    trees = (draws[:, 0] < 0.7) | (np.arange(len(points)) >= len(points) - len(middles))
+    crowns = np.where(trees, 3.0 + 2.5 * draws[:, 1], 0.9 + draws[:, 1])
+    heights = np.where(trees, 5.5 + 5.0 * draws[:, 2], 0.7 + 0.9 * draws[:, 2])
+    inside = ground.built(points[:, None] + 0.45 * crowns[:, None, None] * _RING).any(axis=1)
+    return [
+        Prop(
+            "tree" if trees[k] else "bush",
+            np.array([*points[k], 2 * np.pi * draws[k, 3]]),
+            np.array([crowns[k], crowns[k], heights[k]]),
+            int(looks[k]),
+        )
+        for k in np.flatnonzero(~inside)
+    ]

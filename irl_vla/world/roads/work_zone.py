@@ -52,10 +52,10 @@ def _along(centre: F64) -> F64:
 def _things(rng: np.random.Generator, lane: LaneDraft, begin: float, end: float) -> list[Prop]:
     """Signs before it, cones in a taper, then cones or barriers along the open lane."""
     half = lane.width / 2
-    slanting = np.arange(begin, begin + _TAPER_M, 3.2)
+    slanting = begin + np.arange(0.0, _TAPER_M, 3.2)
     offset = -half + 0.3 + (slanting - begin) / _TAPER_M * (lane.width - 0.3 - _CLEAR_M)
     solid = rng.random() < 0.5
-    beyond = np.arange(begin + _TAPER_M, end, 2.6 if solid else 5.0)
+    beyond = np.arange(begin + _TAPER_M, end - 1.0, 2.6 if solid else 5.0)
     kind, size = ("barrier", BARRIER_M) if solid else ("traffic_cone", CONE_M)
     inner = np.full(len(beyond), half - _CLEAR_M - size[1] / 2)
     props = _row(lane, slanting, offset, "traffic_cone", CONE_M)
