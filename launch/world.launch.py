@@ -13,7 +13,7 @@ ARGUMENTS = [
     argument("seed", "0", "of the town, its traffic and the drive"),
     argument("rig", "", "cameras (YAML); empty: tiny3"),
     argument("cameras", "front_left,front,front_right", "names of the rig's cameras"),
-    argument("route_m", "0.0", "length of the route; 0: as far as it goes"),
+    argument("route_m", "0.0", "length of the route; 0: 200 m"),
     argument("results", "", "JSON file with how the drive ended"),
     argument("threads", "1", "of the networks"),
     argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),

@@ -165,7 +165,7 @@ class WorldParams(Common):
 
     seed: int = setting(0, "of the town, its traffic and the drive", 0, 2**31 - 1)
     rig: str = setting("", "cameras (YAML); empty: tiny3")
-    route_m: float = setting(0.0, "[m] length of the route; 0: as far as it goes", 0.0, 5000.0)
+    route_m: float = setting(0.0, "[m] length of the route; 0: 200 m", 0.0, 5000.0)
     answer_s: float = setting(
         10.0, "[s of wall time] it waits so long for a trajectory", 0.1, 600.0
     )

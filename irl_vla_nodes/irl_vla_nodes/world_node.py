@@ -10,13 +10,15 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import rclpy
 from rosidl_runtime_py.utilities import get_message
 
 from irl_vla.camera.rig import load_rig
+from irl_vla.cli.drive import planned
+from irl_vla.cli.drive_run import DEFAULT_RIG, DriveRun
 from irl_vla.cli.shipped import shipped
 from irl_vla.data.bag_writer import (
     BASE_FRAME,
@@ -35,8 +37,8 @@ from irl_vla.data.geometry_messages import (
 )  # fmt: skip
 from irl_vla.data.messages import header, new, time_message
 from irl_vla.data.plan_messages import intent_to_message, plan_from_message
-from irl_vla.drive.closed_loop import ClosedLoop, Ending
-from irl_vla.drive.core import Step
+from irl_vla.drive.closed_loop import ClosedLoop
+from irl_vla.drive.core import DrivingCore, Step
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -48,8 +50,6 @@ from irl_vla.types import (
     RefusalReason,
     Trajectory,
 )  # fmt: skip
-from irl_vla.world.build import simulation_of
-from irl_vla.world.infractions import judge
 from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.routes import Path as RoutePath
 from irl_vla_nodes.car_node import CarNode
@@ -59,8 +59,8 @@ from irl_vla_nodes.params import WorldParams
 from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, qos
 
-DEFAULT_RIG = "calibration/rigs/tiny3.yaml"
 IMAGE = "sensor_msgs/msg/CompressedImage"
+DISCOVERY_S = 1.0  # subscribers find the new publishers
 
 
 class Graph:
@@ -131,30 +131,23 @@ class WorldNode(CarNode[WorldParams]):
         self._out[topic].publish(bytes(cdr(message)))
 
     def drive(self) -> dict[str, Any]:
-        """The whole drive; how it ended."""
+        """The whole drive; how it ended, in the words of `irl-vla drive`."""
         params = self._params
-        simulation = simulation_of(params.seed)
+        drive = planned(params.seed, None, params.route_m or None)
+        simulation = drive.simulation
         if simulation.driver is None:
             raise InputError(f"seed {params.seed}: nobody drives there")
         path = RoutePath.of(simulation.town, simulation.driver.route)
-        renderer = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed)
-        loop = ClosedLoop(simulation, path, Graph(self), renderer.render, params.route_m or None)
-        time.sleep(1.0)  # subscribers find the new publishers
+        eye = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed).render
+        loop = ClosedLoop(simulation, path, cast(DrivingCore, Graph(self)), eye, drive.route_m)
+        run = DriveRun(drive, loop, self.rig, {}, "")
+        time.sleep(DISCOVERY_S)
         self._publish_rig()
-        ticks = [tick.without_pictures() for tick in loop.ticks()]
-        outcomes = [tick.step.outcome for tick in ticks]
-        ending = loop.ending or Ending.STOPPED
-        status = "Completed" if ending is Ending.ROUTE_COMPLETED else "Failed"
-        score = judge(loop.watch, f"seed {params.seed}", loop.completed, status, loop.span_m)
-        return {
-            "seed": params.seed, "ending": ending.value, "ticks": len(ticks),
-            "route_completion": score.record.route_percent,
-            "driving_score": score.record.composed,
-            "plans": sum(isinstance(outcome, Plan) for outcome in outcomes),
-            "refusals": sum(not isinstance(outcome, Plan) for outcome in outcomes),
-            "infractions": {k: list(v) for k, v in score.record.infractions.items()},
-            "end": ticks[-1].moment.ego.tolist(),
-        }  # fmt: skip
+        for _ in run.go():
+            if not rclpy.ok():
+                loop.stop()
+        end = run.ticks[-1].moment.ego.tolist()
+        return {"seed": params.seed, **run.summary(run.score()), "end": end}
 
     def answer(self, anchor_ns: int) -> Plan | Refusal:
         """What the graph makes of this moment. The trajectory is the monitor's."""
@@ -206,7 +199,7 @@ def main() -> None:
     if node.params().results:
         Path(node.params().results).write_text(json.dumps(result, indent=2) + "\n")
     node.get_logger().info(
-        f"seed {result['seed']}: {result['ending']} after {result['ticks'] / 10:.0f} s, "
+        f"seed {result['seed']}: {result['ending']} after {result['seconds']:.0f} s, "
         f"{result['route_completion']:.0f} % of the route, {result['plans']} plans, "
         f"{result['refusals']} refusals"
     )
