@@ -20,9 +20,9 @@ from irl_vla.world.town import Marking, Prop, Town
 Rgb = tuple[int, int, int]
 SUBPIXEL = 4  # bits of a pixel that OpenCV's fillPoly resolves
 ALBEDO: dict[str, Rgb] = {
-    "grass": (96, 112, 62), "soil": (112, 100, 76), "pavement": (150, 146, 138),
+    "grass": (96, 112, 62), "soil": (112, 100, 76), "pavement": (140, 136, 128),
     "asphalt": (92, 92, 95), "junction": (88, 88, 92), "carpark": (104, 103, 102),
-    "kerb": (176, 174, 168), "gutter": (70, 70, 72), "white": (236, 236, 230),
+    "kerb": (180, 178, 172), "gutter": (70, 70, 72), "white": (220, 220, 214),
     "yellow": (232, 186, 62), "patch": (74, 74, 77), "worn": (85, 85, 88),
 }  # fmt: skip
 PAVEMENT_M, APRON_M = 2.6, 4.6  # width of a footpath; of the strip that a kerb stands in
@@ -38,7 +38,7 @@ LONGEST_SHADOW_M = 22.0  # [m] a lower sun's shadows are faint
 class Layer:
     """Outlines of one colour. points: (P, 2) of all rings, the k-th from offsets[k] to
     offsets[k + 1]; low, high: (n, 2) bounds of each; thin: [m] how wide they are where that matters
-    for how much of a coarse texel they cover, else inf"""
+    for how much of a coarse texel they cover, else inf; only_on: class that they cover, -1: all"""
 
     kind: int
     colour: Rgb
@@ -47,9 +47,12 @@ class Layer:
     low: F64
     high: F64
     thin: float = float("inf")
+    only_on: int = -1
 
     @staticmethod
-    def of(kind: int, colour: Rgb, rings: Sequence[F64], thin: float = float("inf")) -> Layer:
+    def of(
+        kind: int, colour: Rgb, rings: Sequence[F64], thin: float = float("inf"), only_on: int = -1
+    ) -> Layer:  # fmt: skip
         """From a list of rings."""
         rings = [ring for ring in rings if len(ring) > 2]
         offsets = np.cumsum([0, *(len(ring) for ring in rings)]).astype(np.int64)
@@ -59,7 +62,7 @@ class Layer:
         if rings:
             low = np.minimum.reduceat(points, offsets[:-1], axis=0)
             high = np.maximum.reduceat(points, offsets[:-1], axis=0)
-        return Layer(kind, colour, points, offsets, low, high, thin)
+        return Layer(kind, colour, points, offsets, low, high, thin, only_on)
 
     def within(self, corner: F64, size: tuple[int, int], texel: float) -> list[NDArray[np.int32]]:
         """The rings that reach into a picture of `size` rows and columns that begins at `corner`,
@@ -95,6 +98,12 @@ class Outlines:
         colours[:] = ALBEDO["grass"]
         fine = texel < FINE_M
         for layer in self._layers:
+            if layer.only_on >= 0:
+                if fine:
+                    mask = np.zeros(size, np.uint8)
+                    cv2.fillPoly(mask, layer.within(corner, size, texel), 1, cv2.LINE_8, SUBPIXEL)
+                    colours[(mask > 0) & (kinds == layer.only_on)] = layer.colour
+                continue
             colour: Sequence[float] = layer.colour
             if layer.thin < texel:  # a line thinner than a texel is at least one texel wide
                 share = layer.thin / texel
@@ -134,7 +143,7 @@ def _layers(town: Town) -> list[Layer]:
         Layer.of(ROAD, ALBEDO["junction"], [j.polygon for j in town.junctions]),
         Layer.of(ROAD, ALBEDO["worn"], worn, 0.5),
         Layer.of(ROAD, ALBEDO["patch"], _patches(centres, rng)),
-        Layer.of(ROAD, ALBEDO["gutter"], gutters, within=ROAD),
+        Layer.of(ROAD, ALBEDO["gutter"], gutters, only_on=ROAD),
         Layer.of(PAVEMENT, ALBEDO["kerb"], kerbs, KERB_M),
     ]
     bays = [p for spot in town.spots for p in _bay(spot.pose, spot.length, spot.width)]

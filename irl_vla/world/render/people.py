@@ -12,7 +12,7 @@ from irl_vla.world.render.quads import BICYCLE, CUT, PERSON, Builder, Quads, Rgb
 from irl_vla.world.render.weather import SALT
 
 STRIDE_M = 1.45  # [m] of two steps of a walk
-CRANK_M = 5.2  # [m] a bicycle rolls while its cranks turn once
+TRUNK_M = 0.145  # [m] half the depth of a trunk
 CLOTHES: tuple[Rgb, ...] = (
     (176, 44, 44), (44, 78, 140), (222, 222, 218), (34, 36, 42), (70, 110, 74), (210, 170, 60),
     (120, 84, 130), (150, 152, 156), (222, 120, 60), (90, 130, 160),
@@ -82,8 +82,10 @@ def cyclist(size: F64, look: int, spokes: int) -> Quads:
                    (hip[1], 0.18 * side))  # fmt: skip
         build.post((chest[0], side * half, chest[1]), (bar[0], side * half, bar[2] + 0.05),
                    (0.06, 0.045), coat)  # fmt: skip
-    build.post((hip[0], 0.0, hip[1] - 0.08), (chest[0], 0.0, chest[1]), (0.15, half), coat)
-    build.ball((chest[0], 0.0, chest[1]), half, 0.11, coat)
+    for side in (-1, 1):
+        y = side * (half - TRUNK_M)
+        build.post((hip[0], 0.5 * y, hip[1] - 0.08), (chest[0], y, chest[1]), (0.13, TRUNK_M), coat)
+        build.ball((chest[0], y, chest[1]), TRUNK_M, 0.10, coat)
     helmet = rng.random() < 0.6
     _head(build, (chest[0] + 0.08, high), skin, (220, 222, 60) if helmet else hair)
     return build.done()
@@ -112,9 +114,12 @@ def _clothes(rng: np.random.Generator) -> tuple[Rgb, Rgb, Rgb, Rgb]:
 def _trunk(
     build: Builder, low: tuple[float, float], shoulder: float, half: float, coat: Rgb
 ) -> None:
+    """Two rounds side by side, so that it is wider than deep. low: x and height of its end."""
     x, z = low
-    build.post((x, 0.0, z), (x, 0.0, shoulder), (half * 0.84, half), coat)
-    build.ball((x, 0.0, shoulder), half, 0.075, coat)
+    for side in (-1, 1):
+        y = side * (half - TRUNK_M)
+        build.post((x, 0.9 * y, z), (x, y, shoulder), (TRUNK_M * 0.94, TRUNK_M), coat)
+        build.ball((x, y, shoulder), TRUNK_M, 0.075, coat)
 
 
 def _head(build: Builder, at: tuple[float, float], skin: Rgb, hair: Rgb) -> None:

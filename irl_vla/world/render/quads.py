@@ -127,14 +127,15 @@ class Builder:
         self._looks.append((*colour, *lit, float(tile), *repeat))
         self._tags.append((kind, lamp, self.klass, variants))
 
-    def block(self, low: Point, high: Point, colour: Rgb, *, lid: bool = True) -> None:
-        """An upright box without a floor."""
+    def block(self, low: Point, high: Point, colour: Rgb, *, tile: int = -1) -> None:
+        """An upright box without a floor. tile: of its sides, -1: none"""
+        kind = FLAT if tile < 0 else PANEL
         (x0, y0, z0), (x1, y1, z1) = low, high
         ring = [(x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         for (ax, ay), (bx, by) in zip(ring, [*ring[1:], ring[0]], strict=True):
-            self.quad([(ax, ay, z0), (bx, by, z0), (bx, by, z1), (ax, ay, z1)], colour)
-        if lid:
-            self.quad([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], colour)
+            corners = [(ax, ay, z0), (bx, by, z0), (bx, by, z1), (ax, ay, z1)]
+            self.quad(corners, colour, kind=kind, tile=max(tile, 0))
+        self.quad([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], colour)
 
     def post(
         self, low: Point, high: Point, radii: tuple[float, float], colour: Rgb,

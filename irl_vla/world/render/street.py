@@ -167,7 +167,7 @@ def _sign(build: Builder, size: F64, tile: int) -> None:
     back: list[Point] = [(-x, y, low), (-x, -y, low), (-x, -y, high), (-x, y, high)]
     if tile >= 0:
         build.quad(face, WHITE, kind=CUT, tile=tile)
-        build.quad(back, (96, 98, 100), kind=CUT, tile=tile)
+        build.quad(back, (150, 152, 154), kind=CUT, tile=tile + 1)
     else:
         build.quad(face, (40, 84, 160))
         build.quad(back, (120, 122, 124))

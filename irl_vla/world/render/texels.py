@@ -9,6 +9,7 @@ ATLAS_SIDE = 64  # [px] of a tile of the atlas; its levels lie one after the oth
 ATLAS_LEVELS = 7
 ATLAS_TEXELS = sum((ATLAS_SIDE >> level) ** 2 for level in range(ATLAS_LEVELS))
 ATLAS_MOST = 96  # tiles that there is room for
+BODY_TILE, PANE_TILE = 0, 1  # the sheen of painted metal and of glass: those two come first
 ATLAS_START = 0
 WHITE = ATLAS_START + ATLAS_MOST * ATLAS_TEXELS - 1  # a white texel, for plain colours
 

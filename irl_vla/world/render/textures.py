@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.types import U8
+from irl_vla.types import F64, U8
 from irl_vla.world.render.texels import ATLAS_LEVELS, ATLAS_MOST, ATLAS_SIDE
 from irl_vla.world.render.weather import SALT, fractal, packed
 
@@ -23,6 +23,7 @@ VARIANTS = 4  # pictures of one kind of facade
 FACADES = ("brick", "plaster", "glass", "panel", "shop")
 CROWNS = 6
 SPOKES = "spokes"  # a bicycle's wheel
+_FRAME = (slice(28, 36), slice(10, 54))  # the bar that holds a sign from behind
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 Picture = tuple[U8, U8]  # (64, 64, 3) colours and (64, 64) alpha
 
@@ -37,16 +38,17 @@ class Atlas:
 
 
 def sign_name(text: str) -> str:
-    """Name of the tile of a sign that says `text`."""
+    """Name of the tile of a sign that says `text`; the next tile is its back."""
     return f"sign {text.strip().lower()}"
 
 
 def atlas_of(signs: Iterable[str]) -> Atlas:
     """All pictures of a town. signs: texts of its signs; those that do not fit are left blank."""
     texels, tiles = _common()
-    texts = sorted({sign.strip().lower() for sign in signs})[: ATLAS_MOST - 1 - len(texels)]
-    names = {sign_name(text): len(texels) + k for k, text in enumerate(texts)}
-    texels = np.concatenate([texels, *(_sign_levels(text)[None] for text in texts)])
+    room = (ATLAS_MOST - 1 - len(texels)) // 2
+    texts = sorted({sign.strip().lower() for sign in signs})[:room]
+    names = {sign_name(text): len(texels) + 2 * k for k, text in enumerate(texts)}
+    texels = np.concatenate([texels, *(_sign_levels(text) for text in texts)])
     finest = np.ascontiguousarray(texels[:, : SIDE * SIDE]).reshape(-1, SIDE, SIDE)
     return Atlas(texels, finest, {**tiles, **names})
 
@@ -55,7 +57,7 @@ def atlas_of(signs: Iterable[str]) -> Atlas:
 def _common() -> tuple[NDArray[np.uint32], dict[str, int]]:
     """Pictures that every town has."""
     rng = np.random.default_rng([SALT, 6])
-    pictures: list[Picture] = []
+    pictures: list[Picture] = [_body(), _pane()]  # BODY_TILE, PANE_TILE
     tiles: dict[str, int] = {}
     for name in FACADES:
         tiles[name] = len(pictures)
@@ -69,7 +71,11 @@ def _common() -> tuple[NDArray[np.uint32], dict[str, int]]:
 
 @cache
 def _sign_levels(text: str) -> NDArray[np.uint32]:
-    return _levels(*_sign(text))
+    """(2, 5461) a sign's front and back."""
+    front, alpha = _sign(text)
+    back = np.full_like(front, 168)
+    back[_FRAME] = 120
+    return np.stack([_levels(front, alpha), _levels(back, alpha)])
 
 
 def _levels(colours: U8, alpha: U8) -> NDArray[np.uint32]:
@@ -84,6 +90,26 @@ def _levels(colours: U8, alpha: U8) -> NDArray[np.uint32]:
         light = cv2.resize(light, size, interpolation=cv2.INTER_AREA).reshape(*size, 3)
         weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA).reshape(*size, 1)
     return np.concatenate(levels)
+
+
+def _body() -> Picture:
+    """Painted metal: the sky on its shoulder, the road's shade below; colours tint it."""
+    light = np.interp(np.arange(SIDE), [0, 5, 9, 36, 40, 63], [255, 250, 226, 206, 178, 138])
+    return _grey(np.repeat(light[:, None], SIDE, axis=1))
+
+
+def _pane() -> Picture:
+    """A window: bright above, with a slanted gleam."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    light = np.interp(y, [0, 20, 63], [235, 170, 120])
+    gleam = np.abs((x + 0.6 * y) % 46 - 20.0) < 5
+    return _grey(light * np.where(gleam, 1.16, 1.0))
+
+
+def _grey(light: F64) -> Picture:
+    """A picture without colour or holes."""
+    byte = np.clip(light, 0, 255).astype(np.uint8)
+    return np.repeat(byte[..., None], 3, axis=2), np.full((SIDE, SIDE), 255, np.uint8)
 
 
 def _facade(name: str, variant: int, rng: np.random.Generator) -> Picture:
@@ -174,6 +200,9 @@ def _sign(text: str) -> Picture:
             picture, [np.array([(32, 5), (58, 32), (32, 58), (5, 32)])], True, (20,) * 3, 2
         )
         cv2.line(picture, (26, 44), (38, 22), (20, 20, 20), 4)
+    elif text == "priority":
+        cv2.fillPoly(alpha, [np.array([(32, 0), (63, 32), (32, 63), (0, 32)])], 255)
+        cv2.fillPoly(picture, [np.array([(32, 13), (51, 32), (32, 51), (13, 32)])], (246, 190, 32))
     elif "left" in text or "right" in text:
         alpha[12:52] = 255
         picture[:] = (240, 120, 24)

@@ -106,13 +106,14 @@ class Weather:
     def _hills(self, picture: U8, rng: np.random.Generator) -> None:
         """Wooded hills far away, so that the town does not end at nothing."""
         elevation = np.linspace(SKY_HIGH, SKY_LOW, SKY_HEIGHT)
+        step = float(elevation[0] - elevation[1])
         first = int(np.argmax(elevation < HILLS))
         for height, depth in ((0.035, 0.80), (0.016, 0.62)):
             ridge = height * (0.65 + 0.28 * fractal(rng, 1, SKY_WIDTH, 5, (1, 20))[0])
             colour = np.array([86, 104, 84]) * self.light[3:6] * 1.4
             mixed = colour + (self.haze - colour) * depth
-            below = elevation[first:, None] < ridge[None, :]
-            picture[first:][below] = np.clip(mixed, 0, 255).astype(np.uint8)
+            cover = np.clip((ridge - elevation[first:, None]) / step + 0.5, 0.0, 1.0)[..., None]
+            picture[first:] = picture[first:] * (1.0 - cover) + np.clip(mixed, 0, 255) * cover
 
 
 @cache
