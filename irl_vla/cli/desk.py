@@ -30,6 +30,7 @@ from irl_vla.types import (
 )
 
 MAX_NOTICES = 200  # different texts that are kept; a long recording may have one per picture
+NOT_IN_TIME = "not_driven: the car did not use its picture"  # reason of a followed drive
 FURTHER = "further notices, each of them different"
 
 
@@ -47,6 +48,7 @@ class Desk:
 
     rig_is_given: a rig file was given, so a recording that changes its calibration is only noted
     follow: schedules to repeat, by anchor stamp; other anchors choose for themselves
+    seen: cameras that the followed car had, by anchor stamp; what came too late for it is left out
     notices: what the recording had to say, with counts; at most MAX_NOTICES different texts
     """
 
@@ -54,6 +56,7 @@ class Desk:
     fixed_intent: IntentDirection | None = None
     rig_is_given: bool = False
     follow: Mapping[int, Schedule] = field(default_factory=dict)
+    seen: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     sync_spec: SyncSpec = field(default_factory=SyncSpec)
     notices: Counter[str] = field(default_factory=Counter)
 
@@ -133,11 +136,22 @@ class Desk:
             self._waiting.append(_Arrived(frames, max(anchor, now)))
 
     def _step(self, arrived: _Arrived) -> Step:
-        frames = arrived.frames
+        frames = self._as_driven(arrived.frames)
         schedule = self.follow.get(frames.anchor_stamp_ns)
         if self.follow and schedule is None:
             return self.core.aside(frames, arrived.now_ns)
         return self.core.step(frames, arrived.now_ns, schedule)
+
+    def _as_driven(self, frames: FrameSet) -> FrameSet:
+        """The set without the pictures that the followed car did not have."""
+        had = self.seen.get(frames.anchor_stamp_ns)
+        if had is None:
+            return frames
+        for name in set(had) - set(frames.images):
+            self._note(f"camera '{name}': the car had pictures that this replay has not")
+        images = {name: image for name, image in frames.images.items() if name in had}
+        late = {name: NOT_IN_TIME for name in frames.images if name not in had}
+        return replace(frames, images=images, missing={**frames.missing, **late})
 
     def _notice(self, notice: Notice) -> None:
         self._note(f"{notice.kind.value}: {notice.text}")

@@ -72,9 +72,7 @@ def drive(
         wanted = Suite.planned(
             bundle, rig or shipped(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
         )
-        if run_suite(wanted, out or Path("out") / "drive" / "suite", jobs):
-            raise typer.Exit(130)
-        return
+        raise typer.Exit(run_suite(wanted, out or Path("out") / "drive" / "suite", jobs))
     _refuse({"--seeds": seeds, "--with-expert": with_expert or None}, "--suite")
     if len(names) > 1:
         raise InputError("--situation: expected one, or --suite to drive several")

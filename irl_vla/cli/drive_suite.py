@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_suite_table import as_markdown, print_table, summed
+from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore
@@ -33,23 +33,25 @@ from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.course import Course, Ending
 from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.situations.expert_drive import expert_drive
 from irl_vla.world.situations.situation import NAMES, VERSION, Situation, situation
 
 TABLE, TABLE_JSON, JOURNAL = "suite.md", "suite.json", "suite.journal"
 SEEDS = "0:50"
 EXPERT = "expert"
+FAILED, INTERRUPTED = 4, 130  # exit codes, see cli/app.py
 
 Row = dict[str, Any]  # what one drive gives, as JSON
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What is to be driven. bundle, rig: files; bundle_id: of the bundle; situations: names."""
+    """What is to be driven. bundle: folder; situations: names."""
 
     bundle: Path
     bundle_id: str
     bundle_name: str
-    rig: Path
+    rig: Rig
     quality: Quality
     situations: tuple[str, ...]
     seeds: range
@@ -64,11 +66,12 @@ class Suite:
             if name not in NAMES:
                 raise InputError(f"--situation {name}: expected one of {', '.join(NAMES)}")
         loaded = load_bundle(bundle)
-        load_rig(rig)
+        _mind(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)
         return Suite(
-            bundle, loaded.id, loaded.manifest.name, rig, quality, chosen, seed_range(seeds), expert
-        )
+            bundle, loaded.id, loaded.manifest.name, load_rig(rig), quality, chosen,
+            seed_range(seeds), expert,
+        )  # fmt: skip
 
     @property
     def drivers(self) -> tuple[str, ...]:
@@ -84,7 +87,8 @@ class Suite:
 
     def key(self, unit: Unit) -> str:
         """Of the journal: the same drive has the same key."""
-        who = EXPERT if unit.driver == EXPERT else f"{self.bundle_id}:{self.rig}:{self.quality}"
+        eyes = f"{self.bundle_id}:{self.rig.fingerprint}:{self.quality}"
+        who = EXPERT if unit.driver == EXPERT else eyes
         return f"{VERSION}:{who}:{unit.situation}:{unit.seed}"
 
 
@@ -97,27 +101,45 @@ class Unit:
     seed: int
 
 
-def run_suite(suite: Suite, out: Path, jobs: int) -> bool:
-    """Drives what is not in the journal yet and writes the tables; True: somebody pressed Ctrl-C,
-    the same command goes on from there."""
+def run_suite(suite: Suite, out: Path, jobs: int) -> int:
+    """Drives what is not in the journal yet, writes the tables and returns the exit code: 0, or
+    FAILED: some drives were not possible and count as no success, or INTERRUPTED by Ctrl-C: the
+    same command goes on from there."""
     console = Console()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
-    journal = Journal(out / JOURNAL)
-    left = [unit for unit in suite.units() if suite.key(unit) not in journal.done]
-    if kept := len(suite.units()) - len(left):
+    journal, units = Journal(out / JOURNAL), suite.units()
+    left = [unit for unit in units if suite.key(unit) not in journal.done]
+    if kept := len(units) - len(left):
         console.print(f"kept      {kept} drives that are in {out / JOURNAL}", highlight=False)
-    for unit, row in _watched(_driven(suite, left, jobs), len(left)):
-        journal.add(Outcome(f"{unit.situation}-{unit.seed}", suite.key(unit), row))
-    rows = {u: journal.done[key] for u in suite.units() if (key := suite.key(u)) in journal.done}
-    if len(rows) < len(suite.units()):
-        console.print(f"stopped   {len(rows)} of {len(suite.units())} drives are done; run the "
+    outcomes = {key: journal.done[key] for u in units if (key := suite.key(u)) in journal.done}
+    for outcome in _watched(_driven(suite, left, jobs), len(left)):
+        journal.add(outcome)
+        outcomes[outcome.key] = outcome
+    if len(outcomes) < len(units):
+        console.print(f"stopped   {len(outcomes)} of {len(units)} drives are done; run the "
                       "same command again to go on", style="yellow", highlight=False)  # fmt: skip
-        return True
-    _write(suite, {unit: outcome.results or {} for unit, outcome in rows.items()}, out, console)
-    return False
+        return INTERRUPTED
+    _write(suite, {unit: _row(outcomes[suite.key(unit)]) for unit in units}, out, console)
+    failed = [outcome for outcome in outcomes.values() if outcome.results is None]
+    for outcome in failed:
+        text = f"not driven  {outcome.scene_id}: {outcome.error}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if failed:
+        return FAILED
+    journal.path.unlink(missing_ok=True)
+    return 0
+
+
+def _row(outcome: Outcome) -> Row:
+    """The numbers of a drive; one that was not possible is worth nothing."""
+    return outcome.results or {
+        "ending": NOT_DRIVEN, "success": False, "driving_score": 0.0, "route_completion": 0.0,
+        "efficiency": None, "comfort": 0.0, "infractions": {}, "happened": [],
+        "error": outcome.error,
+    }  # fmt: skip
 
 
 def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> None:
@@ -132,6 +154,7 @@ def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> 
     head = f"{VERSION}, seeds {suite.seeds.start}:{suite.seeds.stop}"
     numbers = {
         "version": VERSION, "bundle": suite.bundle_name, "bundle_id": suite.bundle_id,
+        "rig": suite.rig.name, "quality": suite.quality,
         "seeds": [suite.seeds.start, suite.seeds.stop], "drivers": found,
         "drives": [
             {"driver": u.driver, "situation": u.situation, "seed": u.seed, **row}
@@ -140,45 +163,33 @@ def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> 
     }  # fmt: skip
     replace_file(out / TABLE, as_markdown(found, head).encode())
     replace_file(out / TABLE_JSON, (json.dumps(numbers, indent=1) + "\n").encode())
-    (out / JOURNAL).unlink(missing_ok=True)
     print_table(found, head, console)
     for name in (TABLE, TABLE_JSON):
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
 
 
-def _driven(suite: Suite, units: Sequence[Unit], jobs: int) -> Iterator[tuple[Unit, Row]]:
+def _driven(suite: Suite, units: Sequence[Unit], jobs: int) -> Iterator[Outcome]:
     """All drives, unordered; the first one here, so that what it compiles is there for all."""
     work = partial(drive_unit, suite)
     yield from map(work, units[:1])
     yield from spread(units[1:], work, jobs)
 
 
-def drive_unit(suite: Suite, unit: Unit) -> tuple[Unit, Row]:
-    """One drive from its name and seed, in any process."""
-    found = situation(unit.situation, unit.seed)
-    if unit.driver == EXPERT:
-        return unit, row_of(expert_drive(found), found)
-    return unit, row_of(policy_drive(suite, found), found)
-
-
-def expert_drive(found: Situation) -> Course:
-    """The expert drives on after the first seconds, under the same rules."""
-    simulation = found.simulation
-    assert simulation.driver is not None
-    path = RoutePath.of(simulation.town, simulation.driver.route)
-    course = Course(
-        simulation.town, path, simulation.others.actors, simulation.moment, found.route_m
-    )
-    while True:
-        course.see(simulation.moment)
-        if course.ending is not None:
-            return course
-        simulation.step()
+def drive_unit(suite: Suite, unit: Unit) -> Outcome:
+    """One drive from its name and seed, in any process; an error is an outcome, too."""
+    name, key = f"{unit.driver}, {unit.situation}, seed {unit.seed}", suite.key(unit)
+    try:
+        found = situation(unit.situation, unit.seed)
+        expert = unit.driver == EXPERT
+        course = expert_drive(found).course if expert else policy_drive(suite, found)
+    except InputError as error:
+        return Outcome(name, key, None, str(error))
+    return Outcome(name, key, row_of(course, found))
 
 
 def policy_drive(suite: Suite, found: Situation) -> Course:
     """The bundle takes over."""
-    mind, rig, simulation = _mind(suite.bundle), load_rig(suite.rig), found.simulation
+    mind, rig, simulation = _mind(suite.bundle), suite.rig, found.simulation
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
     config = CoreConfig(seed=found.seed)
@@ -219,7 +230,7 @@ def row_of(course: Course, found: Situation) -> Row:
     }  # fmt: skip
 
 
-def _watched(work: Iterator[tuple[Unit, Row]], total: int) -> Iterator[tuple[Unit, Row]]:
+def _watched(work: Iterator[Outcome], total: int) -> Iterator[Outcome]:
     """All of it with a bar and an estimate, until somebody presses Ctrl-C."""
     columns = (TextColumn("driving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (

@@ -18,11 +18,15 @@ RED_LIGHT = "red_light"
 Z95 = 1.959964  # quantile of the normal distribution for 95 %
 COLUMNS = (
     "situation", "drives", "success %", "95 %", "driving score", "route %", "person", "vehicle",
-    "thing", "red light", "outside", "left route", "stuck", "efficiency %", "comfort %",
+    "thing", "red light", "outside", "left route", "stuck",
+    "not driven", "efficiency %", "comfort %",
 )  # fmt: skip
-WRONG = COLUMNS[6:13]
+WRONG = COLUMNS[6:14]
 MEANS = ("driving_score", "route_completion", "efficiency", "comfort")
-ENDINGS = ((Ending.LEFT_ROUTE,), (Ending.BLOCKED, Ending.TIME_UP))
+NOT_DRIVEN = "not driven"  # the ending of a drive that was not possible
+ENDINGS = (
+    (Ending.LEFT_ROUTE.value,), (Ending.BLOCKED.value, Ending.TIME_UP.value), (NOT_DRIVEN,),
+)  # fmt: skip
 
 Summary = dict[str, Any]  # of many drives, as JSON
 Found = Mapping[str, Mapping[str, Summary]]  # driver -> situation -> its summary
@@ -56,7 +60,7 @@ def _cells(name: str, s: Summary) -> list[str]:
     """One line."""
     low, high = (100.0 * end for end in s["success_ci95"])
     kinds = (PEDESTRIANS, VEHICLES, LAYOUT, RED_LIGHT, OUTSIDE)
-    ends = [sum(s["endings"].get(e.value, 0) for e in group) for group in ENDINGS]
+    ends = [sum(s["endings"].get(e, 0) for e in group) for group in ENDINGS]
     efficiency = "-" if s["efficiency"] is None else f"{s['efficiency']:.0f}"
     return [
         name, str(s["drives"]), f"{100.0 * s['success_rate']:.0f}", f"{low:.0f}-{high:.0f}",
@@ -71,8 +75,8 @@ def as_markdown(found: Found, head: str) -> str:
     lines = [
         f"# Situations ({head})", "",
         "Success: the route is driven to its end without any infraction; with Wilson's 95 % "
-        "interval. Person to stuck: how many drives have it; a collision ends a drive, whoever is "
-        "to blame. Efficiency: speed in percent of the traffic's. Comfort: 2 s pieces in bounds.",
+        "interval. Person to not driven: how many drives have it; a collision ends a drive, whoever "
+        "is to blame. Efficiency: speed in percent of the traffic's. Comfort: 2 s pieces in bounds.",
     ]  # fmt: skip
     for driver, situations in found.items():
         lines += ["", f"## {driver}", "", "| " + " | ".join(COLUMNS) + " |"]

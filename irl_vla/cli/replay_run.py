@@ -17,7 +17,7 @@ from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.plan_bag import PlanBag
 from irl_vla.cli.plan_files import Tally, plan_line
 from irl_vla.cli.show import given_rig
-from irl_vla.data.bag import read_plans
+from irl_vla.data.bag import read_plans, read_seen
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
 from irl_vla.data.source import Source
@@ -66,9 +66,11 @@ class ReplayRun:
             raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
         used = source.rig() if options.rig is None else given_rig(options.rig, info)
         follow: dict[int, Schedule] = {}
+        seen: dict[int, tuple[str, ...]] = {}
         seed = options.seed
         if options.follow is not None:
             follow, seed = _schedules(options.follow, bundle)
+            seen = read_seen(options.follow)
         core = DrivingCore(mind_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
@@ -80,7 +82,7 @@ class ReplayRun:
             "ego_motion": info.motion,
             "seed": seed,
         }
-        desk = Desk(core, options.intent, options.rig is not None, follow)
+        desk = Desk(core, options.intent, options.rig is not None, follow, seen)
         banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, desk, facts, page)

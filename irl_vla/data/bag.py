@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from irl_vla.camera.rig import Rig
 from irl_vla.config import load_yaml
@@ -22,13 +22,16 @@ from irl_vla.data.bag_events import Event, EventReader, StampedBoxes
 from irl_vla.data.bag_files import StoredBag, open_files
 from irl_vla.data.bag_info import BagInfo, topic_rows
 from irl_vla.data.bag_topics import Topics, choose_topics
-from irl_vla.data.messages import DECODE_DAMAGE, Decoder
+from irl_vla.data.messages import DECODE_DAMAGE, Decoder, stamp_ns
 from irl_vla.data.plan_messages import plan_from_message
 from irl_vla.data.records import merge
 from irl_vla.data.tf_tree import TransformTree, frame_name
 from irl_vla.types import SECOND_NS, Boxes3D, InputError, Plan
 
+T = TypeVar("T")
+
 PLAN_TYPE = "irl_vla_msgs/msg/Plan"
+FRAMES_TYPE = "irl_vla_msgs/msg/FrameSet"
 MAX_STATIC = 10_000  # messages of /tf_static that are read for the calibration
 BOXES_WITHIN_NS = 60_000_000  # boxes belong to a picture that is at most so far away
 BOXES_AHEAD_NS = 200_000_000  # how far boxes are read past the stamp that is asked for
@@ -236,16 +239,36 @@ class _BoxesAt:
 def read_plans(path: Path | str) -> Iterator[Plan]:
     """Every irl_vla_msgs/Plan of a bag in the order of recording, for repeating their schedule.
     Raises InputError where there are none, or where one cannot be read."""
-    stored = open_files(Path(path))
+    none = f"{path}: no plans in this bag: expected a topic of {PLAN_TYPE}"
+    return _values(Path(path), PLAN_TYPE, plan_from_message, none)
+
+
+def read_seen(path: Path | str) -> dict[int, tuple[str, ...]]:
+    """The cameras of every frame set that a car has driven by, by anchor stamp; nothing for a bag
+    that holds no irl_vla_msgs/FrameSet. Raises InputError where one cannot be read."""
+    return dict(_values(Path(path), FRAMES_TYPE, _seen))
+
+
+def _seen(message: Any) -> tuple[int, tuple[str, ...]]:
+    return stamp_ns(message.header.stamp), tuple(message.cameras)
+
+
+def _values(
+    path: Path, msgtype: str, read: Callable[[Any], T], none: str | None = None
+) -> Iterator[T]:
+    """All messages of one type in the order of recording. none: what to say where there are no
+    such messages, or None: then there are none."""
+    stored = open_files(path)
     try:
-        topics = frozenset(n for n, topic in stored.topics.items() if topic.msgtype == PLAN_TYPE)
-        if not topics:
-            raise InputError(f"{path}: no plans in this bag: expected a topic of {PLAN_TYPE}")
+        topics = frozenset(n for n, topic in stored.topics.items() if topic.msgtype == msgtype)
+        if none is not None and not topics:
+            raise InputError(none)
         decoders = {name: Decoder(stored.topics[name]) for name in topics}
         for record in merge(stored.lanes, topics):
             try:
-                yield plan_from_message(decoders[record.topic](record.data))
+                yield read(decoders[record.topic](record.data))
             except (*DECODE_DAMAGE, InputError) as error:
-                raise InputError(f"{path}: a broken plan on {record.topic}: {error}") from None
+                short = msgtype.split("/")[-1].lower()
+                raise InputError(f"{path}: a broken {short} on {record.topic}: {error}") from None
     finally:
         stored.close()

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,6 +163,11 @@ def spread(
             try:
                 for done in as_completed([pool.submit(work, unit) for unit in units]):
                     yield done.result()
+            except BrokenProcessPool:
+                raise InputError(
+                    f"one of {jobs} processes was killed, probably for want of memory. What is "
+                    "finished is kept; run the same command again with fewer --jobs"
+                ) from None
             finally:  # whoever stops early does not wait for what has not begun
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -212,18 +218,28 @@ class Journal:
         self.done[outcome.key] = outcome
 
     def add(self, outcome: Outcome) -> None:
-        """Remember a scored scene; failures are tried again by the next run."""
+        """Remember a scored scene; failures are tried again by the next run. Raises InputError
+        where the disk is full."""
         if outcome.results is None:
             return
         record = {"id": outcome.scene_id, "key": outcome.key, "results": outcome.results}
+        try:
+            self._write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written: {error.strerror}. Make room there and run the "
+                "same command again: it goes on from here"
+            ) from None
+        self.done[outcome.key] = outcome
+
+    def _write(self, line: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             if file.tell() and not self._ends_whole():
                 file.write("\n")
-            file.write(json.dumps(record) + "\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        self.done[outcome.key] = outcome
 
     def _ends_whole(self) -> bool:
         with self.path.open("rb") as file:

@@ -22,7 +22,7 @@ from irl_vla_nodes.intake import Arrived, Intake
 from irl_vla_nodes.params import CameraParams, folder_of
 from irl_vla_nodes.payload import pack, packed_size
 from irl_vla_nodes.ring import RingWriter
-from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, Outlet, qos
+from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, Outlet, drain, qos
 
 FRAMES = "irl_vla/frames"
 RING = "frames"
@@ -90,8 +90,7 @@ class CameraNode(CarNode[CameraParams]):
 
     def _on_tick(self) -> None:
         if self.active:
-            for inlet in self._inlets:
-                inlet.drain()  # what waits here is not late
+            drain(self._inlets)  # what waits here is not late
             for arrived in self._intake.advance(self.now_ns() - GRACE_NS):
                 self._publish(arrived, perf_counter())
 

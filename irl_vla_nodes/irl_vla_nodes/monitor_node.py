@@ -25,7 +25,7 @@ from irl_vla_nodes.health import Health, diagnostics_message
 from irl_vla_nodes.params import MonitorParams
 from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.watchdog import Order, Watchdog
-from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, qos
+from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, drain, qos
 
 TRAJECTORY, DIAGNOSTICS = "irl_vla/trajectory", "/diagnostics"
 TICK_S = 0.01  # how soon silence is noticed
@@ -75,7 +75,7 @@ class MonitorNode(CarNode[MonitorParams]):
         except InputError as error:
             self.get_logger().error(str(error))
             return
-        self._inbox.drain()
+        drain(self._inbox.inlets)
         order = self._watchdog.take_plan(plan, self.now_ns(), self._seconds())
         if self._watchdog.rejected:
             self.get_logger().warning(f"plan not taken: {self._watchdog.rejected}")
@@ -90,9 +90,7 @@ class MonitorNode(CarNode[MonitorParams]):
 
     def _on_tick(self) -> None:
         before = self._watchdog.wheel
-        for inlet in self._inlets:
-            inlet.drain()  # a plan that lies here is not silence
-        self._inbox.drain()
+        drain([*self._inbox.inlets, *self._inlets])  # a plan that lies here is not silence
         order = self._watchdog.tick(self.now_ns(), self._seconds())
         self._ticks += 1
         if order is not None and (before != self._watchdog.wheel or not self._ticks % STOP_EVERY):

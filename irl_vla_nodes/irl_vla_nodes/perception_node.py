@@ -53,7 +53,7 @@ from irl_vla_nodes.convert import (
 from irl_vla_nodes.params import PerceptionParams, folder_of
 from irl_vla_nodes.payload import pack, unpack
 from irl_vla_nodes.ring import Gone, RingReader, RingWriter
-from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet
+from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet, drain
 
 TOKENS = "irl_vla/tokens"
 RING = "tokens"
@@ -111,8 +111,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        self._inbox.drain()
-        self._frames.drain()
+        drain([*self._inbox.inlets, self._frames])
         while self._params.latest_only and len(self._waiting) > 1:
             self._waiting.popleft()  # the monitor sees the gap and counts it
         while self._waiting and not self._is_early(self._waiting[0]):

@@ -34,7 +34,7 @@ from irl_vla_nodes.payload import unpack
 from irl_vla_nodes.perception_node import TOKENS
 from irl_vla_nodes.ring import Gone, RingReader
 from irl_vla_nodes.show import plan_lines
-from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet
+from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet, drain
 
 PLAN, REFUSAL = "irl_vla/plan", "irl_vla/refusal"
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
@@ -90,7 +90,7 @@ class PlannerNode(CarNode[PlannerParams]):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        self._inbox.drain()
+        drain(self._inbox.inlets)
         while self._waiting and not self._is_early(self._waiting[0]):
             self._step(self._waiting.popleft())
         self._busy = False

@@ -228,7 +228,7 @@ def _describe(
         row[21 + k] = look[k] * (around + facing * light[k]) / 255.0
     row[28], row[29] = look[7], look[8]
     slant = max(0.08, abs(_dot(outward, toward)))
-    row[27] = 64.0 * max(look[7] / width, look[8] / height) / focal / np.sqrt(slant)
+    row[27] = 64.0 * max(look[7] / width, look[8] / height) / focal / slant**0.7
     return True
 
 

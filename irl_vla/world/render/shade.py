@@ -31,7 +31,7 @@ _PER_METRE = np.float32(1.0 / TEXEL_M)
 _BYTE = np.float32(255.0)
 _I0, _I1, _SIDE = np.int32(0), np.int32(1), np.int32(ATLAS_SIDE)
 _EDGE = np.float32(0.01)  # [texels] kept from the last column and row, so that there is a next one
-_DENSE = np.float32(1.4)  # texels a pixel from which the next coarser size of a picture serves
+_DENSE = np.float32(1.2)  # texels a pixel from which the next coarser size of a picture serves
 _FRACTION_X, _FRACTION_Y = 4, 5  # rows of `where`; 0..3: the four texels' places
 
 

@@ -43,7 +43,7 @@ AMBER: Rgb = (150, 92, 30)
 AMBER_LIT: Rgb = (255, 190, 40)
 WHITE_LAMP: Rgb = (226, 230, 236)
 PLATE: Rgb = (222, 222, 214)
-CORNER_M = (0.16, 0.12)  # by which the corners of a body are cut, along and across
+CORNER_M = (0.09, 0.09)  # by which the corners of a body are cut, along and across
 LIP_M = 0.02  # [m] from the ground to what hangs below the bumpers
 SKIN_M = 0.012  # [m] by which lamps, glass and wheels stand out from the body
 
@@ -115,7 +115,7 @@ def _shell(
     build.quad(_facing_front(front, ends, (sill, nose)), paint, kind=PANEL, tile=BODY_TILE)
     build.quad(_facing_back(back, ends, (sill, tail)), paint, kind=PANEL, tile=BODY_TILE)
     height = belt - sill
-    _bumpers(build, (back, front), side, sill, (sill + 0.28 * height, sill + 0.2 * height))
+    _bumpers(build, (back, front), side, sill, (sill + 0.14 * height, sill + 0.1 * height))
     for sign in (-1, 1):  # a dark sill along the sides
         span = (back + CORNER_M[0], front - CORNER_M[0])
         build.quad(_facing_side(sign, side + SKIN_M / 2, span, (sill, sill + 0.12 * height)), DARK)

@@ -39,7 +39,7 @@ MARGIN = 0.25  # [m] kept free on either side of the own width
 MARGIN_WALKER = 0.6  # [m] the same for people
 WALKER_AHEAD_S = 1.5  # people are expected where they will be that much later
 BESIDE_NOSE = 2.5  # [m] behind the nose: people there are waited for when they are close
-SCRAPE_S = 0.6  # [s] ahead of a contact with somebody alongside, one brakes
+SCRAPE_S = 0.8  # [s] ahead of a contact with somebody alongside, one brakes
 COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
@@ -218,7 +218,7 @@ def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> 
 @kernel
 def will_scrape(fleet: Fleet, ego: F64, i: int) -> bool:
     """Whether mover i, if it goes on, soon touches somebody beside it whose middle is ahead."""
-    f, state, soon = fleet.f, fleet.states[i], np.empty(5)
+    f, state, soon, then = fleet.f, fleet.states[i], np.empty(5), np.empty(5)
     if f[i, V] < 0.3:
         return False
     c, s = math.cos(state[2]), math.sin(state[2])
@@ -236,8 +236,14 @@ def will_scrape(fleet: Fleet, ego: F64, i: int) -> bool:
         half_j[1] = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
         if dx * dx + dy * dy > (half[0] + half_j[0] + 2.0) ** 2 or dx * c + dy * s <= 0.0:
             continue
-        other[0], other[1] = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4]
-        other[2], other[3] = math.cos(box[2]), math.sin(box[2])
+        if j < 0:
+            then[0], then[1] = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4]
+            then[2] = box[2]
+        else:  # the tail of who turns swings out
+            state_at(fleet, j, f[j, S] + f[j, V] * SCRAPE_S, then)
+        other[0], other[1], other[2], other[3] = (
+            then[0], then[1], math.cos(then[2]), math.sin(then[2])
+        )  # fmt: skip
         if touch(own, half, other, half_j):
             return True
     return False
