@@ -18,6 +18,7 @@ ARGUMENTS = [
     argument("bag", None, "recording to play"),
     argument("bundle", None, "policy bundle (folder)"),
     argument("record", "", "folder for the recording of everything; empty: none"),
+    argument("record_topics", "", "what is recorded, separated by spaces; empty: everything"),
     argument("rate", "1.0", "how fast it is played"),
     argument("lockstep", "false", "wait for each plan before going on; compares with the desk"),
     argument("results", "", "lock-step: JSON file with what differed"),
@@ -42,6 +43,7 @@ def _replay(context: LaunchContext) -> list:
         python=python, odometry_topic=found["odometry_topic"], base_frame=found["base_frame"],
         period_s=float(given(context, "period_s")), use_sim_time=True, reliable=True,
         settings={
+            "camera_node": {"frozen_after": 0},  # the desk knows no frozen pictures either
             "perception_node": {"threads": threads, **patient},
             "planner_node": {"threads": threads},
         },
@@ -60,9 +62,11 @@ def _replay(context: LaunchContext) -> list:
     ready = car.ready()
     recorder = []
     if record:
+        topics = given(context, "record_topics").split()
+        what = ["--topics", *topics] if topics else ["--all"]
         recorder = [
             ExecuteProcess(
-                cmd=["ros2", "bag", "record", "--all", "--storage", "mcap", "--output",
+                cmd=["ros2", "bag", "record", *what, "--storage", "mcap", "--output",
                      full_path(record), "--disable-keyboard-controls"],
                 output="screen",
             )

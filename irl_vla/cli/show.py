@@ -32,8 +32,8 @@ def show(
         Path,
         typer.Argument(
             help="rosbag; DGP, nuScenes or comma2k19 folder; scoring scenes (.json, .json.gz); "
-            "world:SEED or world:FIRST:END of the built-in world; a scenario of ScenarioNet "
-            "(.pkl) or CommonRoad (.xml); with --navsim a token"
+            "world:SEED or world:FIRST:END of the built-in world; situation:NAME:SEED; a scenario "
+            "of ScenarioNet (.pkl) or CommonRoad (.xml); with --navsim a token"
         ),
     ],
     rig: Annotated[
@@ -73,7 +73,9 @@ def show(
         _say_written(show_world(drives, folder, animate))
         return
     if animate:
-        raise InputError(f"{source}: --animate is for world:SEED and scenarios (.pkl, .xml)")
+        raise InputError(
+            f"{source}: --animate is for world:SEED, situation:NAME:SEED and scenarios (.pkl, .xml)"
+        )
     if source.name.endswith((".json", ".json.gz")):
         explain(source, scene, None, trajectory, out or Path("out/show"))
         return

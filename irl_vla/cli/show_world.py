@@ -1,4 +1,4 @@
-"""`irl-vla show world:SEED`, `show SCENARIO.pkl` or `.xml`: drives from above."""
+"""`irl-vla show world:SEED`, `situation:NAME:SEED`, `SCENARIO.pkl` or `.xml`: drives from above."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from irl_vla.view.town_film import (
     MANY_FPS,
     MANY_QUALITY,
     drive_frames,
+    instants,
     many_drives,
     moments,
 )
@@ -28,8 +29,11 @@ from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.commonroad import load_commonroad
 from irl_vla.world.recorded.scenarionet import load_scenario
+from irl_vla.world.situations.expert_drive import expert_drive
+from irl_vla.world.situations.situation import NAMES, situation
 
 WORLD = re.compile(r"world:(?P<first>[^:]*)(:(?P<end>.*))?")
+SITUATION = re.compile(r"situation:(?P<name>[^:]*):(?P<seed>.*)")
 SCENARIO_ENDINGS = (".pkl", ".pickle", ".xml")
 MOST_SEEDS = 24  # drives on one sheet: more are too small to look at
 MOST_SEED = 2**31
@@ -37,17 +41,20 @@ SHEET_QUALITY = 75  # of 100, of a still sheet: ten drives take about 0.2 MB
 
 
 class Drives(NamedTuple):
-    """What was asked for. scenario: a recording, or None: the built-in world's seeds."""
+    """What was asked for: a recording, a named situation, or else the built-in world's seeds."""
 
     name: str
     seeds: range
     scenario: Path | None = None
+    situation: str = ""
 
 
 def drives_of(source: Path) -> Drives | None:
     """What a source on the command line means; None: it is no world. Raises InputError."""
     if source.suffix in SCENARIO_ENDINGS:
         return Drives(source.stem, range(0), source)
+    if str(source).startswith("situation:"):
+        return _situation(str(source))
     found = WORLD.fullmatch(str(source))
     if found is None:
         return None
@@ -59,6 +66,17 @@ def drives_of(source: Path) -> Drives | None:
             f"expected 1 to {MOST_SEEDS} of them, got {end - first}"
         )
     return Drives(str(source).replace(":", "_"), range(first, end))
+
+
+def _situation(source: str) -> Drives:
+    found = SITUATION.fullmatch(source)
+    if found is None or found["name"] not in NAMES:
+        raise InputError(
+            f"'{source}': expected situation:NAME:SEED, for example situation:merge:3; "
+            f"names: {', '.join(NAMES)}"
+        )
+    seed = _seed(source, found["seed"])
+    return Drives(source.replace(":", "_"), range(seed, seed + 1), situation=found["name"])
 
 
 def _seed(source: str, text: str) -> int:
@@ -76,17 +94,25 @@ def show_world(drives: Drives, folder: Path, animate: bool) -> list[Path]:
         return _sheet(drives, folder, animate)
     episode = _episode(drives)
     town, sheet, film = folder / "town.png", folder / "moments.png", folder / "drive.webp"
-    painter = TownPainter(episode.town, episode.actors, episode.vehicle)
-    replace_file(town, png(painter.overview()))
-    replace_file(sheet, png(moments(episode)))
-    if not animate:
-        return [town, sheet]
-    _film(film, drive_frames(episode), len(episode), FPS, QUALITY)
-    return [town, sheet, film]
+    if drives.situation:
+        sheet = folder / "situation.webp"
+        replace_file(sheet, webp(instants(episode), SHEET_QUALITY))
+        written = [sheet]
+    else:
+        painter = TownPainter(episode.town, episode.actors, episode.vehicle)
+        replace_file(town, png(painter.overview()))
+        replace_file(sheet, png(moments(episode)))
+        written = [town, sheet]
+    if animate:
+        _film(film, drive_frames(episode), len(episode), FPS, QUALITY)
+        written.append(film)
+    return written
 
 
 def _episode(drives: Drives) -> Episode:
     """The one drive."""
+    if drives.situation:
+        return expert_drive(situation(drives.situation, drives.seeds[0])).episode()
     if drives.scenario is None:
         return episode_of(drives.seeds[0])
     read = load_commonroad if drives.scenario.suffix == ".xml" else load_scenario

@@ -72,7 +72,7 @@ def _world(name: str, episodes: Sequence[Episode]) -> World:
     lost = {}
     for driver in SHOWN:
         values = np.concatenate([found.columns[driver] for found in judged])
-        below = 100.0 * (values < 1.0).mean(axis=0)
+        below = 100.0 * (1.0 - values.mean(axis=0))
         lost[driver] = {mark: float(below[COLUMNS.index(mark)]) for mark in MARKS}
     return World(name, statistics_of(episodes), lost)
 

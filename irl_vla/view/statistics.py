@@ -39,7 +39,7 @@ COLOURS = (hex_color(SKY), hex_color(ORANGE))
 
 @dataclass(frozen=True)
 class World:
-    """One of the two. lost: driver -> sub-score -> percent of scenes that lose something."""
+    """One of the two. lost: driver -> sub-score -> percent of its points lost, mean."""
 
     name: str
     statistics: Statistics
@@ -47,7 +47,7 @@ class World:
 
 
 def worlds_png(worlds: Sequence[World]) -> bytes:
-    """Histograms of both, and the share of scenes in which the driver loses each sub-score."""
+    """Histograms of both, and how much of each sub-score drivers lose."""
     figure = Figure(figsize=(12.8, 8.4), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(3, 3).ravel()
@@ -82,5 +82,5 @@ def _bars(axis: Axes, worlds: Sequence[World], driver: str) -> None:
         values = [world.lost[driver][name] for name in names]
         axis.bar(at + 0.4 * k - 0.2, values, 0.38, color=colour)
     axis.set_xticks(at, [name.upper() for name in names], fontsize=8)
-    axis.set_ylabel("% of scenes that lose points", fontsize=8)
+    axis.set_ylabel("points lost, mean [%]", fontsize=8)
     axis.set_title(driver.replace("_", " "), fontsize=10)

@@ -24,6 +24,8 @@ FULL_SPEED = 12.0  # [m/s]
 CALM_S = 1.2  # [s] standard deviation of what smooths the picture's way
 SMALL = (320, 214, 3.2)  # [px], [px], [px/m] of a drive among many: 100 m x 67 m
 COLUMNS = 4  # of drives beside each other
+NEAR = (480, 320, 6.0)  # [px], [px], [px/m] of one of a few instants: 80 m x 53 m
+INSTANTS_S = (2.0, 4.0, 6.0, 9.0)  # of a situation: it begins at 2 s
 MANY_FPS, MANY_QUALITY = 5, 35  # of many drives at once
 MANY_EVERY = FPS // MANY_FPS  # moments from picture to picture
 
@@ -60,6 +62,16 @@ def moments(episode: Episode, count: int = 6) -> U8:
     steps = np.linspace(0, len(episode) - 1, count).round().astype(int)
     painter = TownPainter(episode.town, episode.actors, episode.vehicle)
     return contact_sheet(list(_frames(painter, episode, steps.tolist())), columns=2)
+
+
+def instants(episode: Episode, seconds: Sequence[float] = INSTANTS_S) -> U8:
+    """A small sheet of a drive at some times from its begin [s]; its end where it is shorter."""
+    width, height, scale = NEAR
+    painter = TownPainter(
+        episode.town, episode.actors, episode.vehicle, width=width, height=height, scale=scale
+    )
+    steps = [min(round(time / STEP_S), len(episode) - 1) for time in seconds]
+    return contact_sheet(list(_frames(painter, episode, steps)), columns=2)
 
 
 def _frames(painter: TownPainter, episode: Episode, steps: Sequence[int]) -> Iterator[U8]:

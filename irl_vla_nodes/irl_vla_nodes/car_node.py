@@ -22,6 +22,7 @@ from irl_vla.types import InputError
 from irl_vla_nodes.params import Common, about, default_values, from_values
 
 P = TypeVar("P", bound=Common)
+OURS = {"set_intent"}  # services that come and go with the configuration
 
 
 class CarNode(LifecycleNode, Generic[P]):
@@ -104,6 +105,9 @@ class CarNode(LifecycleNode, Generic[P]):
         for subscription in list(self.subscriptions):
             if subscription.topic_name not in ("/clock", "/parameter_events"):
                 self.destroy_subscription(subscription)
+        for service in list(self.services):
+            if service.service_name.split("/")[-1] in OURS:
+                self.destroy_service(service)
         for timer in list(self.timers):
             self.destroy_timer(timer)
         for entity in list(self._managed_entities):

@@ -1,21 +1,28 @@
 """command_node: what a vision-language model advises, once or twice a second.
 
 in:  /irl_vla/frames      out: /irl_vla/command irl_vla_msgs/DrivingCommand
-Until a model speaks the advice is UNKNOWN; Intent is never touched.
+Until a model speaks the advice is UNKNOWN; Intent is never touched. Navigation that prefers to ask
+calls /irl_vla/set_intent irl_vla_msgs/SetIntent: it is passed on to /navigation/intent as it is, so
+that everybody (and every recording) hears one and the same.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+from irl_vla_msgs.srv import SetIntent
+
 from irl_vla.data.messages import stamp_ns
-from irl_vla.data.plan_messages import command_to_message
-from irl_vla.types import Command
+from irl_vla.data.plan_messages import command_to_message, intent_from_message, intent_to_message
+from irl_vla.types import Command, InputError
 from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import from_cdr
 from irl_vla_nodes.params import CommandParams
 from irl_vla_nodes.wires import HANDLES, Inlet, Outlet
 
-COMMAND = "irl_vla/command"
+COMMAND, SET_INTENT = "irl_vla/command", "irl_vla/set_intent"
 
 
 class CommandNode(CarNode[CommandParams]):
@@ -30,7 +37,24 @@ class CommandNode(CarNode[CommandParams]):
         self._anchor_ns = 0
         self._out = Outlet(self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES)
         self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
+        self._intents = Outlet(self, "irl_vla_msgs/msg/Intent", params.intent_topic, HANDLES)
+        self._service = self.create_service(SetIntent, SET_INTENT, self._set_intent)
         self.every(1.0 / params.rate_hz, self._think)
+
+    def _set_intent(self, request: Any, response: Any) -> Any:
+        """What navigation asks for, on to its topic. A stamp of zero means now."""
+        try:
+            intent = intent_from_message(request.intent)
+        except InputError as error:
+            response.accepted, response.message = False, str(error)
+            return response
+        if not self.active:
+            response.accepted, response.message = False, "command_node is not active"
+            return response
+        wanted = replace(intent, stamp_ns=intent.stamp_ns or self.now_ns())
+        self._intents.publish(intent_to_message(wanted, self._params.base_frame))
+        response.accepted, response.message = True, ""
+        return response
 
     def _on_frames(self, data: bytes) -> None:
         message = from_cdr(data, "irl_vla_msgs/msg/FrameSet")

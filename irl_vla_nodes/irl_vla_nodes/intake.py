@@ -76,6 +76,7 @@ class Intake:
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
         self._trouble: dict[str, str] = {}  # camera -> why it has no calibration
+        self._told: dict[str, str] = {}  # of that, what was said
         self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
         self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
         self.notices: deque[str] = deque(maxlen=100)
@@ -157,10 +158,7 @@ class Intake:
         try:
             camera = camera_of(name, info, self._tree, self._params.base_frame, rectified)
         except InputError as error:
-            text = str(error).removeprefix(f"camera '{name}': ")
-            if self._trouble.get(name) != text:
-                self.notices.append(str(error))
-            self._trouble[name] = text
+            self._trouble[name] = str(error).removeprefix(f"camera '{name}': ")
             return None
         self._trouble.pop(name, None)
         return camera
@@ -180,14 +178,27 @@ class Intake:
 
     def _blind(self, frames: FrameSet) -> FrameSet:
         """No camera counts while one lacks its calibration."""
+        self._tell()
         reasons = {
             name: f"{NO_CALIBRATION}: {self._trouble.get(name, 'waits for the other cameras')}"
             for name in self._params.cameras
         }
         return FrameSet(frames.anchor_stamp_ns, {}, {**reasons, **frames.missing})
 
+    def _tell(self) -> None:
+        """Say once why a camera has no calibration."""
+        for name, why in self._trouble.items():
+            if self._told.get(name) != why:
+                self.notices.append(f"camera '{name}': {why}")
+        self._told = dict(self._trouble)
+
     def _settled(self, frames: FrameSet, rig: Rig) -> Arrived:
-        """Pictures that cannot be used are moved to `missing`, as the core does it."""
+        """Pictures that cannot be used are moved to `missing`, as the core does it; so are those of
+        a camera whose calibration has become one that cannot be used."""
+        self._tell()
+        lost = {name: f"{NO_CALIBRATION}: {why}" for name, why in self._trouble.items()}
+        images = {n: image for n, image in frames.images.items() if n not in lost}
+        frames = replace(frames, images=images, missing={**frames.missing, **lost})
         while True:
             try:
                 return Arrived(frames, rig, preprocess(frames, rig, self._spec))

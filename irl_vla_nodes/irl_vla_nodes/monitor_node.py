@@ -1,7 +1,8 @@
 """monitor_node: the only publisher of the driven trajectory, and the graph's conscience.
 
 in:  /irl_vla/plan, /irl_vla/refusal, /irl_vla/frames, odometry or tf
-out: /irl_vla/trajectory nav_msgs/Path · /diagnostics at a fixed rate
+out: /irl_vla/trajectory nav_msgs/Path · /irl_vla/trajectory_autoware, where
+     autoware_planning_msgs is installed · /diagnostics at a fixed rate
 If this process dies nothing is published: the vehicle interface must time out (docs/car.md).
 """
 
@@ -12,6 +13,7 @@ import time
 from irl_vla.data.bag_events import Event
 from irl_vla.data.plan_messages import plan_from_message
 from irl_vla.types import EgoMotion, InputError
+from irl_vla_nodes.autoware import POINT_TYPE, TRAJECTORY_TYPE, trajectory_to_autoware
 from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
@@ -25,9 +27,10 @@ from irl_vla_nodes.health import Health, diagnostics_message
 from irl_vla_nodes.params import MonitorParams
 from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.watchdog import Order, Watchdog
-from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, drain, qos
+from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, drain, installed, qos
 
 TRAJECTORY, DIAGNOSTICS = "irl_vla/trajectory", "/diagnostics"
+AUTOWARE = "irl_vla/trajectory_autoware"
 TICK_S = 0.01  # how soon silence is noticed
 STOP_EVERY = 5  # ticks between two stops: 20 Hz
 
@@ -45,6 +48,9 @@ class MonitorNode(CarNode[MonitorParams]):
         self._health = Health(params.cameras)
         self._ticks = 0
         self._out = Outlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
+        self._kinds = installed(TRAJECTORY_TYPE), installed(POINT_TYPE)
+        if self._kinds[0] is not None:
+            self._autoware = self.create_lifecycle_publisher(self._kinds[0], AUTOWARE, HANDLES)
         self._diagnostics = Outlet(
             self, "diagnostic_msgs/msg/DiagnosticArray", DIAGNOSTICS, qos(10)
         )
@@ -99,9 +105,14 @@ class MonitorNode(CarNode[MonitorParams]):
             self.get_logger().warning(self._watchdog.wheel.value)
 
     def _give(self, order: Order | None) -> None:
-        if order is not None:
-            frame = self._params.base_frame
-            self._out.publish(path_to_message(order.trajectory, order.stamp_ns, frame))
+        if order is None:
+            return
+        trajectory, stamp, frame = order.trajectory, order.stamp_ns, self._params.base_frame
+        self._out.publish(path_to_message(trajectory, stamp, frame))
+        kind, point_kind = self._kinds
+        if kind is not None and point_kind is not None:
+            message = trajectory_to_autoware(trajectory, stamp, frame, kind, point_kind)
+            self._autoware.publish(message)
 
     def _report(self) -> None:
         statuses = self._health.statuses(self._watchdog, self._seconds())

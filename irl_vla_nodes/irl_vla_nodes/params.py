@@ -130,6 +130,7 @@ class CommandParams(Common):
     """command_node."""
 
     rate_hz: float = setting(2.0, "[1/s] how often it thinks", 0.1, 10.0)
+    intent_topic: str = setting("/navigation/intent", "irl_vla_msgs/Intent, for set_intent")
 
 
 @dataclass(frozen=True, kw_only=True)

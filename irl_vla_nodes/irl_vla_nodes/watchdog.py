@@ -38,7 +38,8 @@ class Order:
 
 
 class Watchdog:
-    """Times of hearing (`heard_s`) are of a clock that never jumps; stamps are the car's."""
+    """Times of hearing (`heard_s`) are of a clock that runs evenly; stamps are the car's. Where the
+    clock of hearing runs back (a bag that begins again), silence is counted from there."""
 
     def __init__(self, silence_s: float, max_plan_age_s: float, good_plans: int) -> None:
         self.silence_s, self.max_plan_age_s, self.good_plans = silence_s, max_plan_age_s, good_plans
@@ -66,7 +67,7 @@ class Watchdog:
         if self.rejected:
             self._good = 0
             return None
-        in_row = heard_s - self._heard_s <= self.silence_s
+        in_row = 0.0 <= heard_s - self._heard_s <= self.silence_s
         self._good = self._good + 1 if in_row else 1
         self._heard_s, self._last, self._blind = heard_s, plan, None
         stamp = plan.anchor_stamp_ns
@@ -82,6 +83,7 @@ class Watchdog:
 
     def tick(self, now_ns: int, heard_s: float) -> Order | None:
         """Time passes; the stop to publish, if there is one."""
+        self._heard_s = min(self._heard_s, heard_s)
         silent_s = heard_s - self._heard_s
         if self.wheel is Wheel.PLANNER and silent_s > self.silence_s:
             self.wheel, self._good = Wheel.STOP, 0

@@ -39,6 +39,14 @@ MOTION_DEPTH = 100  # odometry that may wait while networks run: 1 s at 100 Hz
 SHOWN = qos(1, reliable=False)  # for eyes: a lost one does not matter
 
 
+def installed(msgtype: str) -> type | None:
+    """The class of a message, or None where its package is not installed."""
+    try:
+        return get_message(msgtype)
+    except (ModuleNotFoundError, AttributeError):
+        return None
+
+
 class Inlet:
     """A subscription whose messages are handed on as bytes."""
 

@@ -72,8 +72,13 @@ def test_groups_are_written_with_their_mapping_and_scored(tmp_path: Path) -> Non
     monkey.setitem(splits.SPLITS, "world-hard", splits.Split("world-hard", range(5, 6), True))
     try:
         run("scenes", "--split", "world-hard", "--out", str(tmp_path))
+        run("table", "--split", "world-hard", "--out", str(tmp_path / "table"))
     finally:
         monkey.undo()
+    table = json.loads((tmp_path / "table/table.json").read_text())
+    assert table["scenes"] == 1
+    worth = {name: marks["epdms"]["mean"] for name, marks in table["drivers_unfiltered"].items()}
+    assert worth["expert"] > worth["standing_still"]
     out = tmp_path / "results.json"
     result = CliRunner().invoke(
         app,

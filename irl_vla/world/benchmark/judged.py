@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.scoring.epdms import score
-from irl_vla.scoring.scene import STEPS, X, Y
+from irl_vla.scoring.scene import STEPS, Scene, X, Y
 from irl_vla.scoring.two_stage import COLUMNS, MARKS
 from irl_vla.types import F64
 from irl_vla.world.benchmark.plans import Maker
@@ -32,6 +32,13 @@ class Judged:
     moved: F64
 
 
+def reference_moves(scene: Scene) -> float:
+    """[m] from where a scene's reference begins to where it ends."""
+    assert scene.reference is not None
+    poses = scene.reference.poses
+    return float(np.hypot(*(poses[STEPS - 1, [X, Y]] - poses[0, [X, Y]])))
+
+
 def judge_episode(
     episode: Episode, steps: Sequence[int], makers: Mapping[str, Maker], name: str
 ) -> Judged:
@@ -49,10 +56,7 @@ def judge_episode(
             rows[driver].append(
                 np.array([*(v[i] for v in values), found.ec[i], found.epdms_raw[i]])
             )
-        reference = now.scene.reference
-        assert reference is not None
-        way = reference.poses[STEPS - 1, [X, Y]] - reference.poses[0, [X, Y]]
-        moved.append(float(np.hypot(*way)))
+        moved.append(reference_moves(now.scene))
     none = np.zeros((0, len(COLUMNS)))
     stacked = {driver: np.stack(found) if found else none for driver, found in rows.items()}
     return Judged(name, stacked, np.array(moved))

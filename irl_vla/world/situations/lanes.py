@@ -47,23 +47,27 @@ def has_neighbour(town: Town, stretch: Stretch, begin: float, end: float, left: 
 
 def lane_blocked(town: Town, rng: np.random.Generator) -> Plot | None:
     """A car stands in the lane with its hazard lights on; the lane beside it is free."""
-    more = rng.uniform(0.0, 10.0)
+    more, share = rng.uniform(0.0, 10.0), rng.random()
 
     def ahead(stretch: Stretch) -> float:
         return FRONT + (TAKE_OVER_S + 3.5) * PACE * limit_of(town, stretch) + 12.0 + more
 
+    def begin(stretch: Stretch) -> float:
+        return FIRST_M + share * (stretch.length - 40.0 - FIRST_M - ahead(stretch))
+
     def fits(stretch: Stretch) -> bool:
-        place = FIRST_M + ahead(stretch)
+        s = begin(stretch)
+        place = s + ahead(stretch)
         return (
-            place + 40.0 < stretch.length and stretch.is_straight(0.0, place + 40.0)
+            s >= FIRST_M and stretch.is_straight(s - FIRST_M, place + 40.0)
             and neighbour(town, stretch, place, left=False) == NONE
-            and has_neighbour(town, stretch, 2.0, place + 40.0, left=True)
+            and has_neighbour(town, stretch, s, place + 40.0, left=True)
         )  # fmt: skip
 
     stretch = pick(town, rng, fits)
     if stretch is None:
         return None
-    s = float(rng.uniform(FIRST_M, stretch.length - 40.0 - ahead(stretch)))
+    s = begin(stretch)
     place = s + ahead(stretch)
     route = route_over(town, rng, stretch, straight_on(town, stretch), BEYOND_M)
 
@@ -94,24 +98,29 @@ def cut_in(town: Town, rng: np.random.Generator) -> Plot | None:
     from_s, lasts = TAKE_OVER_S + rng.uniform(0.2, 0.8), rng.uniform(2.6, 3.2)
     slower, headway = rng.uniform(2.5, 3.5), rng.uniform(0.6, 0.8)
     left = bool(rng.random() < 0.7)  # the cutter drives on that side
+    share = 0.5 * rng.random()
 
     def needs(stretch: Stretch) -> float:
-        return FIRST_M + FRONT + 25.0 + (from_s + lasts + 1.5) * PACE * limit_of(town, stretch)
+        return FRONT + 25.0 + (from_s + lasts + 1.5) * PACE * limit_of(town, stretch)
+
+    def begin(stretch: Stretch) -> float:
+        return FIRST_M + share * (stretch.length - FIRST_M - needs(stretch))
 
     def fits(stretch: Stretch) -> bool:
+        s = begin(stretch)
         return (
-            needs(stretch) < stretch.length and stretch.is_straight(0.0, needs(stretch))
-            and has_neighbour(town, stretch, 2.0, needs(stretch), left)
+            s >= FIRST_M and stretch.is_straight(s - FIRST_M, s + needs(stretch))
+            and has_neighbour(town, stretch, s, s + needs(stretch), left)
         )  # fmt: skip
 
     stretch = pick(town, rng, fits)
     if stretch is None:
         return None
-    s = float(rng.uniform(FIRST_M, FIRST_M + 0.5 * (stretch.length - needs(stretch))))
+    s, end = begin(stretch), begin(stretch) + needs(stretch)
     route = route_over(town, rng, stretch, straight_on(town, stretch), BEYOND_M)
 
     def dress(traffic: Staged, expert: Expert, v: float) -> bool:
-        line = expert.path.between(s - ROOM_BEHIND_M, needs(stretch) + ROOM_AHEAD_M)
+        line = expert.path.between(s - ROOM_BEHIND_M, end + ROOM_AHEAD_M)
         width = town.lanes[stretch.lanes[0]].width
         traffic.clear(line)
         traffic.clear(moved(line, width if left else -width))
@@ -123,4 +132,4 @@ def cut_in(town: Town, rng: np.random.Generator) -> Plot | None:
         traffic.plays(CutIn(car, not left, from_s, lasts, v - slower))
         return True
 
-    return Plot(town, route, s, needs(stretch) - FIRST_M + 40.0, dress)
+    return Plot(town, route, s, end - s + 40.0, dress)

@@ -67,18 +67,23 @@ def lead_brakes(town: Town, rng: np.random.Generator) -> Plot | None:
     """The car ahead brakes hard to a stop, stands for a while, and goes on."""
     from_s, braking = TAKE_OVER_S + rng.uniform(0.4, 1.4), rng.uniform(5.5, 7.0)
     stands, headway = rng.uniform(2.0, 4.0), rng.uniform(1.3, 1.8)
+    share = 0.5 * rng.random()
 
     def needs(stretch: Stretch) -> float:
         v = PACE * limit_of(town, stretch)
-        return FIRST_M + FRONT + v * (from_s + headway) + v * v / (2.0 * braking) + 15.0
+        return FRONT + v * (from_s + headway) + v * v / (2.0 * braking) + 15.0
+
+    def begin(stretch: Stretch) -> float:
+        return FIRST_M + share * (stretch.length - 8.0 - FIRST_M - needs(stretch))
 
     def fits(stretch: Stretch) -> bool:
-        return needs(stretch) < stretch.length - 8.0 and stretch.is_straight(0.0, needs(stretch))
+        s = begin(stretch)
+        return s >= FIRST_M and stretch.is_straight(s - FIRST_M, s + needs(stretch))
 
     stretch = pick(town, rng, fits)
     if stretch is None:
         return None
-    s = float(rng.uniform(FIRST_M, FIRST_M + 0.5 * (stretch.length - 8.0 - needs(stretch))))
+    s = begin(stretch)
     route = route_over(town, rng, stretch, straight_on(town, stretch), BEYOND_M)
 
     def dress(traffic: Staged, expert: Expert, v: float) -> bool:
@@ -90,7 +95,7 @@ def lead_brakes(town: Town, rng: np.random.Generator) -> Plot | None:
         traffic.plays(HardBrake(lead, from_s, braking, stands))
         return True
 
-    return Plot(town, route, s, needs(stretch) + 40.0, dress)
+    return Plot(town, route, s, needs(stretch) + 50.0, dress)
 
 
 # --------------------------------------------------------------------------- red_light
