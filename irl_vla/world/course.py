@@ -14,10 +14,11 @@ from irl_vla.types import InputError
 from irl_vla.world.episode import Actors, Moment
 from irl_vla.world.infractions import DriveScore, Watch, judge
 from irl_vla.world.routes import Path
-from irl_vla.world.town import Town
+from irl_vla.world.town import NONE, Light, Town
 
 WATCHED_S = 2.0  # [s] at the beginning in which somebody else drives: nothing ends the drive yet
-STUCK_M_S, STUCK_S = 0.1, 40.0  # slower for so long: blocked (a red light lasts less)
+STUCK_M_S, STUCK_S = 0.1, 40.0  # slower for so long: blocked, where no light explains it
+QUEUE_M = 60.0  # [m] before a light that is not green one may have to stand
 SLOWEST_M_S = 2.0  # mean speed that a route may be driven with before time is up
 GRACE_S = 60.0  # [s] beside that
 
@@ -57,6 +58,7 @@ class Course:
         self._begin_s = first.time_s
         self._limit_s = WATCHED_S + (end_m - begin_m) / SLOWEST_M_S + GRACE_S
         self._stood_s = 0.0
+        self._stops = [stop for stop in path.stops if stop.signal != NONE]
         self.ending: Ending | None = None
 
     @property
@@ -92,8 +94,15 @@ class Course:
             return Ending.ROUTE_COMPLETED
         if self.watch.lost:
             return Ending.LEFT_ROUTE
-        standing = abs(float(moment.ego[VX])) < STUCK_M_S
-        self._stood_s = self._stood_s + STEP_S if standing else 0.0
+        if abs(float(moment.ego[VX])) >= STUCK_M_S:
+            self._stood_s = 0.0
+        elif not self._waits(moment):
+            self._stood_s += STEP_S
         if self._stood_s > STUCK_S:
             return Ending.BLOCKED
         return Ending.TIME_UP if moment.time_s - self._begin_s > self._limit_s else None
+
+    def _waits(self, moment: Moment) -> bool:
+        """Whether a light that is not green is close ahead on the route."""
+        ahead = [s for s in self._stops if 0.0 < s.s - self.watch.place_m < QUEUE_M]
+        return any(moment.lights[stop.signal] != Light.GREEN for stop in ahead)

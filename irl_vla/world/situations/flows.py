@@ -141,7 +141,7 @@ def _both_go(town: Town, connector: int, other: int) -> bool:
 
 
 LEVEL_M = (1.0, 6.0)  # [m] that the middle of the car beside lies ahead of the ego's
-GAPS_M = (26.0, 32.0)  # [m] from bumper to bumper of those in the lane beside
+GAPS_M = (34.0, 42.0)  # [m] from bumper to bumper of those in the lane beside
 FOLLOWERS = 2
 MERGE_GREEN_S = -6.0  # [s] when the light before it turns green
 BEFORE_M = 6.0  # [m] before the lane that ends, when whoever is tested takes over

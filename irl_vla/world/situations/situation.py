@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import shapely
 
 from irl_vla.scoring.scene import VX, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.world.driver.expert import Expert
+from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
 from irl_vla.world.routes import Path
@@ -33,6 +35,7 @@ VERSION = "situations/1"  # changes whenever a name and seed mean another situat
 SUITE_SEED, DRIVER_SEED = 9011, 7
 TOWN_SEEDS = (2**30, 2**31 - 1)  # towns of the suite: no split of the benchmark has them
 TRIES = 80  # towns looked at
+ROOM_M = 0.3  # [m] around the ego when it begins
 AFTER_M = 80.0  # [m] of route kept beyond the end, so that nobody stops for the route's end
 
 
@@ -113,7 +116,18 @@ def _stage(plot: Plot, kind: Kind, seed: int) -> Simulation | None:
     traffic = Staged(plot.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle())
     if not plot.dress(traffic, expert, float(ego[VX])):
         return None
-    return Simulation(plot.town, traffic, expert, ego)
+    simulation = Simulation(plot.town, traffic, expert, ego)
+    return simulation if _apart(simulation) else None
+
+
+def _apart(simulation: Simulation) -> bool:
+    """Whether nobody touches anybody, and the ego has some room, when it begins."""
+    moment, sizes = simulation.moment, simulation.others.actors.sizes
+    there = moment.present
+    boxes = shapely.polygons(outlines(moment.states[there], sizes[there]))
+    ego = shapely.Polygon(outline(moment.ego, Vehicle())).buffer(ROOM_M)
+    first, second = shapely.STRtree(boxes).query(boxes, "intersects")
+    return not (ego.intersects(boxes).any() or (first != second).any())
 
 
 def _cut(plot: Plot) -> tuple[int, ...] | None:
