@@ -53,7 +53,7 @@ def statistics(
     numbers = {
         world.name: {
             "means": {n: float(np.mean(getattr(world.statistics, n))) for n in apart},
-            "below_full_percent": world.lost,
+            "points_lost_percent": world.lost,
         }
         for world in both
     }

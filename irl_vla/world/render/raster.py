@@ -107,32 +107,25 @@ def _stand(shape: Any, kind: Any, eye: Any, phase: Any, corners: Any) -> Any:
         for i in range(12):
             corners[i // 3, i % 3] = shape[i]
         return
-    ends = np.empty((2, 3))
     swing = shape[16] * np.sin(phase)
-    sine, cosine = np.sin(swing), np.cos(swing)
-    for k in range(2):
-        x, z = shape[3 * k], shape[3 * k + 2] - shape[15]
-        ends[k, 0] = cosine * x + sine * z
-        ends[k, 1] = shape[3 * k + 1]
-        ends[k, 2] = cosine * z - sine * x + shape[15]
-    if kind == POST:
-        first, second = shape[6], shape[7]
-    else:  # a ball or crown: shape[3:5] are its half width and half height
+    sine, cosine, joint = np.sin(swing), np.cos(swing), shape[15]
+    ax = cosine * shape[0] + sine * (shape[2] - joint)
+    az = cosine * (shape[2] - joint) - sine * shape[0] + joint
+    bx = cosine * shape[3] + sine * (shape[5] - joint)
+    bz = cosine * (shape[5] - joint) - sine * shape[3] + joint
+    ay, by, first, second = shape[1], shape[4], shape[6], shape[7]
+    if kind != POST:  # a ball or crown: shape[3:5] are its half width and half height
         first = second = shape[3]
-        ends[0, 0], ends[0, 1], ends[0, 2] = shape[0], shape[1], shape[2] - shape[4]
-        ends[1, 0], ends[1, 1], ends[1, 2] = shape[0], shape[1], shape[2] + shape[4]
-    axis = ends[1] - ends[0]
-    view = eye - 0.5 * (ends[0] + ends[1])
-    side = np.array([
-        axis[1] * view[2] - axis[2] * view[1],
-        axis[2] * view[0] - axis[0] * view[2],
-        axis[0] * view[1] - axis[1] * view[0],
-    ])  # fmt: skip
-    side /= max(np.sqrt(side[0] ** 2 + side[1] ** 2 + side[2] ** 2), 1e-9)
-    corners[0] = ends[0] - side * first
-    corners[1] = ends[0] + side * first
-    corners[2] = ends[1] + side * second
-    corners[3] = ends[1] - side * second
+        ax, bx, by = shape[0], shape[0], ay
+        az, bz = shape[2] - shape[4], shape[2] + shape[4]
+    axis = (bx - ax, by - ay, bz - az)
+    view = (eye[0] - 0.5 * (ax + bx), eye[1] - 0.5 * (ay + by), eye[2] - 0.5 * (az + bz))
+    side = _unit(_cross(axis, view))
+    for k in range(3):
+        low = ax if k == 0 else ay if k == 1 else az
+        high = bx if k == 0 else by if k == 1 else bz
+        corners[0, k], corners[1, k] = low - side[k] * first, low + side[k] * first
+        corners[2, k], corners[3, k] = high + side[k] * second, high - side[k] * second
 
 
 @kernel
@@ -302,14 +295,16 @@ def place(
                     )
             if not bounds(lens, seen, size, box):
                 continue
-            colour[:] = looks[q]
+            for k in range(9):  # element by element: compiles ten times faster than slices
+                colour[k] = looks[q, k]
             row = floats[count]
             if not _describe(seen, local, sun, eye, colour, kind, lens[1], light, row):
                 continue
             if tags[q, 1] > 0 and (bits[b] >> (tags[q, 1] - 1)) & 1:
-                row[21:24] = colour[3:6] / 255.0
-                row[24:27] = 0.0
-            ints[count, 0:4] = box
+                for k in range(3):
+                    row[21 + k], row[24 + k] = colour[3 + k] / 255.0, 0.0
+            for k in range(4):
+                ints[count, k] = box[k]
             ints[count, 4] = kind
             ints[count, 5] = int(colour[6])
             ints[count, 6] = instances[b]

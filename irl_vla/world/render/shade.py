@@ -212,7 +212,7 @@ def _row_of(
     gains: Any,
 ) -> Any:
     """Texels and gains of row v, run by run of pixels that see the same."""
-    u = 0
+    u = np.int64(0)  # a plain 0 would be a type of its own, and all below compiled twice
     while u < width:
         quad, end = found[v, u], u + 1
         if quad >= 0:
@@ -284,7 +284,7 @@ def smooth(
     four, mixed = np.zeros((4, many), np.uint32), np.zeros(many, np.uint32)
     found, depths = np.zeros((1, many), np.int32), np.zeros((1, many), np.int8)
     rays, behind = np.zeros((2, 1, many), np.float32), np.zeros((3, 1, many), np.float32)
-    columns = np.zeros(width, np.int64)
+    columns, top = np.zeros(width, np.int64), np.int64(0)
     for v in range(height):
         count = 0
         for u in range(width):
@@ -300,7 +300,9 @@ def smooth(
                     behind[m, 0, at] = backdrop[m, v, u]
             columns[count] = u
             count += 1
-        _row_of(0, 4 * count, found, depths, rays, behind, floats, ints, here, levels, where, gains)
+        _row_of(
+            top, 4 * count, found, depths, rays, behind, floats, ints, here, levels, where, gains
+        )
         _fetch(4 * count, texels, where, four)
         _blend(4 * count, where, four, gains, mixed)
         for n in range(count):
