@@ -1,0 +1,163 @@
+"""Values -> messages -> the bytes that ROS 2 sends -> messages -> the same values. No ROS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from irl_vla_nodes.autoware import points_of
+from irl_vla_nodes.convert import FramesHandle, TokensHandle, cdr, from_cdr
+from irl_vla_nodes.ring import Handle
+from irl_vla_nodes.show import plan_lines
+
+from irl_vla.camera.projection import BevGrid
+from irl_vla.camera.rig import load_rig
+from irl_vla.cli.shipped import shipped
+from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
+from irl_vla.types import (
+    Candidates,
+    EgoStatus,
+    Intent,
+    IntentDirection,
+    Plan,
+    PlanReason,
+    Refusal,
+    RefusalReason,
+    SceneTokens,
+    Schedule,
+    Trajectory,
+)
+from irl_vla_nodes import convert
+
+STAMP = 1_700_000_000_123_456_789
+HANDLE = Handle("tokens.12-345", 3, 2**40 + 2)
+EGO = EgoStatus(STAMP, np.array([7.1, -0.2]), np.array([0.3, 0.1]), 0.04, True, "odometry", 9)
+
+
+def through(message: Any) -> Any:
+    """What another process gets."""
+    return from_cdr(cdr(message), message.__msgtype__)
+
+
+def test_frame_handles_come_back() -> None:
+    value = FramesHandle(
+        STAMP, HANDLE, "rig", {"front": STAMP, "left": STAMP + 5}, {"rear": "late: 3 ms"},
+        {"decode": 1.5},
+    )  # fmt: skip
+    assert convert.frames_from_message(through(convert.frames_to_message(value, "b"))) == value
+
+
+@pytest.mark.parametrize("refusal", [None, (RefusalReason.NO_IMAGES, "all dark")])
+@pytest.mark.parametrize("memory", [None, 0, STAMP - 5])
+def test_token_handles_come_back(refusal: Any, memory: int | None) -> None:
+    intent = Intent(IntentDirection.LEFT, np.array([[1.0, 2.0], [3.0, 4.5]]), STAMP)
+    value = TokensHandle(
+        STAMP, HANDLE, refusal, "b" * 64, 3, memory, ("rear",), EGO, intent, {"perceive": 2.0}
+    )
+    back = convert.tokens_from_message(through(convert.tokens_to_message(value, "base_link")))
+    for name in ("anchor_stamp_ns", "handle", "refusal", "bundle_id", "epoch", "memory_stamp_ns",
+                 "missing", "latencies_ms"):  # fmt: skip
+        assert getattr(back, name) == getattr(value, name), name
+    assert back.intent.direction is intent.direction
+    assert np.array_equal(back.intent.route, intent.route)
+    assert vars(back.ego).keys() == vars(EGO).keys()
+    assert all(np.array_equal(vars(back.ego)[name], vars(EGO)[name]) for name in vars(EGO))
+
+
+@pytest.mark.parametrize("stop", [None, Trajectory(np.arange(24.0).reshape(8, 3), 0.5)])
+@pytest.mark.parametrize("reason", list(RefusalReason))
+def test_refusals_come_back_for_every_reason(reason: RefusalReason, stop: Any) -> None:
+    value = Refusal(STAMP, reason, "why", stop)
+    back = convert.refusal_from_message(through(convert.refusal_to_message(value, "b", "f", {})))
+    assert (back.anchor_stamp_ns, back.reason, back.detail) == (STAMP, reason, "why")
+    assert (back.stop is None) == (stop is None)
+    if stop is not None:
+        assert np.array_equal(back.stop.poses, stop.poses)
+
+
+def test_a_path_comes_back_to_the_last_bits_of_its_headings() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        poses = np.column_stack([rng.normal(size=(8, 2)) * 30, rng.uniform(-3.1, 3.1, 8)])
+        message = through(convert.path_to_message(Trajectory(poses, 0.5), STAMP, "base_link"))
+        stamp, back = convert.path_from_message(message)
+        assert stamp == STAMP and back.step_s == 0.5
+        assert np.array_equal(back.poses[:, :2], poses[:, :2])
+        assert np.allclose(back.poses[:, 2], poses[:, 2], atol=1e-14)
+
+
+def test_a_rig_comes_back_with_every_bit() -> None:
+    rig = load_rig(shipped("calibration/rigs/nuscenes_like6.yaml"))
+    assert convert.rig_from_notes(convert.rig_to_notes(rig)).fingerprint == rig.fingerprint
+
+
+def test_latencies_come_back() -> None:
+    stages = {"perceive": 12.5, "plan": 0.25}
+    assert convert.latencies_from_message(convert.latencies_to_message(stages)) == stages
+
+
+def tokens(**changed: Any) -> SceneTokens:
+    blind = SceneTokens.blind(STAMP, 0)
+    return SceneTokens(**{**vars(blind), **changed})
+
+
+def test_tokens_come_back_from_their_arrays() -> None:
+    made = tokens(boxes=np.random.default_rng(0).normal(size=(30, 10)).astype(np.float16))
+    value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent())
+    back = convert.tokens_from_arrays(value, convert.tokens_to_arrays(made))
+    assert back.memory_stamp_ns == STAMP - 7
+    for name in convert.TOKEN_ARRAYS:
+        assert np.array_equal(getattr(back, name), getattr(made, name), equal_nan=True), name
+
+
+def test_only_agents_that_are_held_for_real_are_shown() -> None:
+    boxes = np.zeros((30, 10), np.float16)
+    boxes[4] = [10, 2, 1, 4, 2, 1.5, 0.5, 3, -1, 0.9]
+    valid = np.zeros(30, bool)
+    valid[4] = True
+    kinds = np.zeros(30, np.uint8)
+    kinds[4] = 1
+    shown = convert.boxes_of(tokens(boxes=boxes, agent_valid=valid, agent_class=kinds))
+    assert shown.labels == (AGENT_CLASSES[1],)
+    assert np.allclose(shown.centers[0], [10, 2, 1]) and np.allclose(shown.sizes[0], [4, 2, 1.5])
+
+
+def test_the_grid_has_forward_along_its_width_and_left_along_its_height() -> None:
+    """One occupied cell ahead and to the left is found where nav_msgs/OccupancyGrid puts it."""
+    seg = np.zeros((len(SEG_CLASSES), 4, 6), np.float16)
+    seg[SEG_CLASSES.index("road")] = 1.0
+    seg[SEG_CLASSES.index("vehicle"), 3, 5] = 2.0
+    area = BevGrid((-2.0, 6.0), (-6.0, 6.0), (4, 6), (0.0,))
+    grid = through(convert.segmentation_to_message(tokens(seg=seg), area, "base_link"))
+    assert (grid.info.width, grid.info.height, grid.info.resolution) == (4, 6, 2.0)
+    cells = np.asarray(grid.data).reshape(6, 4)
+    assert cells[5, 3] == 100 and (cells == 0).sum() == 23
+    middle_x = grid.info.origin.position.x + (3 + 0.5) * grid.info.resolution
+    middle_y = grid.info.origin.position.y + (5 + 0.5) * grid.info.resolution
+    assert (middle_x, middle_y) == (5.0, 5.0)
+
+
+def plan(poses: np.ndarray) -> Plan:
+    candidates = Candidates(np.stack([poses, np.full_like(poses, np.nan)]), np.array([1.0, 0.5]))
+    return Plan(
+        STAMP, Trajectory(poses, 0.5), candidates, 0, PlanReason.BEST_CANDIDATE, "", (), 50.0,
+        Schedule(STAMP, STAMP, None, None, 0, 0), "b",
+    )  # fmt: skip
+
+
+def test_candidates_that_are_not_numbers_are_not_drawn() -> None:
+    poses = np.zeros((8, 3))
+    poses[:, 0] = np.arange(1, 9)
+    chosen, others = plan_lines(plan(poses))
+    assert len(others.lines) == 1 and np.isfinite(chosen.lines).all()
+
+
+def test_autoware_gets_speed_acceleration_and_heading_rate_of_a_known_arc() -> None:
+    """4 m/s, then 6 m/s, turning 0.1 rad in each half second."""
+    poses = np.array([[2.0, 0.0, 0.1], [2.0 + 3.0 * np.cos(0.1), 3.0 * np.sin(0.1), 0.2]])
+    points = points_of(Trajectory(poses, 0.5))
+    assert [point.time_s for point in points] == [0.0, 0.5, 1.0]
+    assert np.allclose([point.speed for point in points], [4.0, 6.0, 6.0])
+    assert np.allclose([point.acceleration for point in points], [4.0, 0.0, 0.0])
+    assert np.allclose([point.heading_rate for point in points], 0.2)

@@ -1,0 +1,159 @@
+"""Who drives when plans come late, wrong, or not at all. No ROS, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from irl_vla_nodes.watchdog import Order, Watchdog, Wheel
+
+from irl_vla.frames import rigid_from_pose
+from irl_vla.types import (
+    SECOND_NS,
+    Candidates,
+    EgoMotion,
+    Plan,
+    PlanReason,
+    Schedule,
+    Trajectory,
+)
+
+T0 = 1_700_000_000 * SECOND_NS
+SPEED = 8.0
+SILENCE_S = 0.27
+
+
+def motion(t: float, **changed: object) -> EgoMotion:
+    """Straight on along the world's x axis."""
+    pose = rigid_from_pose(np.array([SPEED * t, 0.0, 0.0]))
+    made = EgoMotion(ns(t), pose, np.array([SPEED, 0.0, 0.0]), "odometry")
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def plan(t: float) -> Plan:
+    """Straight on at 8 m/s."""
+    poses = np.zeros((8, 3))
+    poses[:, 0] = SPEED * 0.5 * np.arange(1, 9)
+    return Plan(
+        ns(t), Trajectory(poses, 0.5), Candidates(poses[None], np.ones(1)), 0,
+        PlanReason.BEST_CANDIDATE, "", (), 50.0, Schedule(ns(t), ns(t), None, None, 0, 0), "b",
+    )  # fmt: skip
+
+
+def ns(t: float) -> int:
+    return T0 + round(t * SECOND_NS)
+
+
+def driving(until: float = 1.0) -> Watchdog:
+    """A car that has driven for a second, plans every tenth, each heard 50 ms late."""
+    dog = Watchdog(SILENCE_S, max_plan_age_s=1.0, good_plans=5)
+    for i in range(round(until * 10) + 1):
+        dog.add_motion(motion(i / 10))
+        order = dog.take_plan(plan(i / 10), ns(i / 10 + 0.05), i / 10 + 0.05)
+        assert order is not None and order.stamp_ns == ns(i / 10)
+    return dog
+
+
+def first_stop(dog: Watchdog, since: float) -> tuple[float, Order]:
+    for i in range(200):
+        t = since + i / 100
+        dog.add_motion(motion(t))
+        order = dog.tick(ns(t), t)
+        if order is not None:
+            return t, order
+    raise AssertionError("no stop")
+
+
+def test_nothing_is_published_before_a_first_plan() -> None:
+    dog = Watchdog(SILENCE_S, 1.0, 5)
+    assert all(dog.tick(ns(t), t) is None for t in np.arange(0.0, 5.0, 0.1))
+    assert dog.wheel is Wheel.NOBODY
+
+
+def test_plans_are_passed_on_as_they_are() -> None:
+    dog = driving()
+    dog.add_motion(motion(1.1))
+    given = plan(1.1)
+    order = dog.take_plan(given, ns(1.15), 1.15)
+    assert order is not None and order.trajectory is given.trajectory
+    assert dog.tick(ns(1.2), 1.2) is None
+
+
+def test_silence_stops_the_car_in_time_and_comfortably_from_where_it_is_now() -> None:
+    dog = driving()
+    t, order = first_stop(dog, 1.05)
+    assert SILENCE_S < t - 1.05 <= SILENCE_S + 0.02 and dog.wheel is Wheel.STOP
+    assert order.stamp_ns == ns(t)
+    length = order.trajectory.poses[-1, 0]
+    assert length == pytest.approx(SPEED**2 / (2 * 2.5), rel=0.01), "v^2 / 2a"
+    assert np.allclose(order.trajectory.poses[:, 1:], 0.0, atol=1e-9)
+
+
+def test_the_planner_drives_again_after_five_good_plans_in_a_row() -> None:
+    dog = driving()
+    first_stop(dog, 1.05)
+    heard = []
+    for i in range(14, 22):
+        dog.add_motion(motion(i / 10))
+        heard.append(dog.take_plan(plan(i / 10), ns(i / 10 + 0.05), i / 10 + 0.05) is not None)
+    assert heard == [False] * 4 + [True] * 4 and dog.wheel is Wheel.PLANNER and dog.stops == 1
+
+
+def test_a_refusal_or_a_gap_begins_the_row_anew() -> None:
+    dog = driving()
+    first_stop(dog, 1.05)
+    for i in range(14, 18):
+        dog.add_motion(motion(i / 10))
+        assert dog.take_plan(plan(i / 10), ns(i / 10), i / 10) is None
+    dog.take_refusal()
+    dog.add_motion(motion(1.8))
+    assert dog.take_plan(plan(1.8), ns(1.8), 1.8) is None
+    dog.add_motion(motion(2.6))
+    assert dog.take_plan(plan(2.6), ns(2.6), 2.6) is None and dog.wheel is Wheel.STOP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (replace(plan(1.1), trajectory=Trajectory(np.full((8, 3), np.nan), 0.5)), "numbers"),
+        (replace(plan(1.1), trajectory=Trajectory(np.zeros((0, 3)), 0.5)), "numbers"),
+        (plan(-0.5), "old"),
+        (plan(1.0), "come after"),
+        (plan(9.0), "ahead"),
+    ],
+)
+def test_a_plan_that_is_stale_or_broken_is_never_driven(wrong: Plan, word: str) -> None:
+    dog = driving()
+    assert dog.take_plan(wrong, ns(1.15), 1.15) is None
+    assert word in dog.rejected
+    assert first_stop(dog, 1.15)[0] < 1.05 + SILENCE_S + 0.02, "it did not count as a sign of life"
+
+
+def test_where_the_ego_is_not_known_any_more_the_stop_that_was_begun_goes_on() -> None:
+    dog = driving()
+    orders = [dog.tick(ns(t), t) for t in np.arange(1.4, 4.0, 0.1)]
+    given = [order for order in orders if order is not None]
+    assert len(given) == len(orders)
+    last = given[-1]
+    assert all(order is last for order in given[-10:]), "the same stop, in its own frame"
+    assert last.stamp_ns < ns(2.0) and "ego unknown" in last.reason
+    assert np.isfinite(last.trajectory.poses).all()
+
+
+def test_after_a_jump_of_place_nothing_follows_the_old_path() -> None:
+    dog = driving()
+    turned = rigid_from_pose(np.array([500.0, 500.0, 1.5]))
+    dog.add_motion(motion(1.1, world_from_ego=turned))
+    dog.add_motion(motion(1.15, world_from_ego=turned))
+    order = dog.tick(ns(1.4), 1.4)
+    assert order is not None and np.abs(order.trajectory.poses).max() < 20.0
+
+
+def test_a_clock_that_begins_again_is_no_reason_to_wait_for_the_old_hour() -> None:
+    """A bag that loops: silence counts from the jump, old plans do not refuse the new ones."""
+    dog = driving(until=5.0)
+    dog.add_motion(motion(0.0))
+    assert dog.take_plan(plan(0.0), ns(0.05), 0.05) is not None
+    later = [dog.tick(ns(t), t) for t in np.arange(0.1, 0.6, 0.05)]
+    assert any(order is not None for order in later) and dog.wheel is Wheel.STOP
