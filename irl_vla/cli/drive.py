@@ -15,6 +15,7 @@ from irl_vla.cli.results import Results
 from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
+from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.recorded.driver import recorded_simulation
 from irl_vla.world.recorded.scenarionet import load_scenario
@@ -22,7 +23,7 @@ from irl_vla.world.render.renderer import Quality
 from irl_vla.world.situations.situation import situation as situation_of
 
 DEFAULT_ROUTE_M = 200.0  # about half a minute
-LONGEST_M = 5000.0
+SHORTEST_M, LONGEST_M = 1.0, 5000.0
 SLOW_M_S = 5.0  # of town traffic: how many steps a route may need
 
 
@@ -111,17 +112,17 @@ def planned(
         raise InputError("give either --seed N or --scenario FILE")
     if scenario is not None and name is not None:
         raise InputError("--situation: is for --seed, not for --scenario; leave it out")
-    if route_m is not None and not 0.0 < route_m <= LONGEST_M:
+    if route_m is not None and not SHORTEST_M <= route_m <= LONGEST_M:
         raise InputError(
-            f"--route-length: expected metres, more than 0 and at most {LONGEST_M:g}, got {route_m}"
+            f"--route-length: expected {SHORTEST_M:g} to {LONGEST_M:g} metres, got {route_m:g}"
         )
     quality: Quality = "full" if full else "plain"
     if scenario is not None:
         episode = load_scenario(scenario)
         return Drive(scenario.stem, recorded_simulation(episode), 0, route_m, quality)
     assert seed is not None
-    if seed < 0:
-        raise InputError(f"--seed: expected 0 or more, got {seed}")
+    if not 0 <= seed <= MOST_SEED:
+        raise InputError(f"--seed: expected 0 to {MOST_SEED}, got {seed}")
     if name is not None:
         found = situation_of(name, seed)
         return Drive(f"{name}-{seed}", found.simulation, seed, route_m or found.route_m, quality)

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.results import Results
 from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore
 from irl_vla.drive.core import CoreConfig, DrivingCore, Mind
@@ -28,7 +29,6 @@ from irl_vla.scoring.batch import Journal, Outcome, spread
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
 from irl_vla.types import InputError
-from irl_vla.view.report import replace_file
 from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.course import Course, Ending
 from irl_vla.world.render.renderer import Quality, Renderer
@@ -161,8 +161,10 @@ def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> 
             for u, row in rows.items()
         ],
     }  # fmt: skip
-    replace_file(out / TABLE, as_markdown(found, head).encode())
-    replace_file(out / TABLE_JSON, (json.dumps(numbers, indent=1) + "\n").encode())
+    with Results(out, (TABLE, TABLE_JSON)) as results:
+        (results.folder / TABLE).write_text(as_markdown(found, head), encoding="utf-8")
+        text = json.dumps(numbers, indent=1) + "\n"
+        (results.folder / TABLE_JSON).write_text(text, encoding="utf-8")
     print_table(found, head, console)
     for name in (TABLE, TABLE_JSON):
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)

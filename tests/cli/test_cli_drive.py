@@ -84,8 +84,8 @@ def test_a_recorded_scenario_becomes_a_bag_and_can_be_driven(tmp_path: Path) -> 
     [
         (["--seed", "1", "--scenario", "x.pkl"], "either"),
         ([], "either"),
-        (["--seed", "-1"], "0 or more"),
-        (["--seed", "1", "--route-length", "0"], "more than 0"),
+        (["--seed", "-1"], "expected 0 to"),
+        (["--seed", "1", "--route-length", "0"], "1 to 5000 metres"),
         (["--scenario", "missing.pkl"], "missing.pkl"),
     ],
 )
