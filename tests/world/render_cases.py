@@ -1,4 +1,4 @@
-"""A short straight street to look at, and road users placed on it by hand."""
+"""A short straight street to look at, road users placed on it by hand, and boxes in pictures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Look, Rig, ego_from_look
+from irl_vla.frames import inverse, move, rigid_from_pose
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.world.episode import MODELS, Actors, Moment
+from irl_vla.world.render.renderer import Measured, Renderer
 from irl_vla.world.town import Lane, Marking, Prop, Signal, Town
 
 SIZES = {
@@ -82,3 +85,48 @@ LENSES = {
     ),
     "fisheye": front_rig(CameraModel.EQUIDISTANT, (0.03, -0.01, 0.002, -0.0005), focal=330.0),
 }
+
+
+def box_corners(size: F64, state: F64) -> F64:
+    """(8, 3) in the world."""
+    signs = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
+    return move(signs * size, rigid_from_pose(state[:3]))
+
+
+def edges_of_box(size: F64, state: F64, count: int = 40) -> F64:
+    """(12 count, 3) points along all edges: a bent lens bends them."""
+    corners = box_corners(size, state)
+    pairs = [(a, b) for a in range(8) for b in range(a) if (a ^ b).bit_count() == 1]
+    share = np.linspace(0, 1, count)[:, None]
+    return np.concatenate([corners[a] + share * (corners[b] - corners[a]) for a, b in pairs])
+
+
+def seen_from(camera: Camera, points: F64, now_ego: F64) -> F64:
+    """(n, 2) pixels of points in the world."""
+    cam_from_world = inverse(now_ego @ camera.ego_from_cam)
+    return project(camera, move(points, cam_from_world)).pixels
+
+
+def rectangle(pixels: F64) -> tuple[float, float, float, float]:
+    return (*pixels.min(axis=0), *pixels.max(axis=0))
+
+
+def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """IoU of two rectangles."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0.0) * max(height, 0.0)
+    areas = [(r[2] - r[0]) * (r[3] - r[1]) for r in (a, b)]
+    return float(both / (sum(areas) - both))
+
+
+def mask_rectangle(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """Outer edges of the pixels of a mask."""
+    rows, columns = np.nonzero(mask)
+    return columns.min() - 0.5, rows.min() - 0.5, columns.max() + 0.5, rows.max() + 0.5
+
+
+def look(rig: Rig, *who: tuple[str, tuple[float, float, float]]) -> tuple[Measured, Actors, F64]:
+    actors, states = users(*who)
+    now = moment(states)
+    return Renderer(street(), actors, rig, 3).measure(now)[rig.names[0]], actors, states
