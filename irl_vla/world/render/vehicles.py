@@ -172,7 +172,7 @@ def _van(build: Builder, length: float, width: float, height: float, paint: Rgb)
     """A short bonnet before one tall body."""
     front, back, side = length / 2 - SKIN_M, -length / 2 + SKIN_M, width / 2 - 2 * SKIN_M
     sill, belt, nose = 0.10 * height, 0.52 * height, 0.42 * height
-    cowl, roof = front - 0.16 * length, front - 0.27 * length
+    cowl, roof = front - 0.13 * length, front - 0.20 * length
     _shell(build, (back, back, cowl, front), side, (sill, belt, belt, nose), paint)
     up = side * 0.94
     for sign in (-1, 1):
