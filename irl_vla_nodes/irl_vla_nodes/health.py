@@ -34,10 +34,14 @@ class Status:
 
 
 class Health:
-    """Counts what goes by. Times are in seconds of a clock that never jumps."""
+    """Counts what goes by. Times are in seconds of a clock that never jumps.
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    namespace: of the node, so that two cars on one network have lines of their own
+    """
+
+    def __init__(self, cameras: Sequence[str], namespace: str = "/") -> None:
         self.cameras = tuple(cameras)
+        self._title = f"{namespace.strip('/')}/{HARDWARE_ID}".strip("/")
         self.sets = self.plans = 0
         self.refusals: Counter[str] = Counter()
         self.bundle_id, self.epoch, self.last_refusal = "", 0, ""
@@ -71,7 +75,7 @@ class Health:
                 self._wheel(watchdog)]  # fmt: skip
 
     def _camera(self, name: str, now_s: float) -> Status:
-        title = f"irl_vla: camera {name}"
+        title = f"{self._title}: camera {name}"
         if self._heard_s is None:
             return Status(title, STALE, "no frame set so far")
         silent = now_s - self._heard_s
@@ -102,15 +106,15 @@ class Health:
         }  # fmt: skip
         silent = self._heard_s is None or now_s - self._heard_s > SILENT_S
         if silent:
-            return Status("irl_vla: graph", ERROR, "no frame sets", values)
+            return Status(f"{self._title}: graph", ERROR, "no frame sets", values)
         bad = refused > 0 and refused >= self.plans * MISSED_SHARE
         text = self.last_refusal if bad else "plans"
-        return Status("irl_vla: graph", WARN if bad else OK, text, values)
+        return Status(f"{self._title}: graph", WARN if bad else OK, text, values)
 
     def _wheel(self, watchdog: Watchdog) -> Status:
         level = {Wheel.PLANNER: OK, Wheel.NOBODY: WARN, Wheel.STOP: ERROR}[watchdog.wheel]
         values = {"stops": str(watchdog.stops), "last plan not taken": watchdog.rejected}
-        return Status("irl_vla: wheel", level, watchdog.wheel.value, values)
+        return Status(f"{self._title}: wheel", level, watchdog.wheel.value, values)
 
 
 def diagnostics_message(statuses: Sequence[Status], now_ns: int) -> Any:

@@ -45,7 +45,7 @@ class MonitorNode(CarNode[MonitorParams]):
         """See CarNode."""
         self._params = params
         self._watchdog = Watchdog(params.silence_s, params.max_plan_age_s, params.good_plans)
-        self._health = Health(params.cameras)
+        self._health = Health(params.cameras, self.get_namespace())
         self._ticks = 0
         self._out = Outlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
         self._kinds = installed(TRAJECTORY_TYPE), installed(POINT_TYPE)

@@ -112,8 +112,10 @@ class PerceptionNode(CarNode[PerceptionParams]):
             return
         self._busy = True
         drain([*self._inbox.inlets, self._frames])
-        while self._params.latest_only and len(self._waiting) > 1:
-            self._waiting.popleft()  # the monitor sees the gap and counts it
+        if self._params.latest_only:
+            # Only for a newer one that can be perceived now: else each would be dropped waiting.
+            while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
+                self._waiting.popleft()  # the monitor sees the gap and counts it
         while self._waiting and not self._is_early(self._waiting[0]):
             self._step(self._waiting.popleft())
         self._busy = False

@@ -67,6 +67,14 @@ def test_the_graph_counts_plans_refusals_and_skipped_sets() -> None:
     assert values["age at publication p50 [ms]"] == "80.0" and values["epoch"] == "2"
 
 
+def test_two_cars_have_lines_of_their_own() -> None:
+    dog = Watchdog(0.27, 1.0, 5)
+    names = {status.name for status in Health(CAMERAS, "/car1").statuses(dog, 0.0)}
+    assert names == {
+        f"car1/irl_vla: {x}" for x in ("camera front", "camera left", "graph", "wheel")
+    }
+
+
 def test_the_message_holds_every_status() -> None:
     statuses = Health(CAMERAS).statuses(Watchdog(0.27, 1.0, 5), 0.0)
     message = diagnostics_message(statuses, 5)
