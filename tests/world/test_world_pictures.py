@@ -132,6 +132,24 @@ def test_full_quality_changes_nothing_but_edges() -> None:
     assert np.array_equal(plain, full), "an empty street has no edges"
 
 
+def test_a_car_throws_a_shadow_in_the_sun_and_none_in_the_shade() -> None:
+    seed = next(k for k in range(99) if weather_of(k).sky.name == "clear")
+    to_sun = weather_of(seed).to_sun[:2] / np.hypot(*weather_of(seed).to_sun[:2])
+    house = Prop("building", np.array([*(14.0, -1.75) + 14.0 * to_sun, np.arctan2(*to_sun[::-1])]),
+                 np.array([8.0, 30.0, 40.0]), 3)  # fmt: skip
+    darker = []
+    for town in (street(), street(house)):
+        actors, states = users(("car", (14.0, -1.75, 0.0)))
+        renderer = Renderer(town, actors, front_rig(), seed)
+        away = states.copy()
+        away[0, 0] = -50.0
+        ground = renderer.measure(moment(states))["front"].instance < 0
+        there, gone = (renderer.render(moment(s))["front"].astype(int) for s in (states, away))
+        less = (gone - there).mean(axis=-1)[ground]
+        darker.append(int((less > 12).sum()))
+    assert darker[0] > 4 * darker[1], darker
+
+
 def test_haze_is_never_brighter_than_a_picture_can_be() -> None:
     assert max(weather_of(seed).haze.max() for seed in range(300)) <= 255.0
 

@@ -174,4 +174,5 @@ def _lit(
             low = np.uint32(np.uint32(np.int32(min(r, byte))))
             low |= np.uint32(np.uint32(np.int32(min(g, byte))) << np.uint32(8))
             low |= np.uint32(np.uint32(np.int32(min(b, byte))) << np.uint32(16))
-            row[u] = np.uint32(low | np.uint32(np.uint32(kind[u]) << np.uint32(24)))
+            shaded = np.uint32(0x80000000 if sun[u] < 128 else 0)  # render.shade._SHADED
+            row[u] = np.uint32(low | np.uint32(np.uint32(kind[u]) << np.uint32(24)) | shaded)

@@ -77,7 +77,8 @@ class Renderer:
         texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
         reaches = [view.reach for view in self._views]
         self._reach = tuple(max(reach) for reach in zip(*reaches, strict=True))
-        self._haze = np.append(self.weather.haze, self.weather.haze_m).astype(np.float32)
+        air = [*self.weather.haze, self.weather.haze_m, 1.0 / self.weather.shade]
+        self._haze = np.array(air, np.float32)
         self._floats = np.zeros((MOST_QUADS, FLOATS), np.float32)
         self._ints = np.zeros((MOST_QUADS, INTS), np.int64)
 

@@ -30,6 +30,7 @@ _STEPS, _ALMOST, _THIRD = np.float32(256.0), np.float32(0.99999), np.float32(1.0
 _PER_METRE = np.float32(1.0 / TEXEL_M)
 _BYTE = np.float32(255.0)
 _I0, _I1, _SIDE = np.int32(0), np.int32(1), np.int32(ATLAS_SIDE)
+_SHADED = np.uint32(0x80000000)  # bit of a ground texel, and of its pixel, that no sun falls on
 _EDGE = np.float32(0.01)  # [texels] kept from the last column and row, so that there is a next one
 _DENSE = np.float32(1.2)  # texels a pixel from which the next coarser size of a picture serves
 _FRACTION_X, _FRACTION_Y = 4, 5  # rows of `where`; 0..3: the four texels' places
@@ -185,7 +186,7 @@ def _blend(count: Any, where: Any, four: Any, gains: Any, row: Any) -> Any:
         red = np.float32(np.int32(even & np.uint32(255))) * gains[0, i]
         green = np.float32(np.int32(odd & np.uint32(255))) * gains[1, i]
         blue = np.float32(np.int32((even >> np.uint32(16)) & np.uint32(255))) * gains[2, i]
-        row[i] = _packed(red, green, blue)
+        row[i] = np.uint32(_packed(red, green, blue) | (a & _SHADED))
 
 
 @kernel
@@ -198,19 +199,9 @@ def _packed(r: Any, g: Any, b: Any) -> Any:
 
 @kernel
 def _row_of(
-    v: Any,
-    width: Any,
-    found: Any,
-    level: Any,
-    rays: Any,
-    backdrop: Any,
-    floats: Any,
-    ints: Any,
-    here: Any,
-    levels: Any,
-    where: Any,
-    gains: Any,
-) -> Any:
+    v: Any, width: Any, found: Any, level: Any, rays: Any, backdrop: Any, floats: Any, ints: Any,
+    here: Any, levels: Any, where: Any, gains: Any,
+) -> Any:  # fmt: skip
     """Texels and gains of row v, run by run of pixels that see the same."""
     u = np.int64(0)  # a plain 0 would be a type of its own, and all below compiled twice
     while u < width:
@@ -235,17 +226,9 @@ def _row_of(
 
 @kernel
 def paint(
-    found: Any,
-    level: Any,
-    rays: Any,
-    backdrop: Any,
-    floats: Any,
-    ints: Any,
-    here: Any,
-    levels: Any,
-    texels: Any,
-    colours: Any,
-) -> Any:
+    found: Any, level: Any, rays: Any, backdrop: Any, floats: Any, ints: Any, here: Any,
+    levels: Any, texels: Any, colours: Any,
+) -> Any:  # fmt: skip
     """Fills colours (H, W), packed, before shadows and haze. found: (H, W) quads; level, rays,
     backdrop: of the View; here: x, y of the ego on the ground's textures, cosine and sine of its
     heading, columns by which the sky turns. A row is made in steps, each simple enough for the
@@ -261,20 +244,9 @@ def paint(
 
 @kernel
 def smooth(
-    fine: Any,
-    fine_rays: Any,
-    shadow: Any,
-    haze: Any,
-    level: Any,
-    backdrop: Any,
-    floats: Any,
-    ints: Any,
-    here: Any,
-    levels: Any,
-    texels: Any,
-    colours: Any,
-    far: Any,
-) -> Any:
+    fine: Any, fine_rays: Any, shadow: Any, haze: Any, level: Any, backdrop: Any, floats: Any,
+    ints: Any, here: Any, levels: Any, texels: Any, colours: Any, far: Any,
+) -> Any:  # fmt: skip
     """Colours of pixels whose 2 x 2 samples in `fine` differ: the mean of all four, with their
     shadow and haze; their `far` becomes 0, so that neither comes again. The samples of a row are
     lined up and painted like a row of pixels."""
@@ -319,7 +291,7 @@ def _mean(
     red = green = blue = _NONE
     share = np.float32(0.25)
     for at in range(4 * n, 4 * n + 4):
-        quad, w, keep = found[0, at], behind[0, 0, at], light
+        quad, w, keep = found[0, at], behind[0, 0, at], _left(light, mixed[at], haze)
         if quad >= 0:
             x, y, keep = rays[0, 0, at], rays[1, 0, at], _ONE
             w = floats[quad, 0] * x + floats[quad, 1] * y + floats[quad, 2]
@@ -332,6 +304,13 @@ def _mean(
         green += np.float32((mixed[at] >> np.uint32(8)) & np.uint32(255)) * keep + haze[1] * lost
         blue += np.float32((mixed[at] >> np.uint32(16)) & np.uint32(255)) * keep + haze[2] * lost
     return _packed(red, green, blue)
+
+
+@kernel
+def _left(light: Any, colour: Any, haze: Any) -> Any:
+    """Share of light left on ground on which shadows of road users leave `light`: where there is no
+    sun anyway, only the dark beneath them counts."""
+    return min(light * haze[4], _ONE) if colour >= _SHADED else light
 
 
 @kernel
@@ -350,7 +329,7 @@ def develop(
             reach = near[u] * haze[3]
             lost = _ONE / (_ONE + reach * reach)
             here = near[u] > _NONE
-            light = _ONE if who[u] >= 0 else lights[u]
+            light = _ONE if who[u] >= 0 else _left(lights[u], row[u], haze)
             keep = (_ONE - lost) * light if here else _ONE
             lost = lost if here else _NONE
             r = np.float32(np.int32(row[u] & np.uint32(255)))
@@ -397,4 +376,4 @@ def ground_classes(
                 i = min(max(i, 0), levels[which, 3]) & mask
                 j = min(max(j, 0), levels[which, 4]) & mask
                 texel = texels[levels[which, 0] + j * levels[which, 1] + i]
-                kinds[v, u] = np.uint8(texel >> np.uint32(24))
+                kinds[v, u] = np.uint8((texel & ~_SHADED) >> np.uint32(24))
