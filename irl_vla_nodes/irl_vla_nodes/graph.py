@@ -4,6 +4,7 @@ has no irl_vla can read it; the nodes run under `python`, which has."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from launch import LaunchContext
 PACKAGE = "irl_vla_nodes"
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 EGO_NODES = {"perception_node", "planner_node", "monitor_node"}
-RING_FOLDER = "/dev/shm/irl_vla"
+RING_FOLDER = "/dev/shm/irl_vla"  # below it one folder per ROS domain and namespace
 RESPAWN_S = 0.2  # before a dead node is started again
 
 
@@ -75,7 +76,9 @@ class Car:
         )  # fmt: skip
 
     def _params(self, name: str) -> dict[str, Any]:
-        folder = "/".join([RING_FOLDER, *[part for part in self.namespace.split("/") if part]])
+        domain = f"domain{os.environ.get('ROS_DOMAIN_ID', '0')}"
+        parts = [part for part in self.namespace.split("/") if part]
+        folder = "/".join([RING_FOLDER, domain, *parts])
         params: dict[str, Any] = {"ring_folder": folder, "base_frame": self.base_frame}
         if name not in ("command_node", "monitor_node"):
             params["bundle"] = self.bundle

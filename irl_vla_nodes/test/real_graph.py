@@ -171,13 +171,14 @@ class Desk:
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
-    def ears(self, msgtype: str, topic: str, *, depth: int = 100) -> Ears:
-        """Hear a topic from now on."""
+    def ears(self, msgtype: str, topic: str, *, take: Callable[[Any], None] | None = None) -> Ears:
+        """Hear a topic from now on. take: what to do with each message, in place of keeping it."""
         from irl_vla_nodes.wires import qos
         from rosidl_runtime_py.utilities import get_message
 
         ears = Ears()
-        self.node.create_subscription(get_message(msgtype), topic, ears.take, qos(depth))
+        kind = get_message(msgtype)
+        self.node.create_subscription(kind, topic, take or ears.take, qos(100))
         return ears
 
     def __enter__(self) -> Desk:

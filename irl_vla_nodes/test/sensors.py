@@ -53,7 +53,6 @@ class Sensors:
         self._node, self._count, self._frozen_at = desk.node, 0, dict[str, bytes]()
         self._begin_ns = self.now_ns()
         self._out: dict[str, Any] = {}
-        self._pictures = [_jpeg(number) for number in range(PICTURES)]
         for image, info in CAMERAS.values():
             self._open(image, "sensor_msgs/msg/CompressedImage")
             self._open(info, "sensor_msgs/msg/CameraInfo")
@@ -88,7 +87,7 @@ class Sensors:
             self._say(info, camera_info_message(wide, stamp, name))
             if name in faults.unplugged:
                 continue
-            data = self._pictures[self._count % PICTURES]
+            data = PICTURES_JPEG[self._count % PICTURES]
             if name in faults.frozen:
                 data = self._frozen_at.setdefault(name, data)
             if name in faults.torn:
@@ -133,3 +132,6 @@ def _jpeg(number: int) -> bytes:
     picture = np.full((360, 640, 3), 90, np.uint8)
     cv2.rectangle(picture, (10 * number, 100), (10 * number + 60, 250), (200, 150, 40), -1)
     return bytes(cv2.imencode(".jpg", picture)[1])
+
+
+PICTURES_JPEG = [_jpeg(number) for number in range(PICTURES)]
