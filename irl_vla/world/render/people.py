@@ -94,14 +94,22 @@ def cyclist(size: F64, look: int, spokes: int) -> Quads:
 def walked(states: F64, looks: np.ndarray) -> tuple[F64, F64]:
     """Phase [rad] of each walker's stride and how far its limbs swing, 0 at rest to 1.
 
-    states: (A, 5). A moment does not know the way that somebody has gone; but the way along the
-    nearest of eight directions grows as they walk, whichever moment is looked at.
+    states: (A, 5); looks: (A,)
     """
     speed = np.hypot(states[:, 3], states[:, 4])
-    turned = (looks % 97) / 97.0 * (np.pi / 4)  # the directions differ from person to person
+    return way_gone(states, looks) * (2 * np.pi / STRIDE_M), np.clip(speed / 1.2, 0.0, 1.0)
+
+
+def way_gone(states: F64, looks: np.ndarray) -> F64:
+    """(A,) [m] a length that grows as somebody goes on, about as fast. states: (A, 5).
+
+    A moment does not know the way that somebody has gone; but the way along the nearest of eight
+    directions grows as they go, whichever moment is looked at.
+    """
+    turned = (looks % 97) / 97.0 * (np.pi / 4)  # the directions differ from one to another
     nearest = np.round((states[:, 2] - turned) / (np.pi / 4)) * (np.pi / 4) + turned
     way = states[:, 0] * np.cos(nearest) + states[:, 1] * np.sin(nearest)
-    return way * (2 * np.pi / STRIDE_M) + looks % 7, np.clip(speed / 1.2, 0.0, 1.0)
+    return np.asarray(way + looks % 7)
 
 
 def _clothes(rng: np.random.Generator) -> tuple[Rgb, Rgb, Rgb, Rgb]:

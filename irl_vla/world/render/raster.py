@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.world.render.quads import BALL, POST
+from irl_vla.world.render.quads import BALL, POST, WHEEL
 
 NEAR_M = 0.05  # [m] nothing is nearer to a camera
 FLOATS = 30  # of a placed quad: w 3, edges 12, u 3, v 3, colour 3, sun 3, texels, repeats 2
@@ -300,6 +300,10 @@ def place(
             row = floats[count]
             if not _describe(seen, local, sun, eye, colour, kind, lens[1], light, row):
                 continue
+            if kind == WHEEL:  # cosine and sine of how far it has rolled, as seen from its side
+                row[24], row[25] = np.cos(phases[b]), np.sin(phases[b])
+                if local[1, 0] < local[0, 0]:
+                    row[25] = -row[25]
             if tags[q, 1] > 0 and (bits[b] >> (tags[q, 1] - 1)) & 1:
                 for k in range(3):
                     row[21 + k], row[24 + k] = colour[3 + k] / 255.0, 0.0

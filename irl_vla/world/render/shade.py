@@ -130,6 +130,8 @@ def _tone(kind: Any, quad: Any, x: Any, y: Any, floats: Any) -> Any:
     if kind == WHEEL:
         if square > np.float32(0.42):
             return np.float32(0.16)
+        cosine, sine = floats[quad, 24], floats[quad, 25]
+        s, t = cosine * s - sine * t, cosine * t + sine * s
         if square > np.float32(0.34) or abs(s * t) < np.float32(0.012):
             return _HALF
         return _ONE

@@ -15,7 +15,7 @@ from irl_vla.frames import inverse, rigid_from_pose
 from irl_vla.scoring.scene import AGENT_TYPES
 from irl_vla.types import F32, F64
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, MODELS, RIGHT_INDICATOR, Actors, Moment
-from irl_vla.world.render.people import cyclist, person, walked
+from irl_vla.world.render.people import cyclist, person, walked, way_gone
 from irl_vla.world.render.quads import Quads, joined
 from irl_vla.world.render.street import signal_head, thing
 from irl_vla.world.render.textures import SPOKES, Atlas, atlas_of
@@ -25,6 +25,7 @@ from irl_vla.world.town import Light, Prop, Town
 
 I64 = NDArray[np.int64]
 BLINKS_HZ = 1.5  # of indicators
+TYRE_M = 0.34  # [m] radius at which wheels roll
 CELL_M = 32.0  # [m] side of the cells that props are batched by
 SHADOWS_M = 50.0  # [m] around the ego road users cast shadows
 LONGEST_M = 7.0  # [m] their shadows reach
@@ -107,9 +108,11 @@ class Stage:
         instances = np.full(count, -1, np.int64)
         instances[still:] = there
         phases = np.zeros(count)
-        phase, swing = walked(states, self._actors.looks[there])
-        # a swing of share s at phase p looks like sin(p') = s sin(p)
-        phases[still:] = np.where(self._walks[there], np.arcsin(swing * np.sin(phase)), 0.0)
+        looks = self._actors.looks[there]
+        phase, swing = walked(states, looks)
+        # a swing of share s at phase p looks like sin(p') = s sin(p); wheels roll
+        limbs, rolled = np.arcsin(swing * np.sin(phase)), way_gone(states, looks) / TYRE_M
+        phases[still:] = np.where(self._walks[there], limbs, rolled)
         rows = np.concatenate([np.arange(still), still + there])
         return Scene(
             rows, still, local, world, rigid_from_pose(moment.ego[:3]), bits, instances, phases,
