@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
@@ -81,13 +82,19 @@ class Signal:
 
     def at(self, time_s: float) -> Light:
         """What it shows at a time."""
-        phases: list[list[float]] = self.phases.tolist()
-        into = (time_s + self.offset_s) % sum(duration for duration, _ in phases)
+        cycle, phases = self._cycle
+        into = (time_s + self.offset_s) % cycle
         for duration, light in phases:
             into -= duration
             if into < 0.0:
-                return Light(int(light))
-        return Light(int(phases[-1][1]))  # just before 0, rounded to the cycle's very end
+                return light
+        return phases[-1][1]  # just before 0, rounded to the cycle's very end
+
+    @cached_property
+    def _cycle(self) -> tuple[float, list[tuple[float, Light]]]:
+        """How long it is [s], and its phases."""
+        phases = [(duration, Light(int(light))) for duration, light in self.phases.tolist()]
+        return sum(duration for duration, _ in phases), phases
 
 
 @dataclass(frozen=True)

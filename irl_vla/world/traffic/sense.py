@@ -43,6 +43,8 @@ SCRAPE_S = 0.8  # [s] ahead of a contact with somebody alongside, one brakes
 COOLNESS = 0.95  # weight of the constant-acceleration heuristic
 EXPONENT = 4.0
 SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
+FAR_OFF = 6.0  # [m] from the extent of a path: beyond, nobody is in the way
+WIDEST = 1.5 * DS  # [m] between nodes, at most
 COARSE = 3  # nodes skipped in the first search
 EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_STOOD = range(
     9
@@ -89,11 +91,14 @@ def stopping(v: float, v0: float, distance: float, a: float, b: float) -> float:
 @kernel
 def nearest_node(fleet: Fleet, i: int, x: float, y: float, low: int, high: int) -> int:
     """The node of path i in low..high that is nearest to a point."""
-    best, found = math.inf, low
-    for k in range(low, high + 1, COARSE):
+    best, found, k = math.inf, low, low
+    while k <= high:
         square = (fleet.xy[i, k, 0] - x) ** 2 + (fleet.xy[i, k, 1] - y) ** 2
         if square < best:
             best, found = square, k
+            k += COARSE
+        else:  # nodes that are too far from this one to be nearer than the best are passed over
+            k += COARSE * (1 + int((math.sqrt(square) - math.sqrt(best)) / (COARSE * WIDEST)))
     for k in range(max(found - COARSE + 1, low), min(found + COARSE, high + 1)):
         square = (fleet.xy[i, k, 0] - x) ** 2 + (fleet.xy[i, k, 1] - y) ** 2
         if square < best:
@@ -132,6 +137,25 @@ def last_node(fleet: Fleet, i: int, reach: float) -> int:
     """The last node of path i that matters, `reach` ahead of the nose."""
     f = fleet.f
     return int(min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2))
+
+
+@kernel
+def extent(fleet: Fleet, i: int, low: int, high: int, out: F64) -> None:
+    """Least x and y, greatest x and y of nodes low..high of path i -> out (4,)."""
+    out[0], out[1] = fleet.xy[i, low, 0], fleet.xy[i, low, 1]
+    out[2], out[3] = out[0], out[1]
+    for k in range(low + 1, high + 1):
+        x, y = fleet.xy[i, k, 0], fleet.xy[i, k, 1]
+        out[0], out[1] = min(out[0], x), min(out[1], y)
+        out[2], out[3] = max(out[2], x), max(out[3], y)
+
+
+@kernel
+def is_near(box: F64, x: float, y: float, most: float) -> bool:
+    """Whether a point lies within `most` of an extent (4,) along either axis."""
+    return bool(
+        box[0] - most <= x <= box[2] + most and box[1] - most <= y <= box[3] + most
+    )  # fmt: skip
 
 
 @kernel
@@ -175,6 +199,8 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
     c, s = math.cos(state[2]), math.sin(state[2])
     f[i, GAP], f[i, GAP_V], g[i, LEAD] = FAR, 0.0, -1
     low, high, out = first_node(fleet, i), last_node(fleet, i, reach), np.empty(2)
+    around = np.empty(4)
+    extent(fleet, i, low, high, around)
     for j in range(-1, len(f)):
         if j == i or (j >= 0 and g[j, ALIVE] == 0):
             continue
@@ -184,19 +210,21 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
             continue
         half = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
         side = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if not is_near(around, box[0], box[1], half + side + f[i, WIDTH] / 2.0 + 1.01):
+            continue
         if meet_box(fleet, i, box, half, side, low, high, out) and out[0] < f[i, GAP]:
             f[i, GAP], f[i, GAP_V], g[i, LEAD] = out[0], out[1], j if j >= 0 else -2
             lead_a = f[j, A] if j >= 0 else 0.0
-    if see_walkers(fleet, walkers, i, low, high):
+    if see_walkers(fleet, walkers, i, low, high, around):
         lead_a = 0.0
     f[i, GAP_V] = max(f[i, GAP_V], -2.0)
     return lead_a
 
 
 @kernel
-def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> bool:
+def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int, around: F64) -> bool:
     """People on the road who are or will be in the way, where they are nearer than what was found
-    before."""
+    before. around: extent of the nodes low..high"""
     f, g, point, found = fleet.f, fleet.g, np.empty(4), False
     for p in range(len(walkers.mode)):
         if walkers.mode[p] < CROSSING:
@@ -206,6 +234,8 @@ def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int) -> 
         for later in range(3):
             t = 0.5 * WALKER_AHEAD_S * later
             x, y = who[0] + t * who[3], who[1] + t * who[4]
+            if not is_near(around, x, y, radius + f[i, WIDTH] / 2.0 + FAR_OFF):
+                continue
             k = nearest_node(fleet, i, x, y, low, high)
             hit = meet_disc(fleet, i, x, y, radius, low, high, k, point)
             near = abs(point[3]) < f[i, WIDTH] / 2.0 + fleet.half[j, 1] + 0.25
