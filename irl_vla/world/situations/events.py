@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from irl_vla.world.situations.stage import slow_to
-from irl_vla.world.traffic.fleet import BASE, COUNT, DS, ORDER_A, ORDER_UNTIL, S, V
+from irl_vla.world.traffic.fleet import (
+    BASE,
+    COMMIT,
+    CON_IN,
+    CON_OUT,
+    COUNT,
+    DS,
+    NOSE,
+    ORDER_A,
+    ORDER_UNTIL,
+    S,
+    V,
+)
 from irl_vla.world.traffic.lanes import begin_change, forced_end
 from irl_vla.world.traffic.pedestrians import CROSSING
 from irl_vla.world.traffic.scripts import Stage
@@ -39,6 +53,29 @@ class HardBrake:
         lasts = f[self.actor, V] / self.braking + self.stands_s
         f[self.actor, ORDER_A], f[self.actor, ORDER_UNTIL] = -self.braking, stage.time + lasts
         return (self.actor,)
+
+
+@dataclass(frozen=True)
+class GoesFirst:
+    """Somebody who goes first does not wait for who turns in front of them. lane: of the junction,
+    that they will take; away_s: decided so long before they are there."""
+
+    actor: int
+    lane: int
+    away_s: float
+    what: str = "goes first"
+
+    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+        """When they are close enough."""
+        f, fleet, i = stage.fleet.f, stage.fleet, self.actor
+        at = np.flatnonzero(fleet.con[i] == self.lane)
+        if not len(at):
+            return None
+        begin, end = fleet.con_s[i, at[0], [CON_IN, CON_OUT]]
+        if begin - f[i, S] - f[i, NOSE] > self.away_s * f[i, V]:
+            return None
+        f[i, COMMIT] = end
+        return (i,)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.types import F64
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.driver.knowledge import predecessors
 from irl_vla.world.route_lanes import arcs_of
-from irl_vla.world.routes import random_route
+from irl_vla.world.routes import Path, random_route
+from irl_vla.world.situations.events import GoesFirst
 from irl_vla.world.situations.places import Stretch, route_over, stretches
 from irl_vla.world.situations.plots import (
     BEYOND_M,
@@ -63,8 +65,10 @@ def leading_to(town: Town, lanes: Sequence[int]) -> list[int]:
 LEAST_GREEN_S = 20.0  # [s] a light must stay green for those who turn
 GREEN_SINCE_S = -2.0  # [s] when it turns green
 AWAY_S, AWAY_M = 3.0, 14.0  # the ego begins so far before the junction
-CARS, APART_S = (2, 3), (1.9, 2.3)  # that come towards the ego; [s] between them
-FIRST_S = 2.6  # [s] after the ego's begin at which the first comes to the junction
+AHEAD_S, MEETS_S = 2.3, (0.1, 0.6)  # [s] one comes so long before the one that meets the ego, who
+# passes where their ways cross so long after the bumper of an ego that does not wait
+DECIDED_S = 4.5  # [s] before they are at the junction, all of them go on whoever turns
+CARS, APART_S = (2, 3), (1.5, 1.8)  # that follow; [s] between them
 
 
 class Turning(NamedTuple):
@@ -84,11 +88,10 @@ def unprotected_turn(town: Town, rng: np.random.Generator) -> Plot | None:
     stretch, connector, other = turning
     v = PACE * limit_of(town, stretch)
     s = stretch.length - STOP_LINE_M - FRONT - (TAKE_OVER_S + AWAY_S - 1.0) * v - AWAY_M
-    cars, apart = int(rng.integers(CARS[0], CARS[1] + 1)), rng.uniform(*APART_S)
+    more, apart = int(rng.integers(CARS[0], CARS[1] + 1)), rng.uniform(*APART_S)
+    delays = rng.uniform(*MEETS_S) + np.array([-AHEAD_S, *(apart * np.arange(1 + more))])
     u = 0.9 * town.lanes[other].speed_limit
-    found = [back_from(town, other, -u * (FIRST_S + k * apart)) for k in range(cars)]
-    at = [place for place in found if place is not None]
-    if s < 5.0 or len(at) < cars:
+    if s < 5.0:
         return None
     if town.lanes[connector].signal != NONE:
         town = with_clock(town, town.lanes[connector].signal, Light.GREEN, GREEN_SINCE_S)
@@ -96,14 +99,33 @@ def unprotected_turn(town: Town, rng: np.random.Generator) -> Plot | None:
     end = stretch.length + length_of(town, connector) + 25.0
 
     def dress(traffic: Staged, expert: Expert, v: float) -> bool:
+        mine, theirs = crossing(expert.path, town.lanes[other].centre)
+        meets = theirs - u * (seconds(expert, s, mine - FRONT) + delays)
+        at = [place for arc in meets.tolist() if (place := back_from(town, other, arc))]
+        if len(at) < len(meets):
+            return False
         traffic.clear(expert.path.between(s - 15.0, end + 25.0))
         for lane in leading_to(town, town.lanes[connector].yields_to):
             traffic.clear(town.lanes[lane].centre)
-        for place in at:
-            traffic.drive_at(traffic.put(*place, u, through=other), u)
+        cars = [traffic.put(*place, u, through=other) for place in at]
+        for car in cars:
+            traffic.drive_at(car, u)
+        traffic.plays(*(GoesFirst(car, other, DECIDED_S) for car in cars))
         return True
 
     return Plot(town, route, s, end - s, dress)
+
+
+def crossing(path: Path, line: F64) -> tuple[float, float]:
+    """Where a path and a line (n, 3) come closest: s of the path and arc of the line [m]."""
+    gaps = np.hypot(*(path.poses[:, None, :2] - line[None, :, :2]).T).T
+    i, k = np.unravel_index(int(gaps.argmin()), gaps.shape)
+    return float(path.arcs[i]), float(arcs_of(line)[k])
+
+
+def seconds(expert: Expert, begin: float, end: float) -> float:
+    """[s] from begin to end of its path [m], nobody in the way."""
+    return sum(1.0 / max(expert.allowed(s), 1.0) for s in np.arange(begin, end).tolist())
 
 
 def _turnings(town: Town) -> list[Turning]:
@@ -140,7 +162,7 @@ def _both_go(town: Town, connector: int, other: int) -> bool:
 # --------------------------------------------------------------------------- merge
 
 
-LEVEL_M = (1.0, 6.0)  # [m] that the middle of the car beside lies ahead of the ego's
+LEVEL_M = (-1.5, 2.5)  # [m] that the middle of the car beside lies ahead of the ego's
 GAPS_M = (34.0, 42.0)  # [m] from bumper to bumper of those in the lane beside
 FOLLOWERS = 2
 MERGE_GREEN_S = -6.0  # [s] when the light before it turns green
