@@ -36,7 +36,7 @@ def qos(depth: int, *, reliable: bool = True, latched: bool = False) -> QoSProfi
 HANDLES = qos(16)  # between our nodes
 LATCHED = qos(100, latched=True)
 MOTION_DEPTH = 100  # odometry that may wait while networks run: 1 s at 100 Hz
-SHOWN = qos(1, reliable=False)  # for eyes: a lost one does not matter
+SHOWN = qos(1)  # for eyes; reliable, because RViz asks for that
 
 
 def installed(msgtype: str) -> type | None:

@@ -143,8 +143,8 @@ class Killed:
 
     @property
     def stops(self) -> list[Heard]:
-        """Trajectories that are no plan's: the monitor's."""
-        return [entry for entry in self.paths if not self._planned(entry)]
+        """Trajectories after the kill that are no plan's: the monitor's."""
+        return [e for e in self.paths if e.at_s > self.at_s and not self._planned(e)]
 
     @property
     def stopped_after_s(self) -> float | None:
@@ -177,9 +177,8 @@ class Killed:
             age_s = (entry.at_ns - stamp(entry)) / 1e9
             if age_s > OLDEST_S:
                 found.append(f"a plan for pictures of {age_s:.2f} s ago")
-        stops = {id(entry) for entry in self.stops}
-        for kind in (True, False):  # a stop is stamped with now, a plan with its pictures
-            stamps = [stamp(entry) for entry in self.paths if (id(entry) in stops) is kind]
+        for planned in (True, False):  # a stop is stamped with now, a plan with its pictures
+            stamps = [stamp(entry) for entry in self.paths if self._planned(entry) is planned]
             if any(later < earlier for earlier, later in pairwise(stamps)):
                 found.append("a trajectory's stamp runs back")
         found += [
