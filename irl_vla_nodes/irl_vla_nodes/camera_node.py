@@ -65,6 +65,10 @@ class CameraNode(CarNode[CameraParams]):
         self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
         self.every(TICK_S, self._on_tick)
 
+    def forget(self) -> None:
+        """See CarNode."""
+        self._intake.forget()
+
     def tear_down(self) -> None:
         """See CarNode."""
         if self._ring is not None:

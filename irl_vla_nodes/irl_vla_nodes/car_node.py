@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -41,6 +42,8 @@ class CarNode(LifecycleNode, Generic[P]):
                 key, value, ParameterDescriptor(description=text, additional_constraints=bounds)
             )
         self.add_on_set_parameters_callback(self._check)
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        self._jumps = self.get_clock().create_jump_callback(back, post_callback=self._jumped)
 
     def set_up(self, params: P) -> None:
         """Load and connect. Raises InputError where that is not possible."""
@@ -48,6 +51,14 @@ class CarNode(LifecycleNode, Generic[P]):
 
     def tear_down(self) -> None:
         """Free what `set_up` made, beside topics and timers."""
+
+    def forget(self) -> None:
+        """The car's clock ran back, as when a bag begins again: what was remembered is void."""
+
+    def _jumped(self, jump: TimeJump) -> None:
+        self.get_logger().warning(f"the clock jumps by {jump.delta.nanoseconds / 1e9:.1f} s")
+        if self._configured:
+            self.forget()
 
     def now_ns(self) -> int:
         """The car's time; simulated where use_sim_time says so."""

@@ -69,10 +69,7 @@ class Intake:
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
         self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False)
-        offsets = {camera.name: camera.offset_ns for camera in rig.cameras} if rig else {}
-        self.sync = AnchorSynchroniser(
-            params.cameras, params.sync, anchor=params.anchor or None, offsets_ns=offsets
-        )
+        self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
         self._trouble: dict[str, str] = {}  # camera -> why it has no calibration
@@ -80,6 +77,19 @@ class Intake:
         self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
         self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
         self.notices: deque[str] = deque(maxlen=100)
+
+    def forget(self) -> None:
+        """Time begins anew, however small the jump: the calibration stays, pictures do not."""
+        self.sync = self._synchroniser()
+        self._waiting.clear()
+        self._last.clear()
+
+    def _synchroniser(self) -> AnchorSynchroniser:
+        params, rig = self._params, self.rig if self._given else None
+        offsets = {camera.name: camera.offset_ns for camera in rig.cameras} if rig else {}
+        return AnchorSynchroniser(
+            params.cameras, params.sync, anchor=params.anchor or None, offsets_ns=offsets
+        )
 
     def take(self, topic: str, data: bytes, now_ns: int) -> Iterator[Arrived]:
         """One message; the sets that it made ready."""

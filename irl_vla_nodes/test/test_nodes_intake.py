@@ -172,6 +172,19 @@ def test_a_silent_camera_is_waited_for_once_and_then_not_any_more() -> None:
     assert late[-1].images is not None and late[-1].images.present.sum() == 2
 
 
+def test_after_a_jump_back_of_any_size_sets_come_again_at_once() -> None:
+    """A bag of two seconds that is played over and over."""
+    car = Car()
+    car.calibrate()
+    for _ in range(20):
+        car.look()
+    car.ticks = 0
+    assert not [entry for _ in range(5) for entry in car.look()], "old stamps are not used"
+    car.ticks = 0
+    car.intake.forget()
+    assert len([entry for _ in range(5) for entry in car.look()]) == 5
+
+
 def test_compressed_pictures_are_known_by_their_topic() -> None:
     assert image_type("/a/image_raw/compressed") == "sensor_msgs/msg/CompressedImage"
     assert image_type("/a/image_raw") == "sensor_msgs/msg/Image"
