@@ -22,6 +22,7 @@ ARGUMENTS = [
     argument("params_file", "", "YAML with further parameters, see params/"),
     argument("cpus_camera", "", "CPUs of camera_node, as taskset takes them; empty: any"),
     argument("cpus_perception", "", "CPUs of perception_node"),
+    argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
     argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
 ]
 
@@ -46,6 +47,7 @@ def _car(context: LaunchContext) -> list:
         use_sim_time=text("use_sim_time") == "true",
         reliable=text("reliable") == "true",
         respawn=text("respawn") == "true",
+        enclaves=text("enclaves"),
         cpus={name: cpus for name, cpus in pins.items() if cpus},
     )
     return car.nodes()

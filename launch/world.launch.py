@@ -16,6 +16,7 @@ ARGUMENTS = [
     argument("route_m", "0.0", "length of the route; 0: 200 m"),
     argument("results", "", "JSON file with how the drive ended"),
     argument("threads", "1", "of the networks"),
+    argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
     argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
 ]
 
@@ -29,6 +30,7 @@ def _world(context: LaunchContext) -> list:
             "/sensing/{camera}/image/compressed", "/sensing/{camera}/camera_info",
         ),
         python=python_of(context), use_sim_time=True, reliable=True,
+        enclaves=given(context, "enclaves"),
         settings={
             "camera_node": {"frozen_after": 0},  # a world that stands still looks the same
             "perception_node": {"threads": threads, "seed": seed, "latest_only": False},

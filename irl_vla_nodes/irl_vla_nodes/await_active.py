@@ -8,6 +8,7 @@ import time
 import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
+from rclpy.utilities import remove_ros_args
 
 PATIENCE_S = 120.0
 ASK_S = 1.0  # for one answer
@@ -18,7 +19,7 @@ def main() -> None:
     rclpy.init()
     node = rclpy.create_node("await_active")
     until = time.monotonic() + PATIENCE_S
-    for name in sys.argv[1:]:
+    for name in remove_ros_args(sys.argv)[1:]:
         client = node.create_client(GetState, f"{name}/get_state")
         while True:
             if time.monotonic() > until:

@@ -30,6 +30,7 @@ class Car:
     """What a launch file knows of the car. cameras: name -> image topic, CameraInfo topic or "".
 
     settings: parameters by node name, over everything else; cpus: node name -> list for taskset
+    enclaves: path above the nodes' SROS2 enclaves, or "": no security
     """
 
     bundle: str
@@ -44,6 +45,7 @@ class Car:
     use_sim_time: bool = False
     reliable: bool = False
     respawn: bool = True
+    enclaves: str = ""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,8 +61,10 @@ class Car:
         """A process that ends when all nodes are active."""
         prefix = "/".join(["", *[part for part in self.namespace.split("/") if part]])
         names = [f"{prefix}/{name}" for name in NODES]
+        rights = self._enclave("await_active")
+        enclave = ["--ros-args", *rights] if rights else []
         return ExecuteProcess(
-            cmd=[self.python, "-m", f"{PACKAGE}.await_active", *names], output="screen"
+            cmd=[self.python, "-m", f"{PACKAGE}.await_active", *names, *enclave], output="screen"
         )
 
     def node(self, name: str, params: Mapping[str, Any]) -> Node:
@@ -70,10 +74,13 @@ class Car:
         return Node(
             package=PACKAGE, executable=name, name=name, namespace=self.namespace,
             output="screen", prefix=f"{pin}{self.python}", respawn=self.respawn,
-            respawn_delay=RESPAWN_S,
+            respawn_delay=RESPAWN_S, ros_arguments=self._enclave(name),
             parameters=[*files, {**params, "use_sim_time": self.use_sim_time},
                         dict(self.settings.get(name, {}))],
         )  # fmt: skip
+
+    def _enclave(self, name: str) -> list[str]:
+        return ["--enclave", f"{self.enclaves}/{name}"] if self.enclaves else []
 
     def _params(self, name: str) -> dict[str, Any]:
         domain = f"domain{os.environ.get('ROS_DOMAIN_ID', '0')}"
