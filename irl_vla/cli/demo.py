@@ -10,7 +10,7 @@ import typer
 from irl_vla.cli.drive import drive
 from irl_vla.cli.shipped import shipped
 
-DEMO_SEED = 12  # a town with lights and traffic in which the blind `rule` policy gets far
+DEMO_SEED = 37  # a town with lights and traffic in which the blind `rule` policy gets through
 
 
 def demo(
@@ -18,7 +18,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="of the town, its traffic and route", min=0)] = (
         DEMO_SEED
     ),
-    metres: Annotated[float, typer.Option(help="length of the route")] = 150.0,
+    metres: Annotated[float, typer.Option(help="length of the route")] = 200.0,
 ) -> None:
     """Drive the `rule` policy through a town: an animation and a report that open offline."""
     drive(shipped("models/rule"), seed=seed, route_length=metres, full=True, out=out)
