@@ -15,11 +15,19 @@ HAS_TORCH := import sys, torch; v = torch.__version__.split("."); sys.exit((int(
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo test test-slow check bench clean help
+# The car: a ROS 2 workspace built and tested with the environment above (docs/car.md).
+#   ROS_SETUP=/opt/ros/jazzy/setup.bash    whose ROS 2
+ROS_SETUP ?=
+ROS_WORK ?= out/ros/ws
+COLCON_NEEDS := colcon-common-extensions "empy<4" lark catkin-pkg setuptools
+COLCON := $(abspath $(BIN))/python -m colcon
+IN_ROS := source $(ROS_SETUP) && mkdir -p $(ROS_WORK) && cd $(ROS_WORK)
+
+.PHONY: setup demo test test-slow check bench clean help ros-build ros-test ros-table
 
 help:
 	@sed -n '1,5p' Makefile
-	@echo "targets: setup demo test test-slow check bench clean"
+	@echo "targets: setup demo test test-slow check bench clean; with ROS 2: ros-build ros-test ros-table"
 
 setup: $(READY)
 
@@ -55,6 +63,25 @@ check: $(READY)
 
 bench: $(READY)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+ros-build ros-test ros-table: SHELL := /bin/bash
+
+ros-build: $(READY)
+	@test -f "$(ROS_SETUP)" || { echo "which ROS 2? make $(firstword $(MAKECMDGOALS)) ROS_SETUP=/opt/ros/jazzy/setup.bash"; exit 1; }
+	@$(BIN)/python -c 'import colcon_core, em, lark, catkin_pkg, setuptools' 2>/dev/null || $(PIP) install --quiet $(COLCON_NEEDS)
+	@$(IN_ROS) && $(COLCON) build --base-paths $(CURDIR)/ros2_ws/src \
+	  --cmake-args -DPython3_EXECUTABLE=$(abspath $(BIN))/python -DBUILD_TESTING=OFF
+	@echo "built     source $(ROS_WORK)/install/setup.bash"
+
+ros-test: ros-build
+	@$(IN_ROS) && source install/setup.bash && \
+	  $(COLCON) test --base-paths $(CURDIR)/ros2_ws/src --packages-select irl_vla_nodes \
+	  --event-handlers console_direct+ && $(COLCON) test-result --all
+
+ros-table: ros-build
+	@$(IN_ROS) && source install/setup.bash && cd $(CURDIR) && \
+	  $(abspath $(BIN))/python -m pytest -q -m "ros and slow" irl_vla_nodes/test
+	@echo "measured  out/ros/*.json"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache out

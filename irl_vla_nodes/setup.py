@@ -16,6 +16,7 @@ setup(
         ("share/irl_vla_nodes", ["package.xml"]),
     ],
     zip_safe=True,
+    extras_require={"test": ["pytest"]},
     maintainer="IRL-VLA developers",
     maintainer_email="irl-vla@users.noreply.github.com",
     description="The car: ROS 2 lifecycle nodes around the driving core of irl-vla",

@@ -1,6 +1,9 @@
 """A recording through the graph: `ros2 launch irl_vla_bringup replay.launch.py bag:=BAG
 bundle:=models/rule record:=OUT`. Ends when the recording ends."""
 
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
 from irl_vla_nodes.graph import Car, argument, described, full_path, given, python_of
 from launch.actions import (
     EmitEvent,
@@ -29,6 +32,7 @@ ARGUMENTS = [
 SETTLE_S = 1.0  # the last plans arrive and are recorded
 DISCOVERY_S = 3.0  # nodes and recorder find the player before it begins: nothing is lost
 CLOCK_HZ = "100"
+QOS = Path(get_package_share_directory("irl_vla_bringup")) / "params" / "replay_qos.yaml"
 
 
 def _replay(context: LaunchContext) -> list:
@@ -56,7 +60,8 @@ def _replay(context: LaunchContext) -> list:
     else:
         player = ExecuteProcess(
             cmd=["ros2", "bag", "play", bag, "--clock", CLOCK_HZ, "--rate", given(context, "rate"),
-                 "--delay", str(DISCOVERY_S), "--disable-keyboard-controls"],
+                 "--delay", str(DISCOVERY_S), "--disable-keyboard-controls",
+                 "--qos-profile-overrides-path", str(QOS)],
             output="screen",
         )  # fmt: skip
     ready = car.ready()

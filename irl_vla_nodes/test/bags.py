@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import cast
 
 from irl_vla_nodes.convert import cdr
+from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from typer.testing import CliRunner
 
@@ -37,9 +39,12 @@ def every_second_picture(bag: Path, out: Path) -> Path:
     store = typestore()
     with Reader(bag) as reader, Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = {
-            c.id: writer.add_connection(c.topic, c.msgtype, typestore=store)
+            c.id: writer.add_connection(
+                c.topic, c.msgtype, typestore=store,
+                offered_qos_profiles=cast(ConnectionExtRosbag2, c.ext).offered_qos_profiles,
+            )
             for c in reader.connections
-        }
+        }  # fmt: skip
         count: dict[str, int] = {}
         for connection, stamp, data in reader.messages():
             count[connection.topic] = count.get(connection.topic, 0) + 1
