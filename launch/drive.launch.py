@@ -1,7 +1,7 @@
 """The car:
 `ros2 launch irl_vla_bringup drive.launch.py bundle:=models/rule cameras:=front,left`."""
 
-from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given, python_of
+from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given
 from launch.actions import OpaqueFunction
 
 from launch import LaunchContext, LaunchDescription
@@ -23,7 +23,7 @@ ARGUMENTS = [
     argument("cpus_camera", "", "CPUs of camera_node, as taskset takes them; empty: any"),
     argument("cpus_perception", "", "CPUs of perception_node"),
     argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
-    argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
+    argument("python", "", "interpreter of the nodes; empty: the one they were built with"),
 ]
 
 
@@ -37,7 +37,7 @@ def _car(context: LaunchContext) -> list:
         cameras=cameras_of(
             text("cameras").split(","), text("image_topic"), text("camera_info_topic")
         ),
-        python=python_of(context),
+        python=given(context, "python"),
         params_file=full_path(text("params_file")),
         rig=full_path(text("rig")),
         odometry_topic=text("odometry_topic"),

@@ -4,7 +4,7 @@ bundle:=models/rule record:=OUT`. Ends when the recording ends."""
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from irl_vla_nodes.graph import Car, argument, described, full_path, given, python_of
+from irl_vla_nodes.graph import Car, argument, described, full_path, given
 from launch.actions import (
     EmitEvent,
     ExecuteProcess,
@@ -27,7 +27,7 @@ ARGUMENTS = [
     argument("results", "", "lock-step: JSON file with what differed"),
     argument("threads", "1", "of the networks"),
     argument("period_s", "0.1", "seconds between frame sets"),
-    argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
+    argument("python", "", "interpreter of the nodes; empty: the one they were built with"),
 ]
 SETTLE_S = 1.0  # the last plans arrive and are recorded
 DISCOVERY_S = 3.0  # nodes and recorder find the player before it begins: nothing is lost
@@ -36,7 +36,7 @@ QOS = Path(get_package_share_directory("irl_vla_bringup")) / "params" / "replay_
 
 
 def _replay(context: LaunchContext) -> list:
-    bag, python = full_path(given(context, "bag")), python_of(context)
+    bag, python = full_path(given(context, "bag")), given(context, "python")
     lockstep, record = given(context, "lockstep") == "true", given(context, "record")
     found = described(python, bag)
     threads = int(given(context, "threads"))

@@ -1,7 +1,7 @@
 """The built-in world as a live car: `ros2 launch irl_vla_bringup world.launch.py seed:=3
 bundle:=models/rule`. The world waits for each trajectory (lock-step on /clock), then drives it."""
 
-from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given, python_of
+from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given
 from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -17,7 +17,7 @@ ARGUMENTS = [
     argument("results", "", "JSON file with how the drive ended"),
     argument("threads", "1", "of the networks"),
     argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
-    argument("python", "", "interpreter that has irl_vla; empty: the one of ros2 launch"),
+    argument("python", "", "interpreter of the nodes; empty: the one they were built with"),
 ]
 
 
@@ -29,7 +29,7 @@ def _world(context: LaunchContext) -> list:
             given(context, "cameras").split(","),
             "/sensing/{camera}/image/compressed", "/sensing/{camera}/camera_info",
         ),
-        python=python_of(context), use_sim_time=True, reliable=True,
+        python=given(context, "python"), use_sim_time=True, reliable=True,
         enclaves=given(context, "enclaves"),
         settings={
             "camera_node": {"frozen_after": 0},  # a world that stands still looks the same

@@ -1,4 +1,4 @@
-"""`python -m irl_vla_nodes.await_active NODE...`: returns when all of them are active."""
+"""`ros2 run irl_vla_nodes await_active NODE...`: returns when all of them are active."""
 
 from __future__ import annotations
 
@@ -33,7 +33,3 @@ def main() -> None:
             time.sleep(0.1)
     node.destroy_node()
     rclpy.shutdown()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""`python -m irl_vla_nodes.bag_params BAG`: what the graph must know to play it, as JSON."""
+"""`ros2 run irl_vla_nodes bag_params BAG`: what the graph must know to play it, as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,3 @@ def main() -> None:
     except InputError as error:
         sys.exit(str(error))
     print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,17 @@
 """The graph as launch files start it. Imports `launch` alone, so that a `ros2 launch` whose Python
-has no irl_vla can read it; the nodes run under `python`, which has."""
+has no irl_vla can read it; the nodes run under the Python that colcon built them with."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ament_index_python.packages import get_package_prefix
 from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -35,7 +35,7 @@ class Car:
 
     bundle: str
     cameras: Mapping[str, tuple[str, str]]
-    python: str = sys.executable
+    python: str = ""
     params_file: str = ""
     rig: str = ""
     odometry_topic: str = "/localization/kinematic_state"
@@ -63,17 +63,16 @@ class Car:
         names = [f"{prefix}/{name}" for name in NODES]
         rights = self._enclave("await_active")
         enclave = ["--ros-args", *rights] if rights else []
-        return ExecuteProcess(
-            cmd=[self.python, "-m", f"{PACKAGE}.await_active", *names, *enclave], output="screen"
-        )
+        command = [*tool(self.python, "await_active"), *names, *enclave]
+        return ExecuteProcess(cmd=command, output="screen")
 
     def node(self, name: str, params: Mapping[str, Any]) -> Node:
-        """One node of the package, under the Python that has irl_vla."""
+        """One node of the package, under the Python it was built with, or the one given."""
         pin = f"taskset -c {self.cpus[name]} " if name in self.cpus else ""
         files = [self.params_file] if self.params_file else []
         return Node(
             package=PACKAGE, executable=name, name=name, namespace=self.namespace,
-            output="screen", prefix=f"{pin}{self.python}", respawn=self.respawn,
+            output="screen", prefix=f"{pin}{self.python}" or None, respawn=self.respawn,
             respawn_delay=RESPAWN_S, ros_arguments=self._enclave(name),
             parameters=[*files, {**params, "use_sim_time": self.use_sim_time},
                         dict(self.settings.get(name, {}))],
@@ -112,9 +111,11 @@ def given(context: LaunchContext, name: str) -> str:
     return str(LaunchConfiguration(name).perform(context))
 
 
-def python_of(context: LaunchContext) -> str:
-    """The interpreter for the nodes: given, or the one that runs this."""
-    return given(context, "python") or sys.executable
+def tool(python: str, name: str) -> list[str]:
+    """The command of a script of this package, under the Python it was built with or the one
+    given."""
+    script = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / name
+    return [python, str(script)] if python else [str(script)]
 
 
 def cameras_of(names: Sequence[str], image: str, info: str) -> dict[str, tuple[str, str]]:
@@ -124,7 +125,7 @@ def cameras_of(names: Sequence[str], image: str, info: str) -> dict[str, tuple[s
 
 def described(python: str, bag: str) -> dict[str, Any]:
     """What `bag_params` says of a recording; it ends with its sentence where it cannot."""
-    command = [python, "-m", f"{PACKAGE}.bag_params", bag]
+    command = [*tool(python, "bag_params"), bag]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr else "no answer")
