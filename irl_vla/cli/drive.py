@@ -17,7 +17,7 @@ from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
-from irl_vla.world.recorded.driver import recorded_simulation
+from irl_vla.world.recorded.driver import driven_m, recorded_simulation
 from irl_vla.world.recorded.scenarionet import load_scenario
 from irl_vla.world.render.renderer import Quality
 from irl_vla.world.situations.situation import situation as situation_of
@@ -33,7 +33,7 @@ Scenario = Annotated[
     Path | None, typer.Option(dir_okay=False, help="ScenarioNet file: drive there instead")
 ]
 RouteLength = Annotated[
-    float | None, typer.Option(help="metres; default: 200, or all of a scenario or situation")
+    float | None, typer.Option(help="metres; default: 200, or what was driven in a scenario")
 ]
 RigFile = Annotated[
     Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
@@ -119,6 +119,8 @@ def planned(
     quality: Quality = "full" if full else "plain"
     if scenario is not None:
         episode = load_scenario(scenario)
+        if route_m is None and (recorded := driven_m(episode)) >= SHORTEST_M:
+            route_m = recorded  # who stood all the time says nothing about where to stop
         return Drive(scenario.stem, recorded_simulation(episode), 0, route_m, quality)
     assert seed is not None
     if not 0 <= seed <= MOST_SEED:

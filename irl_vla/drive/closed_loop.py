@@ -85,6 +85,8 @@ class ClosedLoop:
             driving = self.course.taken_over(moment)
             step = self._think(moment)
             self.course.see(moment)
+            if self.ending is None and self.simulation.others.ended:
+                self.course.ending = Ending.RECORDING_OVER
             if self.ending is None:
                 self.simulation.step(self._steered(moment, step) if driving else None)
             yield Tick(moment, step, driving)

@@ -31,6 +31,7 @@ class Ending(str, Enum):
     LEFT_ROUTE = "left the route"
     BLOCKED = "blocked"
     TIME_UP = "time is up"
+    RECORDING_OVER = "the recording ends"
     STOPPED = "stopped"
 
 

@@ -33,6 +33,11 @@ class Replayed:
         now = self._episode.moment(self._step).time_s
         return tuple(note for note in self._episode.notes if note.time_s <= now + 1e-9)
 
+    @property
+    def ended(self) -> bool:
+        """Whether this is the recording's last moment."""
+        return self._step + 1 >= len(self._episode)
+
     def now(self) -> Seen:
         """Where they were."""
         episode, step = self._episode, self._step
@@ -40,7 +45,7 @@ class Replayed:
 
     def step(self, moment: Moment) -> None:
         """The next recorded moment. Raises InputError at the end of the recording."""
-        if self._step + 1 >= len(self._episode):
+        if self.ended:
             raise InputError(
                 f"replayed episode: it ends after {len(self._episode)} moments; record a longer one"
             )

@@ -47,6 +47,10 @@ class Others(Protocol):
     def notes(self) -> tuple[Note, ...]:
         """What was scripted so far."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is no next moment: a recording is over."""
+
     def now(self) -> Seen:
         """Where they are."""
 

@@ -15,9 +15,10 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.scene import VX, Vehicle
 from irl_vla.types import U8, InputError, Plan, Trajectory
-from irl_vla.world.build import simulation_of
+from irl_vla.world.build import EpisodeRequest, episode_of, simulation_of
 from irl_vla.world.course import WATCHED_S, Ending
 from irl_vla.world.episode import Moment
+from irl_vla.world.recorded.driver import driven_m, recorded_simulation
 from irl_vla.world.routes import Path as RoutePath
 
 ROOT = Path(__file__).parents[2]
@@ -116,3 +117,16 @@ def test_a_standing_car_does_not_creep_backwards() -> None:
 
 def test_a_straight_stop_takes_v_squared_over_2a() -> None:
     assert np.isclose(straight_stop(5.0)[-1, 0], 25.0 / (2 * 2.5))
+
+
+def test_a_drive_in_a_recording_ends_where_the_recording_does() -> None:
+    episode = episode_of(3, EpisodeRequest(steps=41))
+    simulation = recorded_simulation(episode)
+    rig = load_rig(ROOT / "calibration/rigs/tiny3.yaml")
+    core = SightlessCore(mind_from_bundle(load_bundle(ROOT / "models/rule")), rig, CoreConfig())
+    loop = ClosedLoop(simulation, RoutePath.of(episode.town, episode.route), core, None)
+    ticks = list(loop.ticks())
+    assert loop.ending is Ending.RECORDING_OVER and len(ticks) == len(episode)
+    assert driven_m(episode) == pytest.approx(
+        float(np.hypot(*np.diff(episode.ego[:, :2], axis=0).T).sum()), abs=0.5
+    )

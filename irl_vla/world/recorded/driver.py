@@ -8,6 +8,8 @@ from irl_vla.scoring.scene import STEP_S
 from irl_vla.types import InputError
 from irl_vla.world.episode import Actors, Episode, Moment
 from irl_vla.world.replayed import Replayed
+from irl_vla.world.route_place import places
+from irl_vla.world.routes import Path
 from irl_vla.world.simulation import Drive, Simulation
 
 
@@ -32,6 +34,12 @@ class RecordedDriver:
     def copy(self) -> RecordedDriver:
         """The same: it remembers nothing."""
         return self
+
+
+def driven_m(episode: Episode) -> float:
+    """How far [m] along its route the recorded driver went."""
+    first, *_, last = places(Path.of(episode.town, episode.route), episode.ego)
+    return float(last - first)
 
 
 def recorded_simulation(episode: Episode) -> Simulation:

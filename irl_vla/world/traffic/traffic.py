@@ -137,6 +137,11 @@ class Traffic:
         """What was scripted so far."""
         return self._notes
 
+    @property
+    def ended(self) -> bool:
+        """Never."""
+        return False
+
     def now(self) -> Seen:
         """Where everybody is."""
         fleet = self._fleet
