@@ -25,6 +25,7 @@ from irl_vla.view.town_film import (
     many_drives,
     moments,
 )
+from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.commonroad import load_commonroad
@@ -36,7 +37,6 @@ WORLD = re.compile(r"world:(?P<first>[^:]*)(:(?P<end>.*))?")
 SITUATION = re.compile(r"situation:(?P<name>[^:]*):(?P<seed>.*)")
 SCENARIO_ENDINGS = (".pkl", ".pickle", ".xml")
 MOST_SEEDS = 24  # drives on one sheet: more are too small to look at
-MOST_SEED = 2**31
 SHEET_QUALITY = 75  # of 100, of a still sheet: ten drives take about 0.2 MB
 
 

@@ -16,6 +16,7 @@ from irl_vla.cli.shipped import shipped
 from irl_vla.data.world_bag import WorldBag
 from irl_vla.scoring.scene import STEP_S
 from irl_vla.types import InputError
+from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.feed import exposures
 from irl_vla.world.recorded.driver import recorded_simulation
@@ -29,7 +30,7 @@ LONGEST_S = 3600.0
 
 def bag(
     out: Annotated[Path, typer.Argument(help="bag to make: a folder, or one file NAME.mcap")],
-    seed: Annotated[int | None, typer.Option(help="of the world", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="of the world", min=0, max=MOST_SEED)] = None,
     scenario: Annotated[
         Path | None, typer.Option(dir_okay=False, help="ScenarioNet file instead of a seed")
     ] = None,
