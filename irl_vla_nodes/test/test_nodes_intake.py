@@ -185,6 +185,24 @@ def test_after_a_jump_back_of_any_size_sets_come_again_at_once() -> None:
     assert len([entry for _ in range(5) for entry in car.look()]) == 5
 
 
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8"])
+def test_raw_pictures_are_taken_as_they_are(encoding: str) -> None:
+    names = RIG.names
+    topics = [f"/{name}/image_raw" for name in names]
+    car = Car(rig="tiny3.yaml", camera_info_topics=[""], image_topics=topics)
+    ready = []
+    for camera in RIG.cameras:
+        channels = 1 if encoding == "mono8" else 3
+        data = np.arange(camera.width * camera.height * channels, dtype=np.uint8)
+        message = new(
+            "sensor_msgs/msg/Image", header=header(car.now_ns, camera.name), encoding=encoding,
+            height=camera.height, width=camera.width, step=camera.width * channels,
+            is_bigendian=0, data=data,
+        )  # fmt: skip
+        ready += car._take(f"/{camera.name}/image_raw", message)
+    assert len(ready) == 1 and not ready[0].frames.missing
+
+
 def test_compressed_pictures_are_known_by_their_topic() -> None:
     assert image_type("/a/image_raw/compressed") == "sensor_msgs/msg/CompressedImage"
     assert image_type("/a/image_raw") == "sensor_msgs/msg/Image"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from bags import world_bag
 from irl_vla_nodes.convert import cdr
-from real_graph import RULE, Desk, Heard, environment, launched, needs_ros, until
+from real_graph import RULE, Desk, Heard, environment, launched, needs_ros, pids_of, until
 
 from irl_vla.data.plan_messages import plan_from_message, plan_to_message
 from irl_vla.types import Plan
@@ -29,12 +29,14 @@ def test_each_round_of_a_looping_bag_is_planned_as_the_first_one(tmp_path: Path)
     """Jumping back forgets history: the same anchor with the same schedule gives the same plan, the
     monitor takes plans again, and nothing is refused but at the seam."""
     bag = world_bag(tmp_path / "bag", SECONDS)
-    arguments = {"bundle": RULE, "cameras": NAMES, "use_sim_time": "true", "reliable": "true"}
+    arguments = {"bundle": RULE, "cameras": NAMES, "use_sim_time": "true", "reliable": "true",
+                 "cpus_perception": "0"}  # fmt: skip
     with Desk() as desk, launched(tmp_path, "drive.launch.py", **arguments):
         plans = desk.ears("irl_vla_msgs/msg/Plan", "/irl_vla/plan")
         paths = desk.ears("nav_msgs/msg/Path", "/irl_vla/trajectory")
         listed = desk.ears("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
         until(lambda: listed.heard, 40.0, "the graph is there")
+        assert [os.sched_getaffinity(pid) for pid in pids_of("perception_node")] == [{0}]
         player = subprocess.Popen(
             ["ros2", "bag", "play", str(bag), "--clock", "100", "--loop",
              "--disable-keyboard-controls"],
