@@ -312,7 +312,8 @@ def _mean(
 def _left(light: Any, colour: Any, haze: Any) -> Any:
     """Share of light left on ground on which shadows of road users leave `light`: where there is no
     sun anyway, only the dark beneath them counts."""
-    return min(light * haze[4], _ONE) if colour >= _SHADED else light
+    shaded = np.float32(np.int32(colour >> np.uint32(31)))  # 0 or 1: branches would cost more
+    return min(light * (_ONE + shaded * (haze[4] - _ONE)), _ONE)
 
 
 @kernel
