@@ -17,6 +17,7 @@ from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
 from irl_vla.cli.ahead import ahead
 from irl_vla.data.bag_events import Event, Notice, NoticeKind
+from irl_vla.data.driven import Driven
 from irl_vla.drive.core import DrivingCore, Step
 from irl_vla.drive.history import LATE_NS
 from irl_vla.types import (
@@ -48,7 +49,7 @@ class Desk:
 
     rig_is_given: a rig file was given, so a recording that changes its calibration is only noted
     follow: schedules to repeat, by anchor stamp; other anchors choose for themselves
-    seen: cameras that the followed car had, by anchor stamp; what came too late for it is left out
+    driven: what else the followed car's recording says, by anchor stamp
     notices: what the recording had to say, with counts; at most MAX_NOTICES different texts
     """
 
@@ -56,7 +57,7 @@ class Desk:
     fixed_intent: IntentDirection | None = None
     rig_is_given: bool = False
     follow: Mapping[int, Schedule] = field(default_factory=dict)
-    seen: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    driven: Mapping[int, Driven] = field(default_factory=dict)
     sync_spec: SyncSpec = field(default_factory=SyncSpec)
     notices: Counter[str] = field(default_factory=Counter)
 
@@ -92,7 +93,7 @@ class Desk:
 
     def _is_waiting(self, anchor_ns: int) -> bool:
         """Whether ego motion may still come that this anchor needs, or used when it was driven."""
-        history, schedule = self.core.history, self.follow.get(anchor_ns)
+        history, schedule = self.core.history, self._schedule(anchor_ns)
         if schedule is None:
             return history.is_waiting(anchor_ns)
         return not history.has(schedule.motion_stamp_ns)
@@ -136,15 +137,20 @@ class Desk:
             self._waiting.append(_Arrived(frames, max(anchor, now)))
 
     def _step(self, arrived: _Arrived) -> Step:
-        frames = self._as_driven(arrived.frames)
-        schedule = self.follow.get(frames.anchor_stamp_ns)
-        if self.follow and schedule is None:
-            return self.core.aside(frames, arrived.now_ns)
-        return self.core.step(frames, arrived.now_ns, schedule)
+        frames, now = self._as_driven(arrived.frames), arrived.now_ns
+        anchor = frames.anchor_stamp_ns
+        schedule, driven = self._schedule(anchor), self.driven.get(anchor, Driven())
+        if self.follow and anchor not in self.follow:
+            return self.core.aside(frames, now, schedule, driven.intent)
+        return self.core.step(frames, now, schedule, driven.intent)
+
+    def _schedule(self, anchor_ns: int) -> Schedule | None:
+        """What the followed car planned by; where it did not plan, what it perceived by."""
+        return self.follow.get(anchor_ns) or self.driven.get(anchor_ns, Driven()).schedule
 
     def _as_driven(self, frames: FrameSet) -> FrameSet:
         """The set without the pictures that the followed car did not have."""
-        had = self.seen.get(frames.anchor_stamp_ns)
+        had = self.driven.get(frames.anchor_stamp_ns, Driven()).cameras
         if had is None:
             return frames
         for name in set(had) - set(frames.images):

@@ -17,9 +17,10 @@ from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.plan_bag import PlanBag
 from irl_vla.cli.plan_files import Tally, plan_line
 from irl_vla.cli.show import given_rig
-from irl_vla.data.bag import read_plans, read_seen
+from irl_vla.data.bag import read_plans
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
+from irl_vla.data.driven import Driven, read_driven
 from irl_vla.data.source import Source
 from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore, Step
@@ -66,11 +67,11 @@ class ReplayRun:
             raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
         used = source.rig() if options.rig is None else given_rig(options.rig, info)
         follow: dict[int, Schedule] = {}
-        seen: dict[int, tuple[str, ...]] = {}
+        driven: dict[int, Driven] = {}
         seed = options.seed
         if options.follow is not None:
             follow, seed = _schedules(options.follow, bundle)
-            seen = read_seen(options.follow)
+            driven = read_driven(options.follow, seed)
         core = DrivingCore(mind_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
@@ -82,7 +83,7 @@ class ReplayRun:
             "ego_motion": info.motion,
             "seed": seed,
         }
-        desk = Desk(core, options.intent, options.rig is not None, follow, seen)
+        desk = Desk(core, options.intent, options.rig is not None, follow, driven)
         banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, desk, facts, page)

@@ -22,7 +22,7 @@ from irl_vla.data.bag_events import Event, EventReader, StampedBoxes
 from irl_vla.data.bag_files import StoredBag, open_files
 from irl_vla.data.bag_info import BagInfo, topic_rows
 from irl_vla.data.bag_topics import Topics, choose_topics
-from irl_vla.data.messages import DECODE_DAMAGE, Decoder, stamp_ns
+from irl_vla.data.messages import DECODE_DAMAGE, Decoder
 from irl_vla.data.plan_messages import plan_from_message
 from irl_vla.data.records import merge
 from irl_vla.data.tf_tree import TransformTree, frame_name
@@ -31,7 +31,6 @@ from irl_vla.types import SECOND_NS, Boxes3D, InputError, Plan
 T = TypeVar("T")
 
 PLAN_TYPE = "irl_vla_msgs/msg/Plan"
-FRAMES_TYPE = "irl_vla_msgs/msg/FrameSet"
 MAX_STATIC = 10_000  # messages of /tf_static that are read for the calibration
 BOXES_WITHIN_NS = 60_000_000  # boxes belong to a picture that is at most so far away
 BOXES_AHEAD_NS = 200_000_000  # how far boxes are read past the stamp that is asked for
@@ -240,20 +239,10 @@ def read_plans(path: Path | str) -> Iterator[Plan]:
     """Every irl_vla_msgs/Plan of a bag in the order of recording, for repeating their schedule.
     Raises InputError where there are none, or where one cannot be read."""
     none = f"{path}: no plans in this bag: expected a topic of {PLAN_TYPE}"
-    return _values(Path(path), PLAN_TYPE, plan_from_message, none)
+    return read_values(Path(path), PLAN_TYPE, plan_from_message, none)
 
 
-def read_seen(path: Path | str) -> dict[int, tuple[str, ...]]:
-    """The cameras of every frame set that a car has driven by, by anchor stamp; nothing for a bag
-    that holds no irl_vla_msgs/FrameSet. Raises InputError where one cannot be read."""
-    return dict(_values(Path(path), FRAMES_TYPE, _seen))
-
-
-def _seen(message: Any) -> tuple[int, tuple[str, ...]]:
-    return stamp_ns(message.header.stamp), tuple(message.cameras)
-
-
-def _values(
+def read_values(
     path: Path, msgtype: str, read: Callable[[Any], T], none: str | None = None
 ) -> Iterator[T]:
     """All messages of one type in the order of recording. none: what to say where there are no

@@ -243,23 +243,30 @@ class DrivingCore:
             bundle_id=self.mind.bundle_id,
         )
 
-    def aside(self, frames: FrameSet, now_ns: int) -> Step:
+    def aside(
+        self, frames: FrameSet, now_ns: int, follow: Schedule | None = None,
+        wanted: Intent | None = None,
+    ) -> Step:  # fmt: skip
         """A step for an anchor that the followed car left out: no later stop follows its path."""
         before = self._last_plan
-        step = self.step(frames, now_ns)
+        step = self.step(frames, now_ns, follow, wanted)
         self._last_plan = before
         return step
 
-    def step(self, frames: FrameSet, now_ns: int, follow: Schedule | None = None) -> Step:
+    def step(
+        self, frames: FrameSet, now_ns: int, follow: Schedule | None = None,
+        wanted: Intent | None = None,
+    ) -> Step:  # fmt: skip
         """One tick: perceive, think, plan; with the milliseconds each took.
 
         follow: repeat this schedule instead of choosing motion and memory by what is there
+        wanted: in place of what navigation said last, in the ego frame at the anchor
         """
         stamp, timings = frames.anchor_stamp_ns, dict[str, float]()
         clock = _Clock(timings)
         until = self.history.newest(stamp) if follow is None else follow.motion_stamp_ns
         ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
-        intent = self.intent_at(stamp, until)
+        intent = self.intent_at(stamp, until) if wanted is None else wanted
         memory = self.memory_for(stamp)
         if follow is not None:
             memory = follow.memory_stamp_ns

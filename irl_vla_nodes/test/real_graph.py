@@ -187,8 +187,10 @@ class Desk:
     def __exit__(self, *_: object) -> None:
         import rclpy
 
-        rclpy.shutdown(context=self.context)
+        self._executor.shutdown(5.0)
         self._thread.join(5.0)
+        self.node.destroy_node()  # or what it has latched is heard by the next test
+        rclpy.shutdown(context=self.context)
 
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException

@@ -223,7 +223,7 @@ def judge(car: Car, node: str) -> dict[str, Any]:
         assert killed.stopped_after_s is not None, "the monitor stops the car"
         assert killed.stopped_after_s <= STOP_WITHIN_S + DISPATCH_S
     assert not car.ring.wrong, car.ring.wrong[:3]
-    files = sorted(path.name.split(".")[0] for path in RING.iterdir())
+    files = sorted(path.name.split(".")[0] for path in RING.iterdir() if path.is_file())
     assert files == ["frames", "tokens"], "one ring of each, no leftovers"
     return {"stop_s": killed.stopped_after_s, "recovery_s": killed.recovered_after_s}
 
