@@ -1,4 +1,4 @@
-"""How fast the built-in world makes scenes, without pictures (those: benchmarks/world_cameras.py).
+"""How fast the built-in world makes scenes, and how fast it is seen (benchmarks/world_cameras.py).
 
     python benchmarks/world.py [--seeds N]
 
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from world_cameras import measured
 
 from irl_vla.world.benchmark.scene_files import file_of_seed
 from irl_vla.world.benchmark.scenes import Cutter
@@ -37,6 +38,7 @@ from irl_vla.world.simulation import PACIFICA, record
 
 FIRST_SEED = 3_000_000  # no split's
 GOAL_SCENES_S, GOAL_TWO = 60.0, 1.8
+SETS, CAMERA_SEEDS = 40, 3  # of pictures, and how many towns they are of
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -121,12 +123,14 @@ def main() -> None:
     console.print(f"2 processes: {gain:.2f} x (goal {GOAL_TWO})")
     console.print(f"memory: {third:.0f} MB after {2 * seeds // 3} seeds, {whole:.0f} after all")
     console.print(f"honesty of one seed: {honest}")
+    seen = measured(console, SETS, CAMERA_SEEDS)
     print(json.dumps({
         "date": date.today().isoformat(), "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(), "seeds": seeds, "scenes_per_s": per_s,
         "scenes_per_s_as_files": 5 * SCENES / written,
         "ms_per_seed": {name: 1e3 * seconds for name, seconds in mean.items()},
         "two_processes": gain, "memory_mb": {"third": third, "all": whole},
+        "cameras": seen,
     }))  # fmt: skip
 
 
