@@ -36,6 +36,7 @@ from irl_vla.scoring.scene import (
 )  # fmt: skip
 from irl_vla.types import F64
 
+BEYOND = 0.01  # [m] between the circles around two boxes: they do not touch, whatever rounding does
 STOPPED_TRACK = 0.05  # [m/s] tracks at or below count as stopped
 
 
@@ -139,7 +140,9 @@ def touching_at_start(tracks: Tracks, initial: F64, vehicle: Vehicle) -> Mask:
     ego_corners, corners = np.empty((4, 2)), np.empty((4, 2))
     box_corners(*ego, body.half_length, body.half_width, ego_corners)
     touching = np.zeros(len(tracks), np.bool_)
-    for i in np.flatnonzero(tracks.present[:, 0]):
+    away = np.hypot(tracks.states[:, 0, 0] - ego[0], tracks.states[:, 0, 1] - ego[1])
+    reach = np.hypot(*tracks.sizes.T) / 2.0 + np.hypot(body.half_length, body.half_width)
+    for i in np.flatnonzero(tracks.present[:, 0] & (away < reach + BEYOND)):
         x, y, heading = (float(v) for v in tracks.states[i, 0, :3])
         length, width = (float(v) / 2.0 for v in tracks.sizes[i])
         box = (x, y, float(np.cos(heading)), float(np.sin(heading)))

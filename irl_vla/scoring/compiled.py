@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,14 +29,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 _LOG = logging.getLogger(__name__)
 _PACKAGES = Path(__file__).parents[2]  # the folder that holds irl_vla
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
+# _nrt: numba's runtime, which makes arrays and counts who uses them; said in full, because what is
+# compiled on behalf of another kernel would do as that one does
+_FULL, _LEAN = {**_OPTIONS, "_nrt": True}, {**_OPTIONS, "_nrt": False}
 
 
 def kernel(function: F) -> F:
     """Compile `function` on its first call; see the module's text."""
+    return _compiled(function, _FULL)
+
+
+def lean_kernel(function: F) -> F:
+    """A kernel that makes no array. numba then does not count who uses those that it is given:
+    each call counts all arrays of all its tuples up and down, which is dearer than most work."""
+    return _compiled(function, _LEAN)
+
+
+def _compiled(function: F, options: Mapping[str, Any]) -> F:
     try:
-        compiled = numba.njit(cache=True, **_OPTIONS)(function)
+        compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
-        uncached: F = numba.njit(**_OPTIONS)(function)
+        uncached: F = numba.njit(**options)(function)
         return uncached
     _forget_stale(Path(compiled.stats.cache_path), function)
     cached: F = compiled

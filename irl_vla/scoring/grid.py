@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.compiled import lean_kernel, plain
 from irl_vla.scoring.geometry import arc_lengths, distance_to_segment, in_ring
 from irl_vla.scoring.scene import I64, Areas, Polygons
 from irl_vla.types import F64
@@ -22,6 +22,7 @@ from irl_vla.types import F64
 BITS = 62  # polygons per mask word: int64 without its sign
 CELLS = 60_000  # about as many cells as a grid has
 MIN_CELL = 0.5  # [m]
+USUAL = 8  # cells of an edge for which there is room at first
 UNSURE = 1e-8  # [m²] signed area below which a crossing is decided exactly
 OFF_CENTRE = 0.4637  # place of r in its cell: never on the edges of axis-aligned maps
 LANE_KEEPING_LIMIT = 0.5  # [m]
@@ -62,13 +63,13 @@ class Path(NamedTuple):
     items: I64
 
 
-@kernel
+@lean_kernel
 def _cells_of(
-    edge: F64, margin: float, x0: float, y0: float, cell: float, nx: int, ny: int, out: I64
-) -> int:
-    """Cells within `margin` of an edge (4,), row by row -> out; returns how many (out may be too
+    ax: float, ay: float, bx: float, by: float, margin: float,
+    x0: float, y0: float, cell: float, nx: int, ny: int, out: I64,
+) -> int:  # fmt: skip
+    """Cells within `margin` of the edge a-b, row by row -> out; returns how many (out may be too
     short: then only the count is right)."""
-    ax, ay, bx, by = edge[0], edge[1], edge[2], edge[3]
     if ay > by:
         ax, ay, bx, by = bx, by, ax, ay
     first = max(math.floor((ay - margin - y0) / cell), 0)
@@ -90,36 +91,66 @@ def _cells_of(
     return n
 
 
-@kernel
+@lean_kernel
+def _find_cells(
+    edges: F64, margin: float, x0: float, y0: float, cell: float, nx: int, ny: int,
+    many: I64, found: I64,
+) -> int:  # fmt: skip
+    """Cells within margin of edges (E, >= 4), edge by edge -> found, and how many of each -> many
+    (E,); returns how many in all (found may be too short: then it has to be called again)."""
+    total = 0
+    for e in range(len(edges)):
+        a, b, c, d = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+        many[e] = _cells_of(a, b, c, d, margin, x0, y0, cell, nx, ny, found[total:])
+        total += many[e]
+    return total
+
+
+@lean_kernel
+def _file_edges(many: I64, found: I64, starts: I64, items: I64) -> None:
+    """What _find_cells found, cell by cell -> starts (cells + 1,), zeros before, and items."""
+    for k in range(len(items)):
+        starts[found[k] + 1] += 1
+    for c in range(1, len(starts)):
+        starts[c] += starts[c - 1]
+    k = 0
+    for e in range(len(many)):
+        for _ in range(many[e]):
+            items[starts[found[k]]] = e
+            starts[found[k]] += 1
+            k += 1
+    for c in range(len(starts) - 1, 0, -1):  # each begin has moved on to the next one's
+        starts[c] = starts[c - 1]
+    starts[0] = 0
+
+
 def _bin_edges(
     edges: F64, margin: float, x0: float, y0: float, cell: float, nx: int, ny: int
 ) -> tuple[I64, I64]:
-    """Edges (E, 4) -> starts (cells + 1,) and items: which edges pass within margin of a cell."""
-    starts = np.zeros(nx * ny + 1, np.int64)
-    found = np.empty(nx * ny, np.int64)
-    for e in range(len(edges)):
-        for i in range(_cells_of(edges[e], margin, x0, y0, cell, nx, ny, found)):
-            starts[found[i] + 1] += 1
-    for c in range(nx * ny):
-        starts[c + 1] += starts[c]
-    items = np.empty(starts[-1], np.int64)
-    fill = starts[:-1].copy()
-    for e in range(len(edges)):
-        for i in range(_cells_of(edges[e], margin, x0, y0, cell, nx, ny, found)):
-            items[fill[found[i]]] = e
-            fill[found[i]] += 1
+    """Edges (E, >= 4) -> starts (cells + 1,) and items: which edges pass within margin of a
+    cell."""
+    frame = (margin, x0, y0, cell, nx, ny)
+    many, found = np.empty(len(edges), np.int64), np.empty(USUAL * len(edges), np.int64)
+    total = _find_cells(edges, *frame, many, found)
+    if total > len(found):
+        found = np.empty(total, np.int64)
+        _find_cells(edges, *frame, many, found)
+    starts, items = np.zeros(nx * ny + 1, np.int64), np.empty(total, np.int64)
+    _file_edges(many, found, starts, items)
     return starts, items
 
 
-@kernel
-def _fill_inside(
-    edges: F64, owners: I64, x0: float, y0: float, cell: float, nx: int, ny: int, words: int
-) -> I64:
-    """(cells, words) polygons around each reference point: every edge flips its polygon's bit at
-    the first cell of a row that lies right of it; summing the flips along the row does the rest."""
-    inside = np.zeros((nx * ny, words), np.int64)
+@lean_kernel
+def _fill_rows(
+    edges: F64, x0: float, y0: float, cell: float, nx: int, ny: int, starts: I64, rows: I64
+) -> None:
+    """Polygons around each reference point, and starts (cells + 1,) -> rows (cells + 1, words + 1),
+    zeros before: every edge flips its polygon's bit at the first cell of a row that lies right of
+    it; summing the flips along the row does the rest."""
+    words = rows.shape[1] - 1
     for e in range(len(edges)):
         ax, ay, bx, by = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+        owner = int(edges[e, 4])
         if ay > by:
             ax, ay, bx, by = bx, by, ax, ay
         first = max(math.ceil((ay - y0) / cell - OFF_CENTRE), 0)
@@ -128,15 +159,16 @@ def _fill_inside(
             x = ax + (y0 + (row + OFF_CENTRE) * cell - ay) / (by - ay) * (bx - ax)
             column = max(math.floor((x - x0) / cell - OFF_CENTRE) + 1, 0)
             if column < nx:
-                inside[row * nx + column, owners[e] // BITS] ^= 1 << (owners[e] % BITS)
+                rows[row * nx + column, owner // BITS] ^= 1 << (owner % BITS)
     for row in range(ny):
         for c in range(row * nx + 1, (row + 1) * nx):
             for w in range(words):
-                inside[c, w] ^= inside[c - 1, w]
-    return inside
+                rows[c, w] ^= rows[c - 1, w]
+    for c in range(nx * ny + 1):
+        rows[c, words] = starts[c]
 
 
-@kernel
+@lean_kernel
 def exact_mask(rings: Rings, px: float, py: float, masks: I64, n: int) -> None:
     """Polygons that strictly contain p, each tested in full -> masks[n]."""
     masks[n, :] = 0
@@ -148,7 +180,7 @@ def exact_mask(rings: Rings, px: float, py: float, masks: I64, n: int) -> None:
             masks[n, i // BITS] |= 1 << (i % BITS)
 
 
-@kernel
+@lean_kernel
 def quick_mask(cells: Cells, px: float, py: float, masks: I64, n: int) -> bool:
     """Polygons that strictly contain p -> masks[n]; False where that is too close to call."""
     words = masks.shape[1]
@@ -181,14 +213,14 @@ def quick_mask(cells: Cells, px: float, py: float, masks: I64, n: int) -> bool:
     return True
 
 
-@kernel
+@lean_kernel
 def contains_mask(cells: Cells, rings: Rings, px: float, py: float, masks: I64, n: int) -> None:
     """Polygons that strictly contain p -> masks[n] (words,), a bit per polygon."""
     if not quick_mask(cells, px, py, masks, n):
         exact_mask(rings, px, py, masks, n)
 
 
-@kernel
+@lean_kernel
 def off_centerline(cells: Cells, path: Path, px: float, py: float) -> bool:
     """Whether p is more than LANE_KEEPING_LIMIT away from the whole centreline."""
     u, v = (px - cells.x0) / cells.cell, (py - cells.y0) / cells.cell
@@ -211,42 +243,56 @@ def words_for(polygons: int) -> int:
     return max((polygons + BITS - 1) // BITS, 1)
 
 
-def ring_edges(polygons: Polygons) -> tuple[F64, I64]:
-    """All edges (E, 4) of the polygons and the polygon (E,) each belongs to."""
-    sizes = np.diff(polygons.offsets)
-    owners = np.repeat(np.arange(len(sizes)), sizes)
-    after = np.arange(1, len(polygons.vertices) + 1)
-    after[polygons.offsets[1:] - 1] = polygons.offsets[:-1]
-    return np.hstack([polygons.vertices, polygons.vertices[after]]), owners.astype(np.int64)
+@lean_kernel
+def _fill_edges(vertices: F64, offsets: I64, edges: F64) -> None:
+    """All edges of the polygons, and the polygon each belongs to -> edges (V, 5)."""
+    for i in range(len(offsets) - 1):
+        for k in range(offsets[i], offsets[i + 1]):
+            after = k + 1 if k + 1 < offsets[i + 1] else offsets[i]
+            edges[k, 0], edges[k, 1] = vertices[k, 0], vertices[k, 1]
+            edges[k, 2], edges[k, 3] = vertices[after, 0], vertices[after, 1]
+            edges[k, 4] = i
+
+
+@lean_kernel
+def _fill_bounds(vertices: F64, offsets: I64, boxes: F64) -> None:
+    """xmin, ymin, xmax, ymax of each polygon -> boxes (n, 4)."""
+    for i in range(len(offsets) - 1):
+        x0, y0 = vertices[offsets[i], 0], vertices[offsets[i], 1]
+        x1, y1 = x0, y0
+        for k in range(offsets[i] + 1, offsets[i + 1]):
+            x, y = vertices[k, 0], vertices[k, 1]
+            x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
+        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = x0, y0, x1, y1
 
 
 def bounds(polygons: Polygons) -> F64:
     """(n, 4) xmin, ymin, xmax, ymax of each polygon."""
-    if not len(polygons):
-        return np.zeros((0, 4))
-    starts = polygons.offsets[:-1]
-    low = np.minimum.reduceat(polygons.vertices, starts)
-    return np.hstack([low, np.maximum.reduceat(polygons.vertices, starts)])
+    boxes = np.empty((len(polygons), 4))
+    _fill_bounds(plain(polygons.vertices), polygons.offsets, boxes)
+    return boxes
 
 
 def build_grid(areas: Areas, centerline: F64) -> tuple[Cells, Rings, Path]:
     """Grid over all polygons of the map and the route's centreline (n, 2)."""
-    edges, owners = ring_edges(areas.polygons)
-    everything = np.vstack([areas.polygons.vertices, centerline])
-    low, high = everything.min(axis=0) - MARGIN, everything.max(axis=0) + MARGIN
+    vertices, offsets = plain(areas.polygons.vertices), areas.polygons.offsets
+    boxes = bounds(areas.polygons)
+    low = np.vstack([boxes[:, :2], centerline]).min(axis=0) - MARGIN
+    high = np.vstack([boxes[:, 2:], centerline]).max(axis=0) + MARGIN
     cell = max(math.sqrt(float(np.prod(high - low)) / CELLS), MIN_CELL)
     nx, ny = (int(n) for n in np.ceil((high - low) / cell))
     frame = (float(low[0]), float(low[1]), cell, nx, ny)
+    edges = np.empty((len(vertices), 5))
+    _fill_edges(vertices, offsets, edges)
     starts, items = _bin_edges(edges, 1e-6, *frame)
-    inside = _fill_inside(edges, owners, *frame, words_for(len(areas)))
-    rows = np.hstack([np.vstack([inside, np.zeros_like(inside[:1])]), starts[:, None]])
-    walls = np.hstack([edges, owners[:, None]])[items]
+    rows = np.zeros((len(starts), words_for(len(areas)) + 1), np.int64)
+    _fill_rows(edges, *frame, starts, rows)
     line = plain(centerline)
     near_starts, near_items = _bin_edges(
         np.hstack([line[:-1], line[1:]]), LANE_KEEPING_LIMIT + 1e-6, *frame
     )
     return (
-        Cells(*frame, rows, walls),
-        Rings(plain(areas.polygons.vertices), areas.polygons.offsets, bounds(areas.polygons)),
+        Cells(*frame, rows, edges[items]),
+        Rings(vertices, offsets, boxes),
         Path(line, arc_lengths(line), near_starts, near_items),
     )

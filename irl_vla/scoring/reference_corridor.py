@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import substring
 
-from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.compiled import kernel, lean_kernel, plain
 from irl_vla.scoring.geometry import (
     arc_lengths,
     distance_to_segment,
@@ -77,7 +77,7 @@ def corridor_of(spine: F64, half_width: float) -> BaseGeometry:
     return line.buffer(half_width, cap_style="square")
 
 
-@kernel
+@lean_kernel
 def segments_apart(
     ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float
 ) -> float:
@@ -92,7 +92,7 @@ def segments_apart(
     )  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def line_to_obstacle(
     line: F64, obstacles: Obstacles, a: int, sx: float, sy: float, reach: float, enough: float
 ) -> float:
@@ -179,7 +179,7 @@ def blocked_by(spine: F64, half_width: float, obstacles: Obstacles) -> I8:
     return verdicts
 
 
-@kernel
+@lean_kernel
 def places(path: Path, obstacles: Obstacles, blocked: I8, out: F64) -> None:
     """Arc length [m] on the path of the centroid of every blocking obstacle -> out (moments, n)."""
     for m in range(blocked.shape[0]):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.arena import Body
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.scoring.geometry import (
     box_corners,
     distance_to_segment,
@@ -46,7 +46,7 @@ class Rollout(NamedTuple):
     poses: F64
 
 
-@kernel
+@lean_kernel
 def pose_at(path: Path, arc: float, out: F64) -> None:
     """Pose at an arc length [m] -> out (3,), linear between vertices."""
     n = len(path.arcs)
@@ -68,7 +68,7 @@ def pose_at(path: Path, arc: float, out: F64) -> None:
             out[j] = 0.0
 
 
-@kernel
+@lean_kernel
 def idm_acceleration(s: float, v: float, target: float, leader: F64) -> float:
     """Acceleration [m/s²] behind a leader record (3,)."""
     wanted = MIN_GAP + v * HEADWAY
@@ -78,7 +78,7 @@ def idm_acceleration(s: float, v: float, target: float, leader: F64) -> float:
     return min(max(a, -MAX_DECELERATION), MAX_ACCELERATION)
 
 
-@kernel
+@lean_kernel
 def gap_to(obstacles: Obstacles, a: int, m: int, pose: F64, body: Body, corners: F64) -> float:
     """Distance [m] of the ego's box at pose (3,) (rear axle) to obstacle a at moment m, 0 where
     they touch. corners: scratch (4, 2)."""

@@ -74,7 +74,7 @@ def test_where_no_cache_can_be_written_kernels_work_uncached(
         return lambda function: function
 
     monkeypatch.setattr(compiled.numba, "njit", njit)
-    assert compiled.kernel(abs)(-2.0) == 2.0
+    assert compiled.kernel(abs)(-2.0) == compiled.lean_kernel(abs)(-2.0) == 2.0
 
 
 def test_read_only_strided_and_float32_plans_are_not_compiled_anew() -> None:
