@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.compiled import lean_kernel, plain
 from irl_vla.types import F64
 from irl_vla.world.town import NONE, Town
 
@@ -24,7 +24,7 @@ ENTRY_M, EXIT_M = 4.0, 12.0  # [m] of a street that no lane change touches
 CLOSED_M = 14.0  # [m] kept from a work zone
 
 
-@kernel
+@lean_kernel
 def nearest(
     line: F64, arcs: F64, headings: F64, first: int, last: int, x: float, y: float, heading: float,
     turn_cost: float,
@@ -38,14 +38,18 @@ def nearest(
         t = ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy)
         t = min(max(t, 0.0), 1.0)
         px, py = x - ax - t * dx, y - ay - t * dy
-        away = math.hypot(px, py) + turn_cost * (1.0 - math.cos(headings[i] - heading))
+        if px * px + py * py > 1.001 * best * best:  # for sure: the rest is dear
+            continue
+        away = math.hypot(px, py)
+        if turn_cost > 0.0:
+            away += turn_cost * (1.0 - math.cos(headings[i] - heading))
         if away < best:
             best, s = away, arcs[i] + t * (arcs[i + 1] - arcs[i])
             offset = math.copysign(math.hypot(px, py), dx * py - dy * px)
     return s, offset
 
 
-@kernel
+@lean_kernel
 def nearest_many(line: F64, arcs: F64, headings: F64, points: F64, out: F64) -> None:
     """(s, offset) of every point (m, 2) -> out (m, 2)."""
     for j in range(len(points)):

@@ -17,19 +17,22 @@ REACH_M = 15.0  # [m] along the path, both ways, within which the next place is 
 
 def place_near(path: Path, before: float, ego: F64) -> tuple[float, float]:
     """(s, offset) of a pose or state (>= 3,) that was at s = before a moment ago."""
-    first = max(int(np.searchsorted(path.arcs, before - REACH_M)) - 1, 0)
-    last = min(int(np.searchsorted(path.arcs, before + REACH_M)) + 1, len(path.arcs) - 1)
+    return _near(plain(path.poses[:, :2]), path.arcs, plain(path.poses[:, 2]), before, ego)
+
+
+def _near(line: F64, arcs: F64, headings: F64, before: float, ego: F64) -> tuple[float, float]:
+    first = max(int(np.searchsorted(arcs, before - REACH_M)) - 1, 0)
+    last = min(int(np.searchsorted(arcs, before + REACH_M)) + 1, len(arcs) - 1)
     return nearest(
-        plain(path.poses[:, :2]), path.arcs, plain(path.poses[:, 2]), first, last,
-        float(ego[X]), float(ego[Y]), float(ego[HEADING]), 0.0,
-    )  # fmt: skip
+        line, arcs, headings, first, last, float(ego[X]), float(ego[Y]), float(ego[HEADING]), 0.0
+    )
 
 
 def places(path: Path, egos: F64) -> F64:
     """(T,) s of poses or states (T, >= 3) that follow one another."""
     s, _ = path.place(egos[0, [X, Y, HEADING]])
-    found = np.empty(len(egos))
+    line, headings, found = plain(path.poses[:, :2]), plain(path.poses[:, 2]), np.empty(len(egos))
     for k, ego in enumerate(egos):
-        s, _ = place_near(path, s, ego)
+        s, _ = _near(line, path.arcs, headings, s, ego)
         found[k] = s
     return found

@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.scene import BICYCLE, I8, I64, PEDESTRIAN, VEHICLE, Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.driver.gates import STOP_GAP, shows, stopping, until_red
@@ -79,7 +77,7 @@ class Wander(NamedTuple):
     phase: F64
 
 
-@kernel
+@lean_kernel
 def find(guide: Guide, ego: F64, memory: F64) -> tuple[float, float]:
     """(s, d) of the ego (11,): near its last place, or anywhere."""
     n = len(guide.arcs)
@@ -93,14 +91,14 @@ def find(guide: Guide, ego: F64, memory: F64) -> tuple[float, float]:
     return nearest(guide.xy, guide.arcs, guide.heading, 0, n - 1, ego[0], ego[1], ego[2], 12.0)
 
 
-@kernel
+@lean_kernel
 def along(guide: Guide, s: float) -> int:
     """Index of the path point at s."""
     n = len(guide.arcs)
     return int(min(max(int(s / guide.arcs[n - 1] * (n - 1) + 0.5), 0), n - 1))
 
 
-@kernel
+@lean_kernel
 def free_road(guide: Guide, s: float, v: float, pace: float, manner: Manner) -> float:
     """Acceleration for limits and bends alone."""
     ahead = guide.speed[along(guide, s + SPEED_S * v)] * pace
@@ -116,7 +114,7 @@ def free_road(guide: Guide, s: float, v: float, pace: float, manner: Manner) -> 
     return float(a)
 
 
-@kernel
+@lean_kernel
 def first_ahead(s: float, bicycle: F64, body: Body, seen: F64) -> bool:
     """Whether nobody else goes on the path between the ego and a cyclist."""
     for a in range(len(seen)):
@@ -126,7 +124,7 @@ def first_ahead(s: float, bicycle: F64, body: Body, seen: F64) -> bool:
     return True
 
 
-@kernel
+@lean_kernel
 def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) -> float:
     """Where to the side of the path those who stand or ride in the way are passed, 0: nobody."""
     goal, found = 0.0, False
@@ -175,14 +173,13 @@ def pass_by(guide: Guide, s: float, v: float, body: Body, types: I8, seen: F64) 
     return goal
 
 
-@kernel
+@lean_kernel
 def aim(
     guide: Guide, s: float, d: float, v: float, body: Body, types: I8, seen: F64, memory: F64,
-    changed: I64, holds: F64,
-) -> tuple[float, bool]:  # fmt: skip
-    """Where to be to the left of the path, and whether a lane change has to wait. holds: (1,) s
-    where waiting for it must end at a standstill."""
-    holds[0] = NOTHING
+    changed: I64,
+) -> tuple[float, bool, float]:  # fmt: skip
+    """Where to be to the left of the path, whether a lane change has to wait, and s where waiting
+    for it must end at a standstill."""
     for c in range(len(guide.changes)):
         begin, end, side = guide.changes[c]
         if s < begin - CHANGE_EARLY_M or changed[c] == 1:
@@ -205,8 +202,7 @@ def aim(
         if free:
             changed[c] = 1
             continue
-        holds[0] = end + 40.0
-        return -shift, True
+        return -shift, True, end + 40.0
     goal = pass_by(guide, s, v, body, types, seen)
     if abs(goal - d) > 1.3 and abs(memory[ASIDE] - goal) > 1.3:
         if goal > d:
@@ -214,11 +210,11 @@ def aim(
         else:
             low, high = goal - body.half, d - body.half
         if not lane_free(low, high, s, v, s + 3.0 * v, -1, body, seen):
-            return memory[ASIDE], False
-    return goal, False
+            return memory[ASIDE], False, NOTHING
+    return goal, False, NOTHING
 
 
-@kernel
+@lean_kernel
 def decide(
     guide: Guide, gates: Gates, streams: Streams, lamps: Lamps, walks: F64, world: World,
     ego: F64, body: Body, manner: Manner, wander: Wander, memory: F64, changed: I64, going: I64,
@@ -233,8 +229,7 @@ def decide(
         memory[ACCEL] = ego[5]
     memory[PLACE], memory[FRESH] = s, 0.0
     look(guide, s, ego[0], ego[1], world.states, world.before, world.present, world.sizes, seen)
-    holds = np.empty(1)
-    goal, waits = aim(guide, s, d, v, body, world.types, seen, memory, changed, holds)
+    goal, waits, holds = aim(guide, s, d, v, body, world.types, seen, memory, changed)
     wish = free_road(guide, s, v, SLOW_HOLD if waits else 1.0, manner)
     wish = min(wish, leader(guide, s, v, d, goal, body, world.types, seen, manner))
     wish = min(wish, crossing(guide, s, v, d, body, world.types, world.states, seen, walks, manner))
@@ -245,7 +240,7 @@ def decide(
             world.types, world.sizes, world.blink, world.lights, seen, manner, going,
         ),
     )  # fmt: skip
-    end = min(guide.arcs[-1] - 3.0, holds[0])
+    end = min(guide.arcs[-1] - 3.0, holds)
     wish = min(wish, halt(v, end - s - body.front, manner))
     o, od = memory[ASIDE], memory[ASIDE_SPEED]
     if waits:  # the old lane runs straight on beside the path
@@ -267,7 +262,7 @@ def decide(
         memory[ACCEL] = max(memory[ACCEL], -0.3)
 
 
-@kernel
+@lean_kernel
 def empty_drive(
     guide: Guide, gates: Gates, lamps: Lamps, start: float, v: float, time_s: float, steps: int,
     body: Body, manner: Manner,

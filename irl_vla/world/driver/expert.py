@@ -9,6 +9,7 @@ May import: scoring.scene, types, world.driver, episode, routes, simulation, tow
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -153,7 +154,7 @@ class Expert:
         """Begins anew where somebody else has driven meanwhile."""
         expected = self._expected
         if expected is None or (
-            np.hypot(*(ego[:2] - expected[:2])) > ELSEWHERE_M
+            math.hypot(ego[0] - expected[0], ego[1] - expected[1]) > ELSEWHERE_M
             or abs(ego[3] - expected[3]) > ELSEWHERE_MPS
         ):
             self._memory[FRESH] = 1.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.scene import I8, I64, PEDESTRIAN, Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.driver.knowledge import Gates, Guide, Lamps, Streams
@@ -47,7 +47,7 @@ CLEARING = 0.9  # [m/s²] expected while a junction is left
 PULL_AWAY = 1.4  # [m/s²]
 
 
-@kernel
+@lean_kernel
 def until_red(lamps: Lamps, signal: int, time_s: float, colour: int) -> float:
     """Seconds until a signal turns red, 0 while it is."""
     if colour == RED:
@@ -69,7 +69,7 @@ def until_red(lamps: Lamps, signal: int, time_s: float, colour: int) -> float:
     return NOTHING
 
 
-@kernel
+@lean_kernel
 def shows(lamps: Lamps, signal: int, time_s: float) -> int:
     """The colour of a signal at a time; red where the cycle is not known."""
     total = lamps.durations[signal].sum()
@@ -83,7 +83,7 @@ def shows(lamps: Lamps, signal: int, time_s: float) -> int:
     return int(lamps.colours[signal, 0])
 
 
-@kernel
+@lean_kernel
 def others_first(
     guide: Guide, streams: Streams, k0: int, k1: int, s: float, v: float, body: Body,
     states: F64, present: Mask, types: I8, sizes: F64, lamps: U8, lights: I8, eased: float,
@@ -135,7 +135,7 @@ def others_first(
     return False
 
 
-@kernel
+@lean_kernel
 def is_full(
     s: float, v: float, stop: float, end: float, aside: float, body: Body, types: I8, seen: F64
 ) -> bool:
@@ -156,7 +156,7 @@ def is_full(
     return False
 
 
-@kernel
+@lean_kernel
 def stopping(
     guide: Guide, gates: Gates, streams: Streams, lamps: Lamps, time_s: float, s: float, v: float,
     aside: float, body: Body, states: F64, present: Mask, types: I8, sizes: F64, blink: U8,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 
 DT = 0.1  # [s]
@@ -26,7 +26,7 @@ UP_JERK, DOWN_JERK, HARD_JERK = 1.5, 2.2, 12.0  # [m/s³]
 HARD = -3.0  # [m/s²] braking harder than this is an emergency
 
 
-@kernel
+@lean_kernel
 def sideways(o: float, od: float, goal: float, v: float) -> tuple[float, float]:
     """o and od 0.1 s later on the way to `goal`."""
     wish = SIDE_HASTE * SIDE_HASTE * (goal - o) - 2.0 * SIDE_HASTE * od
@@ -36,7 +36,7 @@ def sideways(o: float, od: float, goal: float, v: float) -> tuple[float, float]:
     return o + od * DT, od
 
 
-@kernel
+@lean_kernel
 def curvature_wish(d: float, psi: float, o: float, od: float, kappa: float, v: float) -> float:
     """Curvature [1/m] to drive at offset d and heading error psi of a path that bends by kappa."""
     scale = max(5.5, 0.95 * v)  # [m] in which errors shrink
@@ -48,7 +48,7 @@ def curvature_wish(d: float, psi: float, o: float, od: float, kappa: float, v: f
     return kappa / max(1.0 - kappa * d, 0.4) + min(max(mend, -limit), limit)
 
 
-@kernel
+@lean_kernel
 def accelerate(a: float, wish: float, v: float, swift: float) -> float:
     """Acceleration 0.1 s later on the way to the wished one."""
     if wish < HARD:
@@ -61,7 +61,7 @@ def accelerate(a: float, wish: float, v: float, swift: float) -> float:
     return min(max(wish, a - down * DT), a + up * DT)
 
 
-@kernel
+@lean_kernel
 def roll_on(state: F64, a: float, curvature: float, base: float, new: F64) -> None:
     """The bicycle: state (11,) -> new (11,) with acceleration a towards a curvature."""
     heading, v, steer = state[2], state[3], state[7]

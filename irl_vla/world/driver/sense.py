@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask, Vehicle
 from irl_vla.types import F64
 from irl_vla.world.driver.knowledge import Guide
@@ -75,7 +75,7 @@ class Manner(NamedTuple):
     swift: float
 
 
-@kernel
+@lean_kernel
 def look(
     guide: Guide, s: float, x: float, y: float, states: F64, before: F64, present: Mask,
     sizes: F64, seen: F64,
@@ -101,7 +101,7 @@ def look(
             note(guide, at, low, high, a, states[a], before[a], sizes[a], seen[a])
 
 
-@kernel
+@lean_kernel
 def note(
     guide: Guide, at: int, low: int, high: int, a: int, state: F64, before: float, size: F64,
     row: F64,
@@ -134,7 +134,7 @@ def note(
         row[S] = math.nan  # beyond the ends: its offset means nothing
 
 
-@kernel
+@lean_kernel
 def follow(v: float, gap: float, u: float, manner: Manner) -> float:
     """Acceleration behind something `gap` [m] ahead that moves with u."""
     a, b = manner.accelerate, manner.brake
@@ -154,7 +154,7 @@ def follow(v: float, gap: float, u: float, manner: Manner) -> float:
     return max(own, -MAX_BRAKING)
 
 
-@kernel
+@lean_kernel
 def halt(v: float, gap: float, manner: Manner) -> float:
     """Acceleration that ends at a standstill `gap` [m] ahead; brakes late and evenly."""
     if gap < 0.3:
@@ -167,7 +167,7 @@ def halt(v: float, gap: float, manner: Manner) -> float:
                - needed * 0.2, limit - v)  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def way_in(v: float, top: float, a: float, t: float) -> float:
     """Metres made in t [s] from speed v, accelerating with a up to `top`, or slowing down to it."""
     if v >= top:
@@ -176,7 +176,7 @@ def way_in(v: float, top: float, a: float, t: float) -> float:
     return v * rise + 0.5 * a * rise * rise + top * (t - rise)
 
 
-@kernel
+@lean_kernel
 def time_for(v: float, top: float, a: float, way: float) -> float:
     """Seconds that a way takes; undoes `way_in` for v <= top."""
     if way <= 0.0:
@@ -191,7 +191,7 @@ def time_for(v: float, top: float, a: float, way: float) -> float:
     return rise + (way - made) / top
 
 
-@kernel
+@lean_kernel
 def leader(
     guide: Guide, s: float, v: float, aside: float, goal: float, body: Body, types: I8, seen: F64,
     manner: Manner,
@@ -235,7 +235,7 @@ def leader(
     return least
 
 
-@kernel
+@lean_kernel
 def crossing(
     guide: Guide, s: float, v: float, aside: float, body: Body, types: I8, states: F64, seen: F64,
     halts: F64, manner: Manner,
@@ -266,7 +266,7 @@ def crossing(
     return least
 
 
-@kernel
+@lean_kernel
 def meeting(
     guide: Guide, s: float, v: float, top: float, aside: float, body: Body, kind: int, state: F64,
     row: F64,
@@ -295,7 +295,7 @@ def meeting(
     return NOTHING
 
 
-@kernel
+@lean_kernel
 def lane_free(
     low: float, high: float, s: float, v: float, until: float, skip: int, body: Body, seen: F64
 ) -> bool:
@@ -323,7 +323,6 @@ def lane_free(
     return True
 
 
-@kernel
 def nothing_seen(actors: int) -> F64:
     """Room for what is seen of A others."""
     return np.full((actors, COLUMNS), math.nan)

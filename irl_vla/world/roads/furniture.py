@@ -44,11 +44,15 @@ class Ground:
     def _cells(self, ring: F64) -> NDArray[np.int32]:
         return np.asarray(np.floor((ring - self.corner) / CELL_M), np.int32)
 
-    def _at(self, points: F64) -> U8:
-        cells = np.floor((points - self.corner) / CELL_M).astype(int)
+    def places(self, points: F64) -> NDArray[np.int64]:
+        """(...,) cells of the flat raster that points (..., 2) lie in, or are nearest to."""
+        cells = np.floor((points - self.corner) / CELL_M).astype(np.int64)
         height, width = self.taken.shape
         x, y = cells[..., 0].clip(0, width - 1), cells[..., 1].clip(0, height - 1)
-        found: U8 = self.taken[y, x]
+        return np.asarray(y * width + x)
+
+    def _at(self, points: F64) -> U8:
+        found: U8 = self.taken.ravel()[self.places(points)]
         return found
 
     def free(self, points: F64) -> NDArray[np.bool_]:
@@ -158,13 +162,16 @@ def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> 
             if not len(poses):
                 continue
             grid = _placed(poses, sizes[:, None, :2] * _GRID)
-            fits = ground.free(grid).all(axis=1)
-            poses[~fits, :2] = beside(poses[~fits], -_STEP_BACK_M)  # its corners need more room
-            grid = _placed(poses, sizes[:, None, :2] * _GRID)
-            fits = ground.free(grid).all(axis=1)
+            fits = np.asarray(ground.free(grid).all(axis=1))
+            tight = ~fits
+            poses[tight, :2] = beside(poses[tight], -_STEP_BACK_M)  # its corners need more room
+            grid[tight] = _placed(poses[tight], sizes[tight, None, :2] * _GRID)
+            fits[tight] = ground.free(grid[tight]).all(axis=1)
             rings = _placed(poses, sizes[:, None, :2] * _BOX)
+            inner = ground.places(poses[:, None, :2] + _INSIDE * (grid - poses[:, None, :2]))
+            cells = ground.taken.ravel()
             for k in np.flatnonzero(fits):
-                if not ground.free(poses[k, :2] + _INSIDE * (grid[k] - poses[k, :2])).all():
+                if cells[inner[k]].any():
                     continue  # it would stand in its neighbour, on the inside of a bend
                 ground.build(rings[k])
                 look = int(rng.integers(1 << 16))
@@ -237,12 +244,9 @@ def _greens(
     crowns = np.where(trees, 3.0 + 2.5 * draws[:, 1], 0.9 + draws[:, 1])
     heights = np.where(trees, 5.5 + 5.0 * draws[:, 2], 0.7 + 0.9 * draws[:, 2])
     inside = ground.built(points[:, None] + 0.45 * crowns[:, None, None] * _RING).any(axis=1)
+    poses = np.column_stack([points, 2 * np.pi * draws[:, 3]])
+    sizes = np.column_stack([crowns, crowns, heights])
     return [
-        Prop(
-            "tree" if trees[k] else "bush",
-            np.array([*points[k], 2 * np.pi * draws[k, 3]]),
-            np.array([crowns[k], crowns[k], heights[k]]),
-            int(looks[k]),
-        )
+        Prop("tree" if trees[k] else "bush", poses[k], sizes[k], int(looks[k]))
         for k in np.flatnonzero(~inside)
     ]

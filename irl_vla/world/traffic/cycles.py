@@ -1,6 +1,6 @@
 """What all lights of a town show, and for how long.
 
-May import: types, world.episode, world.town.
+May import: scoring.compiled, types, world.episode, world.town.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import I8
 from irl_vla.world.town import Light, Town
+
+RED = int(Light.RED)
 
 
 class Cycles(NamedTuple):
@@ -39,11 +42,21 @@ class Cycles(NamedTuple):
 
     def at(self, time_s: float) -> tuple[I8, F64]:
         """(S,) Light of every signal, and (S,) [s] until a red one changes, 0 for the others."""
-        if len(self.offset) == 0:
-            return np.zeros(0, np.int8), np.zeros(0)
-        into = (time_s + self.offset) % self.length
-        into = np.where(into < self.length, into, 0.0)  # a time just before 0 is rounded to it
-        phase = (self.ends <= into[:, None]).sum(axis=1)
-        rows = np.arange(len(phase))
-        lights = self.shows[rows, phase]
-        return lights, np.where(lights == Light.RED, self.ends[rows, phase] - into, 0.0)
+        lights, left = np.empty(len(self.offset), np.int8), np.empty(len(self.offset))
+        _show(*self, time_s, lights, left)
+        return lights, left
+
+
+@lean_kernel
+def _show(
+    ends: F64, shows: I8, offset: F64, length: F64, time_s: float, lights: I8, left: F64
+) -> None:
+    for k in range(len(offset)):
+        into = (time_s + offset[k]) % length[k]
+        if not into < length[k]:
+            into = 0.0  # a time just before 0 is rounded to it
+        phase = 0
+        while phase < ends.shape[1] - 1 and ends[k, phase] <= into:
+            phase += 1
+        lights[k] = shows[k, phase]
+        left[k] = ends[k, phase] - into if lights[k] == RED else 0.0

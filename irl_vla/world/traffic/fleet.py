@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.scene import Mask
 from irl_vla.types import F64, U8
 from irl_vla.world.episode import I64
@@ -86,7 +86,7 @@ def new_fleet(movers: int, actors: int, seed: int) -> Fleet:
     return fleet
 
 
-@kernel
+@lean_kernel
 def draw(dice: I64, i: int) -> float:
     """The next random number in [0, 1) of mover i (Park and Miller's minimal standard)."""
     dice[i] = dice[i] * 48271 % 2147483647

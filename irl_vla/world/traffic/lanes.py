@@ -7,10 +7,9 @@ Helbing 2007). May import: scoring.compiled, types, world.episode, world.traffic
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-import numpy as np
-
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.traffic.fleet import (
     A_MAX,
@@ -58,10 +57,20 @@ IN_LANE = 2.0  # [m] from the middle of a lane: in it
 SAFE_BRAKING, SAFE_BRAKING_MUST = 1.5, 2.8  # [m/s²] that may be asked of those behind, and of me
 GAIN = 0.35  # [m/s²] worth a change
 FROM_BEGIN, TO_END = 12.0, 8.0  # [m] of a lane without changes
-AHEAD_GAP, AHEAD_V, BEHIND_GAP, BEHIND_V, BEHIND_WHO = range(5)  # neighbours in another lane
 
 
-@kernel
+class Neighbours(NamedTuple):
+    """Gaps [m] to those ahead and behind in another lane, FAR where nobody is, and their speeds
+    [m/s]; behind_who: mover, -2 the ego, -1 nobody."""
+
+    ahead_gap: float
+    ahead_v: float
+    behind_gap: float
+    behind_v: float
+    behind_who: int
+
+
+@lean_kernel
 def forced_end(net: Net, fleet: Fleet, i: int) -> float:
     """s where the lanes of the path end for mover i: a work zone, or a lane that merges; or FAR."""
     f = fleet.f
@@ -79,9 +88,9 @@ def forced_end(net: Net, fleet: Fleet, i: int) -> float:
     return FAR
 
 
-@kernel
-def beside_lane(net: Net, lane: int, x: float, y: float, out: F64) -> None:
-    """Arc on a lane and distance from it of a point -> out (2,); beyond the ends straight on."""
+@lean_kernel
+def beside_lane(net: Net, lane: int, x: float, y: float) -> tuple[float, float]:
+    """Arc on a lane and distance from it of a point; beyond the ends straight on."""
     first, last = net.first[lane], net.first[lane + 1] - 1
     best, k = math.inf, first
     for j in range(first, last + 1):
@@ -90,10 +99,10 @@ def beside_lane(net: Net, lane: int, x: float, y: float, out: F64) -> None:
             best, k = square, j
     c, s = math.cos(net.heading[k]), math.sin(net.heading[k])
     dx, dy = x - net.xy[k, 0], y - net.xy[k, 1]
-    out[0], out[1] = net.arc[k] + dx * c + dy * s, abs(dy * c - dx * s)
+    return net.arc[k] + dx * c + dy * s, abs(dy * c - dx * s)
 
 
-@kernel
+@lean_kernel
 def arc_ahead(fleet: Fleet, j: int, lane: int) -> float:
     """Arc of mover j's rear axle on a lane that its path leads to, negative before its begin;
     -FAR where the path does not lead there."""
@@ -104,15 +113,12 @@ def arc_ahead(fleet: Fleet, j: int, lane: int) -> float:
     return -FAR
 
 
-@kernel
-def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, out: F64) -> None:
-    """Gaps to those ahead and behind in another lane, where mover i would be there -> out (5,).
-    BEHIND_WHO: mover, -2 the ego, -1 nobody."""
-    out[AHEAD_GAP], out[AHEAD_V], out[BEHIND_GAP], out[BEHIND_V] = FAR, 0.0, FAR, 0.0
-    out[BEHIND_WHO] = -1.0
-    state, found, half = fleet.states[i], np.empty(2), fleet.f[i, LENGTH] / 2.0
-    beside_lane(net, lane, state[0], state[1], found)
-    arc = found[0]
+@lean_kernel
+def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int) -> Neighbours:
+    """Who would be ahead of and behind mover i, were it in that lane."""
+    ahead_gap, ahead_v, behind_gap, behind_v, who = FAR, 0.0, FAR, 0.0, -1
+    state, half = fleet.states[i], fleet.f[i, LENGTH] / 2.0
+    arc = beside_lane(net, lane, state[0], state[1])[0]
     for j in range(-1, len(fleet.f)):
         if j == i or (j >= 0 and fleet.g[j, ALIVE] == 0):
             continue
@@ -121,8 +127,8 @@ def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, out: F64) ->
         v = ego[EGO_V] if j < 0 else fleet.f[j, V]
         if (box[0] - state[0]) ** 2 + (box[1] - state[1]) ** 2 > NEAR * NEAR:
             continue
-        beside_lane(net, lane, box[0], box[1], found)
-        there, inside = found[0], found[1] < IN_LANE and 0.0 <= found[0] <= net.length[lane]
+        there, away = beside_lane(net, lane, box[0], box[1])
+        inside = away < IN_LANE and 0.0 <= there <= net.length[lane]
         if inside:
             v *= math.cos(box[2] - state[2])
         elif j >= 0 and fleet.g[j, STILL] == 0:
@@ -131,29 +137,30 @@ def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, out: F64) ->
         if not inside:
             continue
         gap = abs(there - arc) - half - half_j
-        if there >= arc and gap < out[AHEAD_GAP]:
-            out[AHEAD_GAP], out[AHEAD_V] = gap, v
-        elif there < arc and gap < out[BEHIND_GAP]:
-            out[BEHIND_GAP], out[BEHIND_V], out[BEHIND_WHO] = gap, v, j if j >= 0 else -2.0
+        if there >= arc and gap < ahead_gap:
+            ahead_gap, ahead_v = gap, v
+        elif there < arc and gap < behind_gap:
+            behind_gap, behind_v, who = gap, v, j if j >= 0 else -2
+    return Neighbours(ahead_gap, ahead_v, behind_gap, behind_v, who)
 
 
-@kernel
-def gain_of(net: Net, fleet: Fleet, i: int, v0: float, near: F64, must: bool) -> float:
+@lean_kernel
+def gain_of(net: Net, fleet: Fleet, i: int, v0: float, near: Neighbours, must: bool) -> float:
     """Advantage [m/s²] of a change between these neighbours, -FAR where it is not safe."""
     f = fleet.f
     limit = SAFE_BRAKING_MUST if must else SAFE_BRAKING
     room = 1.5 if must else 3.0
-    if near[AHEAD_GAP] < room or near[BEHIND_GAP] < room:
+    if near.ahead_gap < room or near.behind_gap < room:
         return -FAR
     v = f[i, V]
     mine = following(
-        v, v0, near[AHEAD_GAP], near[AHEAD_V], 0.0, f[i, A_MAX], f[i, B], f[i, T], f[i, S0]
+        v, v0, near.ahead_gap, near.ahead_v, 0.0, f[i, A_MAX], f[i, B], f[i, T], f[i, S0]
     )
-    who, theirs = int(near[BEHIND_WHO]), 0.0
-    if who != -1:
-        u = near[BEHIND_V]
-        theirs = following(u, max(u, v0), near[BEHIND_GAP], v, 0.0, 1.5, 2.0, 1.0, 2.0)
-        if who == -2 and near[BEHIND_GAP] < 0.9 * u + 2.0:
+    theirs = 0.0
+    if near.behind_who != -1:
+        u = near.behind_v
+        theirs = following(u, max(u, v0), near.behind_gap, v, 0.0, 1.5, 2.0, 1.0, 2.0)
+        if near.behind_who == -2 and near.behind_gap < 0.9 * u + 2.0:
             return -FAR
     if mine < -limit or theirs < -limit:
         return -FAR
@@ -161,7 +168,7 @@ def gain_of(net: Net, fleet: Fleet, i: int, v0: float, near: F64, must: bool) ->
     return float(mine - now + f[i, POLITE] * min(theirs, 0.0))
 
 
-@kernel
+@lean_kernel
 def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, time: float) -> None:
     """Decides about a lane change of mover i, and begins it. ends: s of `forced_end`."""
     f, g = fleet.f, fleet.g
@@ -180,12 +187,12 @@ def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, t
         g[i, WISH] = 0
         return
     best, chosen = (-FAR if must else GAIN), -1
-    near, safe = np.empty(5), False
+    safe = False
     for side in range(2):
         target = net.left[lane] if side == 0 else net.right[lane]
         if target < 0 or not may_use(net, target, arc, must):
             continue
-        neighbours(net, fleet, ego, i, target, near)
+        near = neighbours(net, fleet, ego, i, target)
         gain = gain_of(net, fleet, i, v0, near, must)
         if gain > best or (must and chosen < 0):
             best, chosen, safe = gain, target, gain > -FAR
@@ -198,7 +205,7 @@ def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, t
         begin_change(net, fleet, i, chosen, lane, arc, CHANGE_S, ends - front)
 
 
-@kernel
+@lean_kernel
 def may_use(net: Net, lane: int, arc: float, must: bool) -> bool:
     """Whether it makes sense to change into a lane at an arc of it."""
     if net.close[lane, 0] < FAR and arc < net.close[lane, 1] + 5.0:
@@ -209,7 +216,7 @@ def may_use(net: Net, lane: int, arc: float, must: bool) -> bool:
     return bool(room > (14.0 if must else 45.0))
 
 
-@kernel
+@lean_kernel
 def begin_change(
     net: Net, fleet: Fleet, i: int, target: int, lane: int, arc: float, duration: float,
     room: float,
@@ -228,18 +235,17 @@ def begin_change(
         length = max(shortest, close_by / FREE_SHARE)
         if close_by < FREE_SHARE * shortest:
             return False
-    found = np.empty(2)
     k = int((f[i, S] + f[i, BASE]) / DS) + 1
     if k >= fleet.g[i, COUNT]:
         return False
-    beside_lane(net, target, fleet.xy[i, k, 0], fleet.xy[i, k, 1], found)
-    change_to(net, fleet, i, target, min(max(found[0], 0.0), net.length[target]), length)
+    arc, _ = beside_lane(net, target, fleet.xy[i, k, 0], fleet.xy[i, k, 1])
+    change_to(net, fleet, i, target, min(max(arc, 0.0), net.length[target]), length)
     fleet.g[i, WISH] = 0
     f[i, STOOD] = 0.0
     return True
 
 
-@kernel
+@lean_kernel
 def courtesy(net: Net, fleet: Fleet, i: int, v0: float) -> float:
     """dv/dt [m/s²] that lets in one who changes, or must change, into mover i's lane; FAR where
     nobody does."""

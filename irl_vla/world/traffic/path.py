@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from irl_vla.scoring.compiled import kernel
-from irl_vla.types import F64
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.world.traffic.fleet import (
     A_LAT,
     BASE,
@@ -48,9 +45,9 @@ QUINTIC_BEND = 5.774  # greatest second derivative of the quintic from 0 to 1
 BEND_STEP = 2  # nodes to either side over which curvature is taken
 
 
-@kernel
-def on_lane(net: Net, lane: int, arc: float, out: F64) -> None:
-    """Centre pose (3,) of a lane at an arc length, held within the lane (cubic Hermite)."""
+@lean_kernel
+def on_lane(net: Net, lane: int, arc: float) -> tuple[float, float, float]:
+    """Centre pose of a lane at an arc length, held within the lane (cubic Hermite)."""
     first, last = net.first[lane], net.first[lane + 1] - 1
     low, high = first, last
     while high - low > 1:
@@ -64,12 +61,12 @@ def on_lane(net: Net, lane: int, arc: float, out: F64) -> None:
     a, b = net.heading[low], net.heading[low + 1]
     h0, h1 = (1.0 + 2.0 * r) * (1.0 - r) * (1.0 - r), r * r * (3.0 - 2.0 * r)
     g0, g1 = span * r * (1.0 - r) * (1.0 - r), -span * r * r * (1.0 - r)
-    out[0] = h0 * net.xy[low, 0] + h1 * net.xy[low + 1, 0] + g0 * math.cos(a) + g1 * math.cos(b)
-    out[1] = h0 * net.xy[low, 1] + h1 * net.xy[low + 1, 1] + g0 * math.sin(a) + g1 * math.sin(b)
-    out[2] = a + r * (b - a)
+    x = h0 * net.xy[low, 0] + h1 * net.xy[low + 1, 0] + g0 * math.cos(a) + g1 * math.cos(b)
+    y = h0 * net.xy[low, 1] + h1 * net.xy[low + 1, 1] + g0 * math.sin(a) + g1 * math.sin(b)
+    return x, y, a + r * (b - a)
 
 
-@kernel
+@lean_kernel
 def next_lane(net: Net, fleet: Fleet, i: int, lane: int) -> int:
     """A successor of a lane, drawn with the mover's own dice; -1 where there is none."""
     begin, end = net.succ_first[lane], net.succ_first[lane + 1]
@@ -89,7 +86,7 @@ def next_lane(net: Net, fleet: Fleet, i: int, lane: int) -> int:
     return int(net.succ[end - 1])
 
 
-@kernel
+@lean_kernel
 def beside(fleet: Fleet, i: int, s: float) -> float:
     """How far left of its lane's centre the path lies at s: a quintic that fades out."""
     u = (s - fleet.f[i, BLEND_FROM]) / fleet.f[i, BLEND_LENGTH]
@@ -98,10 +95,9 @@ def beside(fleet: Fleet, i: int, s: float) -> float:
     return float(fleet.f[i, OFFSET] + fleet.f[i, BLEND_ASIDE] * (1.0 - faded))
 
 
-@kernel
+@lean_kernel
 def append(net: Net, fleet: Fleet, i: int) -> None:
     """Lays nodes after the last one until the path is full or the lanes end."""
-    where = np.empty(3)
     n = fleet.g[i, COUNT]
     while n < NODES:
         lane, arc = fleet.lane[i, n - 1], fleet.sl[i, n - 1] + DS
@@ -113,31 +109,31 @@ def append(net: Net, fleet: Fleet, i: int) -> None:
             lane = follower
         if arc > net.length[lane]:
             break
-        put(net, fleet, i, n, lane, arc, where)
+        put(net, fleet, i, n, lane, arc)
         if abs(beside(fleet, i, n * DS)) > 0.05:  # beside a bend a metre is not a metre
             dx = fleet.xy[i, n, 0] - fleet.xy[i, n - 1, 0]
             dy = fleet.xy[i, n, 1] - fleet.xy[i, n - 1, 1]
             shorter = arc + DS * (DS / math.sqrt(dx * dx + dy * dy) - 1.0)
-            put(net, fleet, i, n, lane, min(max(shorter, 0.0), net.length[lane]), where)
+            put(net, fleet, i, n, lane, min(max(shorter, 0.0), net.length[lane]))
         n += 1
     fleet.g[i, COUNT] = n
     profile(net, fleet, i)
 
 
-@kernel
-def put(net: Net, fleet: Fleet, i: int, n: int, lane: int, arc: float, where: F64) -> None:
+@lean_kernel
+def put(net: Net, fleet: Fleet, i: int, n: int, lane: int, arc: float) -> None:
     """Node n at an arc of a lane."""
-    on_lane(net, lane, arc, where)
+    x, y, heading = on_lane(net, lane, arc)
     aside = beside(fleet, i, n * DS)
-    fleet.xy[i, n, 0] = where[0] - aside * math.sin(where[2])
-    fleet.xy[i, n, 1] = where[1] + aside * math.cos(where[2])
-    fleet.hd[i, n] = where[2]
+    fleet.xy[i, n, 0] = x - aside * math.sin(heading)
+    fleet.xy[i, n, 1] = y + aside * math.cos(heading)
+    fleet.hd[i, n] = heading
     fleet.lane[i, n] = lane
     fleet.sl[i, n] = arc
     fleet.cap[i, n] = CYCLING if fleet.g[i, BIKE] == 1 else net.limit[lane]
 
 
-@kernel
+@lean_kernel
 def profile(net: Net, fleet: Fleet, i: int) -> None:
     """Speeds along the path: limit, bends, and braking in time for both."""
     n, factor = fleet.g[i, COUNT], fleet.f[i, FACTOR]
@@ -157,20 +153,19 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
         fleet.vc[i, k] = allowed
 
 
-@kernel
+@lean_kernel
 def lay(net: Net, fleet: Fleet, i: int, lane: int, arc: float, aside: float, length: float) -> None:
     """A new path from an arc of a lane on; the rear axle stands at its begin (s = 0), `aside` to
     the left of the lane's middle, which it reaches after `length`."""
     f = fleet.f
-    where = np.empty(3)
     f[i, S], f[i, COMMIT] = 0.0, -1.0
     f[i, BLEND_FROM], f[i, BLEND_LENGTH], f[i, BLEND_ASIDE] = 0.0, length, aside
-    put(net, fleet, i, 0, lane, arc, where)
+    put(net, fleet, i, 0, lane, arc)
     fleet.g[i, COUNT] = 1
     append(net, fleet, i)
 
 
-@kernel
+@lean_kernel
 def forget_behind(net: Net, fleet: Fleet, i: int) -> None:
     """Drops nodes far behind and lays as many ahead."""
     drop = int(fleet.f[i, S] / DS) - KEPT_BEHIND
@@ -188,66 +183,69 @@ def forget_behind(net: Net, fleet: Fleet, i: int) -> None:
     append(net, fleet, i)
 
 
-@kernel
+@lean_kernel
 def change_to(net: Net, fleet: Fleet, i: int, lane: int, arc: float, length: float) -> None:
     """Lays the path anew from the front axle on, over to a neighbour that is at `arc` there."""
     f = fleet.f
-    where = np.empty(3)
     n = int((f[i, S] + f[i, BASE]) / DS) + 2
-    on_lane(net, lane, arc, where)
+    x, y, heading = on_lane(net, lane, arc)
     k = n - 1
-    aside = (fleet.xy[i, k, 1] - where[1]) * math.cos(where[2])
-    aside -= (fleet.xy[i, k, 0] - where[0]) * math.sin(where[2])
+    aside = (fleet.xy[i, k, 1] - y) * math.cos(heading)
+    aside -= (fleet.xy[i, k, 0] - x) * math.sin(heading)
     f[i, BLEND_FROM], f[i, BLEND_LENGTH] = k * DS, length
     f[i, BLEND_ASIDE] = aside - f[i, OFFSET]
-    put(net, fleet, i, k, lane, arc, where)
+    put(net, fleet, i, k, lane, arc)
     fleet.g[i, COUNT] = n
     append(net, fleet, i)
 
 
-@kernel
-def at(fleet: Fleet, i: int, s: float, out: F64) -> None:
-    """Point (2,) and tangent (2,) of the path at s -> out (4,): a Catmull-Rom spline through the
-    nodes, straight on beyond the last one."""
+@lean_kernel
+def at(fleet: Fleet, i: int, s: float) -> tuple[float, float, float, float]:
+    """Point and tangent of the path at s: a Catmull-Rom spline through the nodes, straight on
+    beyond the last one."""
+    k = min(max(int(s / DS), 0), fleet.g[i, COUNT] - 2)
+    x, tx = along(fleet, i, k, s / DS - k, 0)
+    y, ty = along(fleet, i, k, s / DS - k, 1)
+    return x, y, tx, ty
+
+
+@lean_kernel
+def along(fleet: Fleet, i: int, k: int, r: float, c: int) -> tuple[float, float]:
+    """Coordinate c of the path r nodes beyond node k, and its slope."""
     n = fleet.g[i, COUNT]
-    k = min(max(int(s / DS), 0), n - 2)
-    r = s / DS - k
-    for c in range(2):
-        x0, x1 = fleet.xy[i, k, c], fleet.xy[i, k + 1, c]
-        before = fleet.xy[i, k - 1, c] if k > 0 else 2.0 * x0 - x1
-        after = fleet.xy[i, k + 2, c] if k + 2 < n else 2.0 * x1 - x0
-        if r > 1.0:
-            out[c], out[2 + c] = x1 + (r - 1.0) * (x1 - x0), (x1 - x0) / DS
-            continue
-        m0, m1 = (x1 - before) / 2.0, (after - x0) / 2.0
-        bend, twist = 3.0 * (x1 - x0) - 2.0 * m0 - m1, 2.0 * (x0 - x1) + m0 + m1
-        out[c] = x0 + r * (m0 + r * (bend + r * twist))
-        out[2 + c] = (m0 + r * (2.0 * bend + 3.0 * r * twist)) / DS
+    x0, x1 = fleet.xy[i, k, c], fleet.xy[i, k + 1, c]
+    before = fleet.xy[i, k - 1, c] if k > 0 else 2.0 * x0 - x1
+    after = fleet.xy[i, k + 2, c] if k + 2 < n else 2.0 * x1 - x0
+    if r > 1.0:
+        return x1 + (r - 1.0) * (x1 - x0), (x1 - x0) / DS
+    m0, m1 = (x1 - before) / 2.0, (after - x0) / 2.0
+    bend, twist = 3.0 * (x1 - x0) - 2.0 * m0 - m1, 2.0 * (x0 - x1) + m0 + m1
+    return x0 + r * (m0 + r * (bend + r * twist)), (m0 + r * (2.0 * bend + 3.0 * r * twist)) / DS
 
 
-@kernel
+@lean_kernel
 def place(fleet: Fleet, i: int) -> None:
     """Both axles on the path -> the state of the box's middle."""
-    state_at(fleet, i, fleet.f[i, S], fleet.states[i])
+    x, y, heading, vx, vy = state_at(fleet, i, fleet.f[i, S])
+    fleet.states[i, 0], fleet.states[i, 1], fleet.states[i, 2] = x, y, heading
+    fleet.states[i, 3], fleet.states[i, 4] = vx, vy
 
 
-@kernel
-def state_at(fleet: Fleet, i: int, s: float, out: F64) -> None:
-    """State (5,) of the box's middle where the rear axle is at s."""
+@lean_kernel
+def state_at(fleet: Fleet, i: int, s: float) -> tuple[float, float, float, float, float]:
+    """State of the box's middle where the rear axle is at s."""
     f = fleet.f
-    rear, front = np.empty(4), np.empty(4)
-    at(fleet, i, s, rear)
-    at(fleet, i, s + f[i, BASE], front)
+    rear, front = at(fleet, i, s), at(fleet, i, s + f[i, BASE])
     heading = math.atan2(front[1] - rear[1], front[0] - rear[0])
     ahead = (f[i, NOSE] - f[i, REAR]) / 2.0
     share = ahead / f[i, BASE]
-    out[0], out[1] = rear[0] + ahead * math.cos(heading), rear[1] + ahead * math.sin(heading)
-    out[2] = heading
-    out[3] = f[i, V] * (rear[2] + share * (front[2] - rear[2]))
-    out[4] = f[i, V] * (rear[3] + share * (front[3] - rear[3]))
+    x, y = rear[0] + ahead * math.cos(heading), rear[1] + ahead * math.sin(heading)
+    vx = f[i, V] * (rear[2] + share * (front[2] - rear[2]))
+    vy = f[i, V] * (rear[3] + share * (front[3] - rear[3]))
+    return x, y, heading, vx, vy
 
 
-@kernel
+@lean_kernel
 def find_connectors(net: Net, fleet: Fleet, i: int, horizon: float) -> None:
     """The junction lanes that the mover is in or comes to, and where they begin and end."""
     f, found = fleet.f, 0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64
 from irl_vla.world.town import Light
@@ -30,6 +30,7 @@ FASTEST = 3.0  # [m/s]
 YIELD_BRAKING, YIELD_BRAKING_EGO = 1.7, 1.3  # [m/s²] people trust a driver to give way with
 JAYWALKER = -2  # in Walkers.walk
 RED = int(Light.RED)
+Point = tuple[float, float]
 
 
 class Walkers(NamedTuple):
@@ -69,9 +70,9 @@ def no_walkers(first: int, people: int) -> Walkers:
     )  # fmt: skip
 
 
-@kernel
-def on_line(walkers: Walkers, p: int, s: float, out: F64) -> None:
-    """Point and unit direction of a line at an arc -> out (4,)."""
+@lean_kernel
+def on_line(walkers: Walkers, p: int, s: float) -> tuple[float, float, float, float]:
+    """Point and unit direction of a line at an arc."""
     last, k = walkers.points[p] - 2, 0
     while k < last and walkers.arc[p, k + 1] <= s:
         k += 1
@@ -79,13 +80,13 @@ def on_line(walkers: Walkers, p: int, s: float, out: F64) -> None:
     dy = walkers.line[p, k + 1, 1] - walkers.line[p, k, 1]
     span = max(math.sqrt(dx * dx + dy * dy), 1e-6)
     r = min(max(s - walkers.arc[p, k], 0.0), span)
-    out[0], out[1] = walkers.line[p, k, 0] + r * dx / span, walkers.line[p, k, 1] + r * dy / span
-    out[2], out[3] = dx / span, dy / span
+    x, y = walkers.line[p, k, 0] + r * dx / span, walkers.line[p, k, 1] + r * dy / span
+    return x, y, dx / span, dy / span
 
 
-@kernel
+@lean_kernel
 def gap_is_safe(
-    x: float, y: float, vx: float, vy: float, half: float, a: F64, b: F64, crossing_s: float,
+    x: float, y: float, vx: float, vy: float, half: float, a: Point, b: Point, crossing_s: float,
     braking: float,
 ) -> bool:  # fmt: skip
     """Whether a vehicle leaves time to walk from a to b, or could stop before with `braking`."""
@@ -107,14 +108,14 @@ def gap_is_safe(
     return bool(v * v / (2.0 * max(distance - 2.5, 0.1)) < braking)
 
 
-@kernel
+@lean_kernel
 def may_cross(
     walkers: Walkers, p: int, fleet_states: F64, present: F64, half: F64, ego: F64, lights: I8,
-    red_left: F64, ends: F64,
+    red_left: F64, begin: Point, end: Point,
 ) -> bool:  # fmt: skip
     """Whether person p, who waits at the road, may go. present: (M,) 1 where a mover is there;
-    ends: (2, 2) of the way over."""
-    length = math.sqrt((ends[1, 0] - ends[0, 0]) ** 2 + (ends[1, 1] - ends[0, 1]) ** 2)
+    begin, end: of the way over."""
+    length = math.sqrt((end[0] - begin[0]) ** 2 + (end[1] - begin[1]) ** 2)
     lasts = length / walkers.pace[p] + 0.5
     signal = walkers.signal[p]
     if signal >= 0 and (lights[signal] != RED or red_left[signal] < lasts):
@@ -123,18 +124,16 @@ def may_cross(
         if present[j] == 0.0:
             continue
         who = fleet_states[j]
-        if (who[0] - ends[0, 0]) ** 2 + (who[1] - ends[0, 1]) ** 2 > 80.0**2:
+        if (who[0] - begin[0]) ** 2 + (who[1] - begin[1]) ** 2 > 80.0**2:
             continue
         if not gap_is_safe(
-            who[0], who[1], who[3], who[4], half[j, 0], ends[0], ends[1], lasts, YIELD_BRAKING
+            who[0], who[1], who[3], who[4], half[j, 0], begin, end, lasts, YIELD_BRAKING
         ):
             return False
-    return gap_is_safe(
-        ego[0], ego[1], ego[3], ego[4], ego[5], ends[0], ends[1], lasts, YIELD_BRAKING_EGO
-    )
+    return gap_is_safe(ego[0], ego[1], ego[3], ego[4], ego[5], begin, end, lasts, YIELD_BRAKING_EGO)
 
 
-@kernel
+@lean_kernel
 def decide(
     walkers: Walkers, p: int, states: F64, there: F64, half: F64, ego: F64, lights: I8,
     red_left: F64, time: float, dt: float,
@@ -156,12 +155,10 @@ def decide(
         if 0.0 <= (begin - walkers.s[p]) * way < 0.3:
             walkers.mode[p] = WAITING
     elif walkers.mode[p] == WAITING:
-        ends, point = np.empty((2, 2)), np.empty(4)
-        for k in range(2):
-            on_line(walkers, p, begin if k == 0 else end, point)
-            ends[k, 0], ends[k, 1] = point[0], point[1]
-        jaywalks = walkers.walk[p] == JAYWALKER
-        if jaywalks or may_cross(walkers, p, states, there, half, ego, lights, red_left, ends):
+        here, yonder = on_line(walkers, p, begin)[:2], on_line(walkers, p, end)[:2]
+        if walkers.walk[p] == JAYWALKER or may_cross(
+            walkers, p, states, there, half, ego, lights, red_left, here, yonder
+        ):
             walkers.mode[p] = CROSSING
     elif (walkers.s[p] - end) * way > 0.2:
         walkers.mode[p] = WALKING
@@ -169,7 +166,7 @@ def decide(
         walkers.way[p], walkers.held[p] = -way, 0.0
 
 
-@kernel
+@lean_kernel
 def hindered(
     walkers: Walkers, p: int, x: float, y: float, states: F64, there: F64, half: F64, ego: F64
 ) -> bool:
@@ -203,14 +200,13 @@ def hindered(
     return False
 
 
-@kernel
+@lean_kernel
 def step_walkers(
     walkers: Walkers, states: F64, there: F64, half: F64, ego: F64, lights: I8, red_left: F64,
     time: float, dt: float,
 ) -> None:  # fmt: skip
     """Moves everybody on foot on by dt. states (A, 5), half (A, 2) of all actors; there (M,) 1
     where a mover is present; ego (8,) box; red_left (S,) [s] until a red light changes."""
-    point = np.empty(4)
     for p in range(len(walkers.mode)):
         if walkers.points[p] == 0:
             continue
@@ -223,15 +219,15 @@ def step_walkers(
         wanted = walkers.way[p] * (KEEP_RIGHT + (0.5 if walkers.held[p] > 1.0 else 0.0))
         side = walkers.side[p]
         side += min(max(wanted - side, -0.4 * dt), 0.4 * dt) if v > 0.2 else 0.0
-        on_line(walkers, p, s, point)
-        x, y = point[0] + side * point[3], point[1] - side * point[2]
+        x, y, along, up = on_line(walkers, p, s)
+        x, y = x + side * up, y - side * along
         step_to(walkers, p, states, there, half, ego, x, y, s, side, v, dt)
         at_end = (s <= 0.0 or s >= total) and (s - 0.5 * total) * walkers.way[p] > 0.0
         if mode in (WALKING, CROSSING) and at_end:
             walkers.mode[p], walkers.speed[p], walkers.held[p] = STANDING, 0.0, 0.0
 
 
-@kernel
+@lean_kernel
 def step_to(
     walkers: Walkers, p: int, states: F64, there: F64, half: F64, ego: F64,
     x: float, y: float, s: float, side: float, v: float, dt: float,

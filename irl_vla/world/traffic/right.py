@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64
 from irl_vla.world.town import Light
@@ -68,7 +68,7 @@ EGO_BESIDE, EGO_TURNED = 1.7, 0.8  # [m], [rad] the ego may be on a lane that ne
 EGO_BRAKING, EGO_REACTION_S = 3.0, 0.4  # [m/s²], [s] what the ego is trusted to do
 
 
-@kernel
+@lean_kernel
 def travel_time(distance: float, v: float, a: float, top: float) -> float:
     """[s] to cover a distance from speed v, accelerating with a up to the speed `top`."""
     if distance <= 0.0:
@@ -81,7 +81,7 @@ def travel_time(distance: float, v: float, a: float, top: float) -> float:
     return (top - v) / a + (distance - speeding_up) / top
 
 
-@kernel
+@lean_kernel
 def claim(
     claims: I64, places: F64, n: int, owner: int, lane: int, granted: bool,
     front: float, length: float, v: float, waited: float,
@@ -95,7 +95,7 @@ def claim(
     return n + 1
 
 
-@kernel
+@lean_kernel
 def all_claims(net: Net, fleet: Fleet, ego: F64, lights: I8, claims: I64, places: F64) -> int:
     """Claims of the ego and of all movers; returns how many."""
     n, f = ego_claims(net, ego, lights, claims, places, 0), fleet.f
@@ -120,7 +120,7 @@ def all_claims(net: Net, fleet: Fleet, ego: F64, lights: I8, claims: I64, places
     return n
 
 
-@kernel
+@lean_kernel
 def ego_claims(net: Net, ego: F64, lights: I8, claims: I64, places: F64, n: int) -> int:
     """Claims of the ego on every junction lane that it is on or may come to."""
     v, length = ego[EGO_V], 2.0 * ego[EGO_HALF]
@@ -159,7 +159,7 @@ def ego_claims(net: Net, ego: F64, lights: I8, claims: I64, places: F64, n: int)
     return n
 
 
-@kernel
+@lean_kernel
 def must_wait(net: Net, fleet: Fleet, claims: I64, places: F64, count: int, i: int, c: int) -> bool:
     """Whether somebody who goes first is in the way of mover i on its junction lane c."""
     f, lane, begin = fleet.f, fleet.con[i, c], fleet.con_s[i, c, CON_IN]
@@ -194,7 +194,7 @@ def must_wait(net: Net, fleet: Fleet, claims: I64, places: F64, count: int, i: i
     return False
 
 
-@kernel
+@lean_kernel
 def way_out_full(net: Net, fleet: Fleet, i: int, c: int) -> bool:
     """Whether mover i would have to stop on its junction lane c, which must be kept clear."""
     f = fleet.f
@@ -205,7 +205,7 @@ def way_out_full(net: Net, fleet: Fleet, i: int, c: int) -> bool:
     return bool(tail < needed and f[i, GAP_V] < EXIT_SPEED)
 
 
-@kernel
+@lean_kernel
 def stop_for_junction(
     net: Net, fleet: Fleet, lights: I8, claims: I64, places: F64, count: int, i: int
 ) -> float:
@@ -251,7 +251,7 @@ def stop_for_junction(
     return FAR
 
 
-@kernel
+@lean_kernel
 def stop_for_people(net: Net, fleet: Fleet, walkers: Walkers, i: int) -> float:
     """[m] from the nose of mover i to the crosswalk where it has to let people pass, or FAR."""
     f, v = fleet.f, fleet.f[i, V]
@@ -272,7 +272,7 @@ def stop_for_people(net: Net, fleet: Fleet, walkers: Walkers, i: int) -> float:
     return FAR
 
 
-@kernel
+@lean_kernel
 def somebody_crosses(
     fleet: Fleet, walkers: Walkers, i: int, walk: int, distance: float, past: float
 ) -> bool:

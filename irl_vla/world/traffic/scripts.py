@@ -37,11 +37,6 @@ from irl_vla.world.traffic.fleet import (
     V,
 )
 from irl_vla.world.traffic.lanes import (
-    AHEAD_GAP,
-    AHEAD_V,
-    BEHIND_GAP,
-    BEHIND_V,
-    BEHIND_WHO,
     FROM_BEGIN,
     begin_change,
     beside_lane,
@@ -116,11 +111,12 @@ def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[Wis
     """Wishes for the next hour. events: expected number in 20 s."""
     if events <= 0.0:
         return ()
-    names = [name for name, _ in SHARES]
+    bounds = np.cumsum([share for _, share in SHARES])
+    bounds /= bounds[-1]
     wishes, time = [], begin_s
     while time < begin_s + AGENDA_S:
         time += rng.exponential(20.0 / events)
-        what = names[rng.choice(len(names), p=[share for _, share in SHARES])]
+        what = SHARES[np.searchsorted(bounds, rng.random(), side="right")][0]
         wishes.append(Wish(what, time, (rng.random(), rng.random())))
     return tuple(wishes)
 
@@ -153,7 +149,6 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
     seen, v, f = stage.ego_frame(), ego[EGO_V], fleet.f
     if v < 3.0:
         return -1
-    place, near = np.empty(2), np.empty(5)
     for i in stage.drivers():
         gap = seen[i, 0] - ego[EGO_HALF] - fleet.half[i, 0]
         closing = max(v - f[i, V], 0.0)
@@ -169,12 +164,12 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
         target = net.right[lane] if seen[i, 1] > 0.0 else net.left[lane]
         if target < 0 or not may_use(net, target, arc, True):
             continue
-        beside_lane(net, target, ego[EGO_X], ego[EGO_Y], place)
-        neighbours(net, fleet, ego, i, target, near)
-        slower = max(f[i, V] - near[AHEAD_V], 0.0)
-        if int(near[BEHIND_WHO]) != EGO or near[BEHIND_GAP] < 1.5:
+        _, away = beside_lane(net, target, ego[EGO_X], ego[EGO_Y])
+        near = neighbours(net, fleet, ego, i, target)
+        slower = max(f[i, V] - near.ahead_v, 0.0)
+        if near.behind_who != EGO or near.behind_gap < 1.5:
             continue
-        if place[1] > 1.2 or near[AHEAD_GAP] < 5.0 + slower * slower / 3.0 + 0.6 * f[i, V]:
+        if away > 1.2 or near.ahead_gap < 5.0 + slower * slower / 3.0 + 0.6 * f[i, V]:
             continue
         duration = CUT_IN_S[0] + dice * (CUT_IN_S[1] - CUT_IN_S[0])
         ends = forced_end(net, fleet, i)
@@ -243,10 +238,11 @@ def _way_is_free(stage: Stage, p: int, goal: F64) -> bool:
     if (off < np.hypot(*fleet.half[standing].T) + PASSING_M).any():
         return False
     lasts = length / walkers.pace[p]
+    begin, end = (float(start[0]), float(start[1])), (float(goal[0]), float(goal[1]))
     for i in np.flatnonzero(fleet.g[:, ALIVE] == 1):
         x, y, _, vx, vy = fleet.states[i].tolist()
         half = float(fleet.half[i, 0])
-        if not gap_is_safe(x, y, vx, vy, half, start, goal, lasts, OTHERS_BRAKING):
+        if not gap_is_safe(x, y, vx, vy, half, begin, end, lasts, OTHERS_BRAKING):
             return False
     return True
 
@@ -263,13 +259,13 @@ def _send_over(walkers: Walkers, p: int, start: F64, goal: F64) -> None:
 
 def pull_out(stage: Stage, _: float, __: float) -> int:
     """A parked car leaves its place when the gap is big."""
-    net, fleet, near = stage.net, stage.fleet, np.empty(5)
+    net, fleet = stage.net, stage.fleet
     waiting = (fleet.g[:, ALIVE] == 1) & (fleet.g[:, STILL] == PARKED)
     for i in np.flatnonzero(waiting).tolist():
         lane = fleet.lane[i, 0]
-        neighbours(net, fleet, stage.ego, i, lane, near)
-        big = near[BEHIND_GAP] > 6.0 + BIG_GAP_S * max(near[BEHIND_V], 0.0)
-        if big and near[AHEAD_GAP] > 12.0:
+        near = neighbours(net, fleet, stage.ego, i, lane)
+        big = near.behind_gap > 6.0 + BIG_GAP_S * max(near.behind_v, 0.0)
+        if big and near.ahead_gap > 12.0:
             fleet.g[i, STILL] = 0
             return int(i)
     return -1

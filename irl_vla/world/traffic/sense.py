@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.scoring.traffic_rails import touch
 from irl_vla.types import F64
 from irl_vla.world.traffic.fleet import (
@@ -46,12 +46,13 @@ SIGHT_S, SIGHT_M = 5.0, 25.0  # [s], [m] how far ahead it matters
 FAR_OFF = 6.0  # [m] from the extent of a path: beyond, nobody is in the way
 WIDEST = 1.5 * DS  # [m] between nodes, at most
 COARSE = 3  # nodes skipped in the first search
+Extent = tuple[float, float, float, float]  # x0, y0, x1, y1
 EGO_X, EGO_Y, EGO_H, EGO_VX, EGO_VY, EGO_HALF, EGO_SIDE, EGO_V, EGO_STOOD = range(
     9
 )  # the ego as a box
 
 
-@kernel
+@lean_kernel
 def free_acceleration(v: float, v0: float, a: float, b: float) -> float:
     """On an empty road."""
     if v <= v0:
@@ -59,7 +60,7 @@ def free_acceleration(v: float, v0: float, a: float, b: float) -> float:
     return float(-b * (1.0 - (v0 / v) ** (a * EXPONENT / b)))
 
 
-@kernel
+@lean_kernel
 def following(
     v: float, v0: float, gap: float, u: float, lead_a: float,
     a: float, b: float, headway: float, s0: float,
@@ -82,13 +83,13 @@ def following(
     return (1.0 - COOLNESS) * own + COOLNESS * (calm + b * math.tanh((own - calm) / b))
 
 
-@kernel
+@lean_kernel
 def stopping(v: float, v0: float, distance: float, a: float, b: float) -> float:
     """dv/dt [m/s²] to stand still at a line `distance` ahead."""
     return following(v, v0, distance + 0.5, 0.0, 0.0, a, b, 0.6, 0.7)
 
 
-@kernel
+@lean_kernel
 def nearest_node(fleet: Fleet, i: int, x: float, y: float, low: int, high: int) -> int:
     """The node of path i in low..high that is nearest to a point."""
     best, found, k = math.inf, low, low
@@ -106,12 +107,12 @@ def nearest_node(fleet: Fleet, i: int, x: float, y: float, low: int, high: int) 
     return found
 
 
-@kernel
+@lean_kernel
 def meet_disc(
-    fleet: Fleet, i: int, x: float, y: float, radius: float, low: int, high: int, k: int, out: F64
-) -> bool:
-    """Whether a disc lies in the way of mover i -> out (4,): gap to it, tangent there, distance
-    from the path. low, high: nodes that matter; k: the nearest of them."""
+    fleet: Fleet, i: int, x: float, y: float, radius: float, low: int, high: int, k: int
+) -> tuple[bool, float, float, float, float]:
+    """Whether a disc lies in the way of mover i; gap to it, tangent there, distance from the path.
+    low, high: nodes that matter; k: the nearest of them."""
     f = fleet.f
     tx, ty = fleet.xy[i, k + 1, 0] - fleet.xy[i, k, 0], fleet.xy[i, k + 1, 1] - fleet.xy[i, k, 1]
     norm = math.sqrt(tx * tx + ty * ty)
@@ -119,59 +120,58 @@ def meet_disc(
     dx, dy = x - fleet.xy[i, k, 0], y - fleet.xy[i, k, 1]
     along, across = dx * tx + dy * ty, dy * tx - dx * ty
     if (k == low and along < -1.0) or (k == high and along > 1.5):
-        return False
-    nose = f[i, S] + f[i, NOSE]
-    out[0], out[1], out[2], out[3] = k * DS + along - radius - nose, tx, ty, across
-    return bool(abs(across) < f[i, WIDTH] / 2.0 + radius)
+        return False, FAR, tx, ty, across
+    gap = k * DS + along - radius - (f[i, S] + f[i, NOSE])
+    return bool(abs(across) < f[i, WIDTH] / 2.0 + radius), gap, tx, ty, across
 
 
-@kernel
+@lean_kernel
 def first_node(fleet: Fleet, i: int) -> int:
     """The first node of path i where something may be ahead."""
     f = fleet.f
     return int(min(int((f[i, S] + 0.6 * f[i, BASE]) / DS), fleet.g[i, COUNT] - 2))
 
 
-@kernel
+@lean_kernel
 def last_node(fleet: Fleet, i: int, reach: float) -> int:
     """The last node of path i that matters, `reach` ahead of the nose."""
     f = fleet.f
     return int(min(int((f[i, S] + f[i, NOSE] + reach) / DS) + 1, fleet.g[i, COUNT] - 2))
 
 
-@kernel
-def extent(fleet: Fleet, i: int, low: int, high: int, out: F64) -> None:
-    """Least x and y, greatest x and y of nodes low..high of path i -> out (4,)."""
-    out[0], out[1] = fleet.xy[i, low, 0], fleet.xy[i, low, 1]
-    out[2], out[3] = out[0], out[1]
+@lean_kernel
+def extent(fleet: Fleet, i: int, low: int, high: int) -> Extent:
+    """Least x and y, greatest x and y of nodes low..high of path i."""
+    x0, y0 = fleet.xy[i, low, 0], fleet.xy[i, low, 1]
+    x1, y1 = x0, y0
     for k in range(low + 1, high + 1):
         x, y = fleet.xy[i, k, 0], fleet.xy[i, k, 1]
-        out[0], out[1] = min(out[0], x), min(out[1], y)
-        out[2], out[3] = max(out[2], x), max(out[3], y)
+        x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
+    return x0, y0, x1, y1
 
 
-@kernel
-def is_near(box: F64, x: float, y: float, most: float) -> bool:
-    """Whether a point lies within `most` of an extent (4,) along either axis."""
+@lean_kernel
+def is_near(box: Extent, x: float, y: float, most: float) -> bool:
+    """Whether a point lies within `most` of an extent along either axis."""
     return bool(
         box[0] - most <= x <= box[2] + most and box[1] - most <= y <= box[3] + most
     )  # fmt: skip
 
 
-@kernel
+@lean_kernel
 def meet_box(
-    fleet: Fleet, i: int, box: F64, half: float, side: float, low: int, high: int, out: F64
-) -> bool:
-    """Whether a box (x, y, heading, ..) is in the way -> out (2,): gap and speed along the path."""
+    fleet: Fleet, i: int, box: F64, half: float, side: float, low: int, high: int
+) -> tuple[bool, float, float]:
+    """Whether a box (x, y, heading, ..) is in the way; gap and speed along the path."""
     middle = nearest_node(fleet, i, box[0], box[1], low, high)
     dx, dy = fleet.xy[i, middle, 0] - box[0], fleet.xy[i, middle, 1] - box[1]
     most = half + side + fleet.f[i, WIDTH] / 2.0 + 1.0
     if dx * dx + dy * dy > most * most:
-        return False
+        return False, FAR, 0.0
     c, s = math.cos(box[2]), math.sin(box[2])
     span, found = half - side, False
     parts = max(math.ceil(span), 1) if span > 0.05 else 0
-    point, local = np.empty(4), int(half) + 2
+    local, nearest, speed = int(half) + 2, FAR, 0.0
     for p in range(parts + 5):  # discs along its axis, then its corners
         t = -span + 2.0 * span * min(p, parts) / parts if parts else 0.0
         across, radius = 0.0, side + MARGIN
@@ -180,16 +180,14 @@ def meet_box(
             across, radius = side if p < parts + 3 else -side, MARGIN
         x, y = box[0] + t * c - across * s, box[1] + t * s + across * c
         k = nearest_node(fleet, i, x, y, max(middle - local, low), min(middle + local, high))
-        if not meet_disc(fleet, i, x, y, radius, low, high, k, point):
-            continue
-        gap = point[0] + MARGIN
-        if gap > -1.0 and (not found or gap < out[0]):
-            found = True
-            out[0], out[1] = gap, box[3] * point[1] + box[4] * point[2]
-    return found
+        hit, gap, tx, ty, _ = meet_disc(fleet, i, x, y, radius, low, high, k)
+        gap += MARGIN
+        if hit and gap > -1.0 and (not found or gap < nearest):
+            found, nearest, speed = True, gap, box[3] * tx + box[4] * ty
+    return found, nearest, speed
 
 
-@kernel
+@lean_kernel
 def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
     """Finds the nearest thing on the path of mover i -> GAP, GAP_V, LEAD (actor, -2 the ego, -1
     nothing); returns the acceleration of what was found."""
@@ -198,9 +196,8 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
     reach = SIGHT_M + SIGHT_S * f[i, V]
     c, s = math.cos(state[2]), math.sin(state[2])
     f[i, GAP], f[i, GAP_V], g[i, LEAD] = FAR, 0.0, -1
-    low, high, out = first_node(fleet, i), last_node(fleet, i, reach), np.empty(2)
-    around = np.empty(4)
-    extent(fleet, i, low, high, around)
+    low, high = first_node(fleet, i), last_node(fleet, i, reach)
+    around = extent(fleet, i, low, high)
     for j in range(-1, len(f)):
         if j == i or (j >= 0 and g[j, ALIVE] == 0):
             continue
@@ -212,8 +209,9 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
         side = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
         if not is_near(around, box[0], box[1], half + side + f[i, WIDTH] / 2.0 + 1.01):
             continue
-        if meet_box(fleet, i, box, half, side, low, high, out) and out[0] < f[i, GAP]:
-            f[i, GAP], f[i, GAP_V], g[i, LEAD] = out[0], out[1], j if j >= 0 else -2
+        found, gap, speed = meet_box(fleet, i, box, half, side, low, high)
+        if found and gap < f[i, GAP]:
+            f[i, GAP], f[i, GAP_V], g[i, LEAD] = gap, speed, j if j >= 0 else -2
             lead_a = f[j, A] if j >= 0 else 0.0
     if see_walkers(fleet, walkers, i, low, high, around):
         lead_a = 0.0
@@ -221,11 +219,13 @@ def look_ahead(fleet: Fleet, walkers: Walkers, ego: F64, i: int) -> float:
     return lead_a
 
 
-@kernel
-def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int, around: F64) -> bool:
+@lean_kernel
+def see_walkers(
+    fleet: Fleet, walkers: Walkers, i: int, low: int, high: int, around: Extent
+) -> bool:
     """People on the road who are or will be in the way, where they are nearer than what was found
     before. around: extent of the nodes low..high"""
-    f, g, point, found = fleet.f, fleet.g, np.empty(4), False
+    f, g, found = fleet.f, fleet.g, False
     for p in range(len(walkers.mode)):
         if walkers.mode[p] < CROSSING:
             continue
@@ -237,43 +237,48 @@ def see_walkers(fleet: Fleet, walkers: Walkers, i: int, low: int, high: int, aro
             if not is_near(around, x, y, radius + f[i, WIDTH] / 2.0 + FAR_OFF):
                 continue
             k = nearest_node(fleet, i, x, y, low, high)
-            hit = meet_disc(fleet, i, x, y, radius, low, high, k, point)
-            near = abs(point[3]) < f[i, WIDTH] / 2.0 + fleet.half[j, 1] + 0.25
-            hit = hit and (point[0] > -0.5 or (near and point[0] > -BESIDE_NOSE))
-            if hit and point[0] < f[i, GAP]:
-                f[i, GAP], f[i, GAP_V], g[i, LEAD], found = point[0], 0.0, j, True
+            hit, gap, _, _, across = meet_disc(fleet, i, x, y, radius, low, high, k)
+            near = abs(across) < f[i, WIDTH] / 2.0 + fleet.half[j, 1] + 0.25
+            hit = hit and (gap > -0.5 or (near and gap > -BESIDE_NOSE))
+            if hit and gap < f[i, GAP]:
+                f[i, GAP], f[i, GAP_V], g[i, LEAD], found = gap, 0.0, j, True
     return found
 
 
-@kernel
+@lean_kernel
 def will_scrape(fleet: Fleet, ego: F64, i: int) -> bool:
     """Whether mover i, if it goes on, soon touches somebody beside it whose middle is ahead."""
-    f, state, soon, then = fleet.f, fleet.states[i], np.empty(5), np.empty(5)
+    f, state = fleet.f, fleet.states[i]
     if f[i, V] < 0.3:
         return False
     c, s = math.cos(state[2]), math.sin(state[2])
-    own, other = np.empty(4), np.empty(4)
-    state_at(fleet, i, f[i, S] + f[i, V] * SCRAPE_S, soon)
-    own[0], own[1], own[2], own[3] = soon[0], soon[1], math.cos(soon[2]), math.sin(soon[2])
-    half, half_j = np.empty(2), np.empty(2)
-    half[0], half[1] = fleet.half[i, 0] + 0.1, fleet.half[i, 1] + 0.1
+    half, side = fleet.half[i, 0] + 0.1, fleet.half[i, 1] + 0.1
     for j in range(-1, len(f)):
         if j == i or (j >= 0 and fleet.g[j, ALIVE] == 0):
             continue
         box = ego if j < 0 else fleet.states[j]
         dx, dy = box[0] - state[0], box[1] - state[1]
-        half_j[0] = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
-        half_j[1] = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
-        if dx * dx + dy * dy > (half[0] + half_j[0] + 2.0) ** 2 or dx * c + dy * s <= 0.0:
+        half_j = ego[EGO_HALF] if j < 0 else fleet.half[j, 0]
+        side_j = ego[EGO_SIDE] if j < 0 else fleet.half[j, 1]
+        if dx * dx + dy * dy > (half + half_j + 2.0) ** 2 or dx * c + dy * s <= 0.0:
             continue
         if j < 0:
-            then[0], then[1] = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4]
-            then[2] = box[2]
+            x, y, heading = box[0] + SCRAPE_S * box[3], box[1] + SCRAPE_S * box[4], box[2]
         else:  # the tail of who turns swings out
-            state_at(fleet, j, f[j, S] + f[j, V] * SCRAPE_S, then)
-        other[0], other[1], other[2], other[3] = (
-            then[0], then[1], math.cos(then[2]), math.sin(then[2])
-        )  # fmt: skip
-        if touch(own, half, other, half_j):
+            x, y, heading, _, _ = state_at(fleet, j, f[j, S] + f[j, V] * SCRAPE_S)
+        own = state_at(fleet, i, f[i, S] + f[i, V] * SCRAPE_S)
+        if boxes_touch(own[0], own[1], own[2], half, side, x, y, heading, half_j, side_j):
             return True
     return False
+
+
+@kernel
+def boxes_touch(
+    ax: float, ay: float, a_heading: float, a_half: float, a_side: float,
+    bx: float, by: float, b_heading: float, b_half: float, b_side: float,
+) -> bool:  # fmt: skip
+    """Whether two boxes touch. half, side: half their lengths and widths."""
+    return bool(touch(
+        np.array([ax, ay, math.cos(a_heading), math.sin(a_heading)]), np.array([a_half, a_side]),
+        np.array([bx, by, math.cos(b_heading), math.sin(b_heading)]), np.array([b_half, b_side]),
+    ))  # fmt: skip

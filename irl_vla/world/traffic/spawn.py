@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import I64, MODELS
 from irl_vla.world.traffic.fleet import (
@@ -102,7 +102,7 @@ def equip(fleet: Fleet, dice: F64, i: int, kind: Kind) -> tuple[int, float]:
     return MODELS.index(kind.model), float(height)
 
 
-@kernel
+@lean_kernel
 def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) -> bool:
     """Whether mover i may be put down with its rear axle at an arc of a lane."""
     if net.merging[lane] == 1 and arc > net.length[lane] - FREE_OF_END:
@@ -112,7 +112,7 @@ def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
     return True
 
 
-@kernel
+@lean_kernel
 def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, people: int) -> bool:
     """Puts mover i on a lane, moving with the traffic; False where there is no room.
     people: how many actors after the movers walk"""
@@ -166,7 +166,7 @@ def populate(
     return done
 
 
-@kernel
+@lean_kernel
 def recycle(
     net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int, people: int
 ) -> None:
@@ -198,7 +198,7 @@ def recycle(
             return
 
 
-@kernel
+@lean_kernel
 def clear_for_ego(net: Net, fleet: Fleet, ego: F64, kept: float, hardest: float) -> None:
     """Takes away whom the ego or whose driver would have to brake hard for at the very start."""
     c, s = math.cos(ego[2]), math.sin(ego[2])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import BRAKE, I8, I64, LEFT_INDICATOR, RIGHT_INDICATOR
 from irl_vla.world.traffic.fleet import (
@@ -66,7 +66,7 @@ SHOWN_BRAKING = -0.5  # [m/s²] brake lamps
 SHOWN_TURN = 30.0  # [m] before a turn
 
 
-@kernel
+@lean_kernel
 def step_movers(
     net: Net, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, dt: float,
     tick: int, claims: I64, places: F64,
@@ -93,7 +93,7 @@ def step_movers(
             fleet.lamps[i] = lamps_of(net, fleet, i)
 
 
-@kernel
+@lean_kernel
 def acceleration(
     net: Net, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, tick: int,
     claims: I64, places: F64, count: int, i: int,
@@ -132,7 +132,7 @@ def acceleration(
     return float(wanted)
 
 
-@kernel
+@lean_kernel
 def move(fleet: Fleet, i: int, dt: float) -> None:
     """Constant acceleration over dt, never backwards."""
     f = fleet.f
@@ -148,7 +148,7 @@ def move(fleet: Fleet, i: int, dt: float) -> None:
     place(fleet, i)
 
 
-@kernel
+@lean_kernel
 def leave_town(net: Net, fleet: Fleet, i: int) -> None:
     """Whoever comes to the end of a lane that leads out of town is gone."""
     last = fleet.g[i, COUNT] - 1
@@ -157,7 +157,7 @@ def leave_town(net: Net, fleet: Fleet, i: int) -> None:
         remove(fleet, i)
 
 
-@kernel
+@lean_kernel
 def remove(fleet: Fleet, i: int) -> None:
     """Takes a mover off the road, for good."""
     fleet.g[i, ALIVE], fleet.g[i, SPENT], fleet.present[i] = 0, 1, False
@@ -165,7 +165,7 @@ def remove(fleet: Fleet, i: int) -> None:
     fleet.states[i, :] = math.nan
 
 
-@kernel
+@lean_kernel
 def lamps_of(net: Net, fleet: Fleet, i: int) -> int:
     """What mover i shows."""
     f, g = fleet.f, fleet.g
