@@ -17,7 +17,7 @@ from irl_vla.types import InputError
 from irl_vla_nodes.ring import FOLDER
 
 P = TypeVar("P")
-NOTICING_S = 0.030  # [s] from silence to the first stop on a topic
+NOTICING_S = 0.040  # [s] from silence to the first stop on a topic, on a busy machine
 TEXTS = tuple[str, ...]
 
 
