@@ -59,18 +59,19 @@ class Inlet:
         self._subscription = node.create_subscription(kind, topic, take, profile, raw=True)
 
     def waiting(self) -> Iterator[tuple[int, Callable[[bytes], None], bytes]]:
-        """What has arrived and was not handed on yet: when [ns], to whom, and what."""
+        """What has arrived and was not handed on yet: when it was sent [ns], to whom, and what.
+        (Cyclone's time of reception is that of taking it from here.)"""
         subscription = self._subscription
         with subscription.handle:
             while True:
                 got = subscription.handle.take_message(subscription.msg_type, True)
                 if got is None:
                     return
-                yield got[1]["received_timestamp"], self._take, bytes(got[0])
+                yield got[1]["source_timestamp"], self._take, bytes(got[0])
 
 
 def drain(inlets: Sequence[Inlet]) -> None:
-    """Take everything that has arrived, in the order of arrival: topic by topic, a camera's third
+    """Take everything that has arrived, in the order of sending: topic by topic, a camera's third
     picture would come before the first one of its neighbour, and a late neighbour looks dead."""
     waiting = [entry for inlet in inlets for entry in inlet.waiting()]
     for _, take, data in sorted(waiting, key=itemgetter(0)):
