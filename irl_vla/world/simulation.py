@@ -4,7 +4,7 @@
     simulation.step()            # the driver drives
     simulation.step(ego_state)   # somebody else does, and the world answers
 A copy goes its own way: that is how one instant is continued under many plans.
-May import: types, scoring, world.episode, world.town.
+May import: types, scoring, world.episode, world.signals, world.town.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from irl_vla.scoring.compiled import lean_kernel
-from irl_vla.scoring.scene import I64, STEP_S, Mask, Vehicle
+from irl_vla.scoring.scene import STEP_S, Mask, Vehicle
 from irl_vla.scoring.simulate import PACIFICA
 from irl_vla.types import F64, U8
-from irl_vla.world.episode import I8, Actors, Episode, Moment, Note
+from irl_vla.world.episode import Actors, Episode, Moment, Note
+from irl_vla.world.signals import Cycles
 from irl_vla.world.town import Town
 
 
@@ -76,54 +76,6 @@ class Driver(Protocol):
         """One that goes its own way from here."""
 
 
-class Phases(NamedTuple):
-    """S signals as the kernel takes them. durations [s], shows (S, p), of which a signal has
-    `many` (S,); cycle, offset (S,) [s]."""
-
-    durations: F64
-    shows: I8
-    many: I64
-    cycle: F64
-    offset: F64
-
-    @staticmethod
-    def of(town: Town) -> Phases:
-        """The signals of a town."""
-        many = np.array([len(signal.phases) for signal in town.signals], np.int64)
-        durations = np.zeros((len(many), many.max(initial=0)))
-        shows = np.zeros(durations.shape, np.int8)
-        for k, signal in enumerate(town.signals):
-            durations[k, : many[k]], shows[k, : many[k]] = signal.phases.T
-        cycle = np.array([sum(signal.phases[:, 0].tolist()) for signal in town.signals])
-        offset = np.array([signal.offset_s for signal in town.signals], np.float64)
-        return Phases(durations, shows, many, cycle, offset)
-
-    def at(self, time_s: float) -> I8:
-        """(S,) what every signal shows, as Signal.at says it."""
-        lights = np.empty(len(self.many), np.int8)
-        _show(*self, time_s, lights)
-        return lights
-
-
-@lean_kernel
-def _show(
-    durations: F64, shows: I8, many: I64, cycle: F64, offset: F64, time_s: float, lights: I8
-) -> None:
-    for k in range(len(many)):
-        into = (time_s + offset[k]) % cycle[k]
-        lights[k] = shows[k, many[k] - 1]  # just before 0, rounded to the cycle's very end
-        for p in range(many[k]):
-            into -= durations[k, p]
-            if into < 0.0:
-                lights[k] = shows[k, p]
-                break
-
-
-def lights_at(town: Town, time_s: float) -> I8:
-    """(S,) what every signal of the town shows."""
-    return np.array([signal.at(time_s) for signal in town.signals], np.int8)
-
-
 class Simulation:
     """Steps a town. `moment` is now; nothing moves between steps."""
 
@@ -132,7 +84,7 @@ class Simulation:
     ) -> None:
         """ego: (11,) where it begins; step: tenths of seconds on the town's clock."""
         self.town, self.others, self.driver = town, others, driver
-        self._step, self._phases = step, Phases.of(town)
+        self._step, self._cycles = step, Cycles.of(town)
         self.moment = self._look(ego, 0)
 
     def step(self, ego: F64 | None = None, lamps: int = 0) -> Moment:
@@ -155,7 +107,8 @@ class Simulation:
 
     def _look(self, ego: F64, lamps: int) -> Moment:
         time_s = self._step * STEP_S
-        return Moment(time_s, ego, lamps, *self.others.now(), self._phases.at(time_s))
+        lights, _ = self._cycles.at(time_s)
+        return Moment(time_s, ego, lamps, *self.others.now(), lights)
 
 
 def record(simulation: Simulation, seed: int, vehicle: Vehicle, steps: int) -> Episode:

@@ -13,7 +13,8 @@ from irl_vla.world.driver.expert import Expert, Style
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, Actors, Moment
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.routes import random_route
-from irl_vla.world.simulation import Drive, lights_at
+from irl_vla.world.signals import lights_at
+from irl_vla.world.simulation import Drive
 from irl_vla.world.town import NONE, Crosswalk, Junction, Lane, Light, Signal, Town
 
 LIMIT, LINE, END = 12.0, 150.0, 180.0  # [m/s], [m] stop line, [m] end of the junction

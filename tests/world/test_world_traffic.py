@@ -18,9 +18,9 @@ from irl_vla.world.episode import BRAKE, Episode, Moment
 from irl_vla.world.honesty import check
 from irl_vla.world.replayed import Replayed
 from irl_vla.world.roads.build import build_town
-from irl_vla.world.simulation import Drive, Phases, Simulation, lights_at, record
+from irl_vla.world.signals import Cycles, lights_at
+from irl_vla.world.simulation import Drive, Simulation, record
 from irl_vla.world.town import NONE, Junction, Lane, Light, Signal, Town
-from irl_vla.world.traffic.cycles import Cycles
 from irl_vla.world.traffic.net import net_of
 from irl_vla.world.traffic.sense import following, free_acceleration, stopping
 from irl_vla.world.traffic.traffic import PACIFICA, Traffic, TrafficRequest, ego_box
@@ -249,10 +249,9 @@ def test_an_empty_request_leaves_the_town_empty() -> None:
 
 def test_all_signals_at_once_show_what_each_shows_alone() -> None:
     for town in (crossing(True), build_town(3), build_town(4)):
-        phases, cycles = Phases.of(town), Cycles.of(town)
+        cycles = Cycles.of(town)
         for time_s in (-2.0, 0.0, 0.1, 29.95, 30.05, *np.linspace(3.03, 200.03, 60)):
             alone = lights_at(town, time_s).tolist()
-            assert phases.at(time_s).tolist() == alone
             lights, left = cycles.at(time_s)
             assert lights.tolist() == alone
             red = lights == Light.RED

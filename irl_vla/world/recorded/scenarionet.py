@@ -33,7 +33,7 @@ from irl_vla.world.recorded.motion import (
     unbroken,
 )
 from irl_vla.world.recorded.scenarionet_map import recorded_map
-from irl_vla.world.simulation import lights_at
+from irl_vla.world.signals import lights_at
 
 REACH = 100.0  # [m] lanes and road users farther from the recorded path are left out
 KINDS = {

@@ -32,9 +32,9 @@ from irl_vla.scoring.scene import (
 )
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import I8, MODELS, Actors, Moment, Note
+from irl_vla.world.signals import Cycles
 from irl_vla.world.simulation import Seen
 from irl_vla.world.town import OBSTACLE_KINDS, Spot, Town
-from irl_vla.world.traffic.cycles import Cycles
 from irl_vla.world.traffic.fleet import ALIVE, LEAD, SPENT, STILL, A, Fleet, new_fleet
 from irl_vla.world.traffic.net import Net, net_of
 from irl_vla.world.traffic.parked import (

@@ -1,0 +1,69 @@
+"""What all lights of a town show, and for how long.
+
+May import: scoring, types, world.episode, world.town.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.scene import I64
+from irl_vla.types import F64
+from irl_vla.world.episode import I8
+from irl_vla.world.town import Light, Town
+
+RED = int(Light.RED)
+
+
+class Cycles(NamedTuple):
+    """S signals. durations [s], shows (S, p), of which a signal has `many` (S,); ends (S, p): when
+    phases end [s]; cycle, offset (S,) [s]."""
+
+    durations: F64
+    shows: I8
+    ends: F64
+    many: I64
+    cycle: F64
+    offset: F64
+
+    @staticmethod
+    def of(town: Town) -> Cycles:
+        """The cycles of a town's signals."""
+        many = np.array([len(signal.phases) for signal in town.signals], np.int64)
+        durations = np.zeros((len(many), many.max(initial=0)))
+        shows = np.zeros(durations.shape, np.int8)
+        for k, signal in enumerate(town.signals):
+            durations[k, : many[k]], shows[k, : many[k]] = signal.phases.T
+        cycle = np.array([sum(signal.phases[:, 0].tolist()) for signal in town.signals])
+        offset = np.array([signal.offset_s for signal in town.signals], np.float64)
+        return Cycles(durations, shows, np.cumsum(durations, axis=1), many, cycle, offset)
+
+    def at(self, time_s: float) -> tuple[I8, F64]:
+        """(S,) what every signal shows, as Signal.at says it, and (S,) [s] until a red one changes,
+        0 for the others."""
+        lights, left = np.empty(len(self.many), np.int8), np.empty(len(self.many))
+        _show(*self, time_s, lights, left)
+        return lights, left
+
+
+def lights_at(town: Town, time_s: float) -> I8:
+    """(S,) what every signal of a town shows, one by one."""
+    return np.array([signal.at(time_s) for signal in town.signals], np.int8)
+
+
+@lean_kernel
+def _show(
+    durations: F64, shows: I8, ends: F64, many: I64, cycle: F64, offset: F64, time_s: float,
+    lights: I8, left: F64,
+) -> None:  # fmt: skip
+    for k in range(len(many)):
+        into = (time_s + offset[k]) % cycle[k]
+        phase, rest = 0, into - durations[k, 0]
+        while rest >= 0.0 and phase < many[k] - 1:
+            phase += 1
+            rest -= durations[k, phase]
+        lights[k] = shows[k, phase]
+        left[k] = ends[k, phase] - into if lights[k] == RED else 0.0
