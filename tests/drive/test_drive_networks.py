@@ -15,9 +15,11 @@ from irl_vla.camera.preprocess import CalibratedImages, ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.memory import OLDEST_NS, YOUNGEST_NS
 from irl_vla.drive.perception_model import NullPerception, PerceptionContext
+from irl_vla.drive.stack import PolicyStack
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
 from irl_vla.planner.rule import RuleConfig, RulePolicy
 from irl_vla.shipped import shipped
@@ -85,9 +87,7 @@ def poses(step: Step) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 8])
-def test_the_same_two_perception_graphs_serve_rigs_of_any_size(
-    stack: PolicyStack, count: int
-) -> None:
+def test_the_same_two_perception_graphs_serve_rigs_of_any_size(stack: PolicyStack, count: int) -> None:
     first = drive(core_of(stack, ring(count)), [0, 500])
     again = drive(core_of(stack, ring(count)), [0, 500])
     for one, other in zip(first, again, strict=True):
@@ -114,7 +114,7 @@ def test_masked_meta_tokens_cannot_change_the_plan(stack: PolicyStack) -> None:
     rng, plans = np.random.default_rng(0), []
     shape = (stack.policy.preset.meta_tokens, stack.policy.preset.d_model)  # type: ignore[attr-defined]
     for fill in (np.zeros(shape), rng.normal(size=shape), np.full(shape, np.nan)):
-        meta = Meta(fill.astype(np.float16), np.zeros(len(fill), np.bool_), 0.1, 0)
+        meta = Meta(fill.astype(np.float16), np.zeros(len(fill), np.bool_), 0)
         command = Command(0, SECOND_NS, meta=meta)
         plans.append(stack.policy.propose(step.tokens, command, step.ego, step.intent, 0).poses)
     assert plans[0].tobytes() == plans[1].tobytes() == plans[2].tobytes()
@@ -167,9 +167,7 @@ def test_frames_ten_seconds_apart_have_no_memory(stack: PolicyStack) -> None:
     assert found == [None, 0, None]
 
 
-def test_without_any_picture_there_is_no_plan_but_the_stop_along_the_last_path(
-    stack: PolicyStack,
-) -> None:
+def test_without_any_picture_there_is_no_plan_but_the_stop_along_the_last_path(stack: PolicyStack) -> None:
     core = core_of(PolicyStack(RulePolicy(RuleConfig()), NullPerception(), "x"))
     drive(core, [0, 500])
     core.add_motion(DrawnStreet().motion(600 * MS, 0))
