@@ -22,7 +22,9 @@ def policy_stack_from_bundle(bundle: Bundle, threads: int = DEFAULT_THREADS) -> 
     verify_golden(runner, bundle)
     runner.pop_latency_ms()
     perception = NetworkPerception(bundle.network.preset, runner)
-    return PolicyStack(policy_from_bundle(bundle, runner), perception, bundle.id, runner.pop_latency_ms)
+    return PolicyStack(
+        policy_from_bundle(bundle, runner), perception, bundle.id, runner.pop_latency_ms
+    )
 
 
 class TimedRunner:

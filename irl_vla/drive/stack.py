@@ -16,13 +16,13 @@ from irl_vla.planner.policy import Policy
 
 @dataclass(frozen=True)
 class PolicyStack:
-    """What a bundle brings: a policy and its eyes; a language model and a ranker where it has them.
+    """What a bundle brings: a policy and its perception; a language model and a ranker where it has them.
 
     pop_latency_ms: milliseconds of each network since it was last asked
     """
 
     policy: Policy
-    eyes: PerceptionModel
+    perception: PerceptionModel
     bundle_id: str
     pop_latency_ms: Callable[[], dict[str, float]] = dict
     language: LanguageModel | None = None

@@ -63,11 +63,13 @@ def test_finished_pixels_are_copied_at_most_three_times_between_camera_and_netwo
     payload = RingReader(tmp_path).read(writer.write(parts))  # second and third
     arrays, _ = unpack(payload)
     writer.close()
-    eyes = Handed()
-    core = DrivingCore(PolicyStack(RulePolicy(RuleConfig()), eyes, "x"), RIG, CoreConfig())
+    perception = Handed()
+    core = DrivingCore(PolicyStack(RulePolicy(RuleConfig()), perception, "x"), RIG, CoreConfig())
     present = np.array([name in frames.images for name in RIG.names])
     received = CalibratedImages(fitted_cameras(RIG, SPEC), arrays["pixels"], present)
     core.perceive_calibrated(received, core.history.status(0, 0), Intent(), None)
-    assert np.shares_memory(eyes.pixels[0], np.asarray(payload))
-    np.testing.assert_array_equal(eyes.pixels[0], images.pixels)
-    assert len(eyes.pixels[0]) == len(RIG.cameras) - 1, "a missing camera is not carried along"
+    assert np.shares_memory(perception.pixels[0], np.asarray(payload))
+    np.testing.assert_array_equal(perception.pixels[0], images.pixels)
+    assert len(perception.pixels[0]) == len(RIG.cameras) - 1, (
+        "a missing camera is not carried along"
+    )

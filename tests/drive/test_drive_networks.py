@@ -87,7 +87,9 @@ def poses(step: Step) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 3, 6, 8])
-def test_the_same_two_perception_graphs_serve_rigs_of_any_size(stack: PolicyStack, count: int) -> None:
+def test_the_same_two_perception_graphs_serve_rigs_of_any_size(
+    stack: PolicyStack, count: int
+) -> None:
     first = drive(core_of(stack, ring(count)), [0, 500])
     again = drive(core_of(stack, ring(count)), [0, 500])
     for one, other in zip(first, again, strict=True):
@@ -167,7 +169,9 @@ def test_frames_ten_seconds_apart_have_no_memory(stack: PolicyStack) -> None:
     assert found == [None, 0, None]
 
 
-def test_without_any_picture_there_is_no_plan_but_the_stop_along_the_last_path(stack: PolicyStack) -> None:
+def test_without_any_picture_there_is_no_plan_but_the_stop_along_the_last_path(
+    stack: PolicyStack,
+) -> None:
     core = core_of(PolicyStack(RulePolicy(RuleConfig()), NullPerception(), "x"))
     drive(core, [0, 500])
     core.add_motion(DrawnStreet().motion(600 * MS, 0))

@@ -95,7 +95,9 @@ class LastFirst:
 
 
 def core_of(model: Model | None = None, **parts: object) -> DrivingCore:
-    stack = PolicyStack(Listening(), NullPerception(ImageSpec(width=32, height=16)), "a", language=model)
+    stack = PolicyStack(
+        Listening(), NullPerception(ImageSpec(width=32, height=16)), "a", language=model
+    )
     return DrivingCore(replace(stack, **parts), RIG, CoreConfig())  # type: ignore[arg-type]
 
 
@@ -150,9 +152,9 @@ def test_a_followed_schedule_repeats_its_commands_whatever_the_latency_is_now() 
 
 
 def test_the_model_sees_the_very_pixels_that_perception_reads() -> None:
-    model, eyes = Model(), Watching()
-    drive(core_of(model, eyes=eyes), 0)
-    assert model.pixels[0] is eyes.pixels[0]
+    model, perception = Model(), Watching()
+    drive(core_of(model, perception=perception), 0)
+    assert model.pixels[0] is perception.pixels[0]
 
 
 def test_without_a_model_there_is_no_command() -> None:
@@ -210,9 +212,9 @@ def test_a_stack_that_is_installed_during_a_step_does_not_take_part_in_it() -> N
             self.core.install(other, self.core.epoch + 1)
             return super().perceive(images, moment)
 
-    eyes = Swapping()
-    core = core_of(eyes=eyes)
-    eyes.core = core
+    perception = Swapping()
+    core = core_of(perception=perception)
+    perception.core = core
     step = drive(core, 0)[0]
     assert isinstance(step.outcome, Plan) and step.outcome.bundle_id == "a"
     assert core.stack.bundle_id == "other" and core.epoch == 1
