@@ -13,7 +13,7 @@ from irl_vla.cli.drive_run import DEFAULT_RIG, RESULTS, DriveRequest, DriveRun
 from irl_vla.cli.drive_suite import SEEDS, Suite, run_suite
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
@@ -71,7 +71,7 @@ def drive(
                  "--bag": bag}, "one drive, not for --suite")  # fmt: skip
         quality: Quality = "full" if full else "plain"
         wanted = Suite.planned(
-            bundle, rig or shipped(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
+            bundle, rig or resource(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
         )
         raise typer.Exit(run_suite(wanted, out or Path("out") / "drive" / "suite", jobs))
     _refuse({"--seeds": seeds, "--with-expert": with_expert or None}, "--suite")

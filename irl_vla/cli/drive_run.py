@@ -22,8 +22,8 @@ from irl_vla.evaluation.drive_scores import plan_scores
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import plan_line
 from irl_vla.evaluation.world_bag import WorldBag
+from irl_vla.resources import resource
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
-from irl_vla.shipped import shipped
 from irl_vla.types import U8, Plan
 from irl_vla.view.animation import write_webp
 from irl_vla.view.drive_page import DrivePageBuilder, DrivePainter
@@ -65,7 +65,7 @@ class DriveRun:
     @staticmethod
     def prepare(drive: DriveRequest, bundle: Bundle, rig: Path | None) -> DriveRun:
         """Everything that can fail fails here, before anything is written."""
-        cameras = load_rig(rig or shipped(DEFAULT_RIG))
+        cameras = load_rig(rig or resource(DEFAULT_RIG))
         core = DrivingCore(policy_stack_from_bundle(bundle), cameras, CoreConfig(seed=drive.seed))
         simulation = drive.simulation
         assert simulation.driver is not None

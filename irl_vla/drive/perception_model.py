@@ -96,7 +96,10 @@ class NetworkPerception:
                 **memory_inputs(self.preset, context.memory),
             },
         )
-        return scene_tokens(outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns)
+        records = tuple(self._runner.record(graph) for graph in ("camera", "bev"))
+        return scene_tokens(
+            outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns, records
+        )  # fmt: skip
 
 
 def broken_tensor(tokens: SceneTokens) -> str | None:

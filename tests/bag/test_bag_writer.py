@@ -38,10 +38,12 @@ from irl_vla.types import (
     Candidates,
     Command,
     EgoMotion,
+    GraphRecord,
     InputError,
     Intent,
     IntentDirection,
     Meta,
+    ModelRecord,
     Plan,
     PlanReason,
     Rejection,
@@ -80,6 +82,13 @@ def plan_of(rng: np.random.Generator, candidates: int, anchor: int) -> Plan:
         checked_until_m=float(rng.choice([np.inf, 0.1 + 0.2, 1e-300])),
         schedule=Schedule(anchor, anchor + 7, *absent, 3, int(rng.integers(-(2**63), 2**63 - 1))),
         bundle_id="sha256:abc",
+        model=ModelRecord(
+            "w" * 64,
+            tuple(
+                GraphRecord(name, "fp32", "0f" * 32, "onnxruntime-cpu 1.31.1")
+                for name in ("camera", "bev", "planner")[:candidates]
+            ),
+        ),
     )  # fmt: skip
 
 
@@ -94,7 +103,7 @@ def assert_same(one: Plan, other: Plan) -> None:
     assert one.trajectory.step_s == other.trajectory.step_s
     assert one.candidates.step_s == other.candidates.step_s
     for name in ("anchor_stamp_ns", "chosen", "reason", "detail", "rejected", "checked_until_m",
-                 "schedule", "bundle_id"):  # fmt: skip
+                 "schedule", "bundle_id", "model"):  # fmt: skip
         assert getattr(one, name) == getattr(other, name), name
 
 

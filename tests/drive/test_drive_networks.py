@@ -22,7 +22,7 @@ from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
 from irl_vla.planner.rule import RuleConfig, RulePolicy
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import (
     SECOND_NS,
     CameraImage,
@@ -41,7 +41,7 @@ from irl_vla.types import (
 )
 
 MS = 1_000_000
-TINY3 = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+TINY3 = load_rig(resource("calibration/rigs/tiny3.yaml"))
 
 
 def ring(count: int) -> Rig:
