@@ -75,7 +75,7 @@ def test_fewer_classes_in_another_order_give_the_same_guard_decisions(seed: int)
     tokens = seen(np.random.default_rng(seed))
     stop = stop_along(present_arc(EGO), 8.0)
     first, second = (
-        choose(fan(), EGO, Limits(), surroundings(told, AREA, classes), stop)
+        choose(fan(), fan().confidence, EGO, Limits(), surroundings(told, AREA, classes), stop)
         for told, classes in ((tokens, CLASSES), (reordered(tokens, FEWER), FEWER))
     )
     assert (first.chosen, first.rejected) == (second.chosen, second.rejected)
@@ -88,7 +88,9 @@ def test_the_drawn_streets_differ_and_so_do_the_decisions() -> None:
     for seed in range(40):
         tokens = seen(np.random.default_rng(seed))
         stop = stop_along(present_arc(EGO), 8.0)
-        choice = choose(fan(), EGO, Limits(), surroundings(tokens, AREA, CLASSES), stop)
+        choice = choose(
+            fan(), fan().confidence, EGO, Limits(), surroundings(tokens, AREA, CLASSES), stop
+        )
         chosen.add(choice.chosen)
         reasons |= {rejection.reason for rejection in choice.rejected}
     assert len(chosen) >= 4 and reasons >= {"collision", "red_light", "boundary", "off_road"}
