@@ -4,7 +4,9 @@ function may be, and that a class name means one thing."""
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"types", "frames", "config", "unpickle", "shipped"}
+GROUND = {"types", "frames", "config", "resources", "unpickle"}
 ROOMS = {  # room -> what it may import besides the ground floor and itself (DESIGN, section 2)
     "camera": set[str](),
     "perception": {"camera"},
@@ -155,6 +157,83 @@ def test_the_core_and_the_lab_know_no_ros_and_the_wings_not_each_other() -> None
                 first = module.split(".")[0]
                 bad = first in CAR | forbidden or first.endswith("_msgs")
                 assert not bad, f"{path.relative_to(ROOT)}:{line}: imports {module}"
+
+
+HEAVY = {"onnxruntime", "torch", "tensorrt"}
+
+
+def module_file(module: str) -> Path | None:
+    """Our file behind a dotted name of an import, or None."""
+    parts = module.split(".")
+    for count in (len(parts), len(parts) - 1):
+        for root in (ROOT, ROOT / "irl_vla_nodes"):
+            path = root.joinpath(*parts[:count])
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if count and file.is_file():
+                    return file
+    return None
+
+
+def imported_at_once(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports when it is imported itself, not inside its functions."""
+    for node in tree(path).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def loaded_with(path: Path) -> dict[str, Path]:
+    """Everything that comes with a file: first names of packages, and which file imports them."""
+    found, seen, left = dict[str, Path](), {path}, [path]
+    while left:
+        here = left.pop()
+        for module in imported_at_once(here):
+            found.setdefault(module.split(".")[0], here)
+            file = module_file(module)
+            if file is not None and file not in seen:
+                seen.add(file)
+                left.append(file)
+    return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["irl_vla/cli/app.py", "irl_vla/drive/assemble.py"]
+    + [f"irl_vla_nodes/irl_vla_nodes/{node}_node.py"
+       for node in ("camera", "perception", "command", "planner", "monitor", "world")],
+)  # fmt: skip
+def test_an_engine_is_imported_only_where_a_network_runs(name: str) -> None:
+    """ONNX Runtime takes 117 MB, torch more; a policy without networks needs neither."""
+    found = loaded_with(ROOT / name)
+    heavy = {module: str(path.relative_to(ROOT)) for module, path in found.items()}
+    assert not HEAVY & set(heavy), {module: heavy[module] for module in HEAVY & set(heavy)}
+
+
+def test_the_commands_start_without_an_engine() -> None:
+    code = f"import sys, irl_vla.cli.app; sys.exit({HEAVY} & sys.modules.keys() or None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+OUR_NAMES = {"irl_vla", "irl_vla_nodes", "irl_vla_training"}
+DISTRIBUTIONS = {  # where the package is called otherwise than what is imported
+    "cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow",
+}  # fmt: skip
+
+
+def test_every_package_that_we_import_is_declared() -> None:
+    """So that an installed wheel brings what it needs."""
+    declared = set(re.findall(r'"([\w.-]+)>=', (ROOT / "pyproject.toml").read_text()))
+    for path in sources("irl_vla/"):
+        for line, module in imports(path):
+            first = module.split(".")[0]
+            if first in sys.stdlib_module_names | OUR_NAMES:
+                continue
+            where = f"{path.relative_to(ROOT)}:{line}: {first} is not declared in pyproject.toml"
+            assert DISTRIBUTIONS.get(first, first) in declared, where
 
 
 def test_scoring_knows_no_torch() -> None:

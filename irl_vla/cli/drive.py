@@ -15,7 +15,7 @@ from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRequest, DriveRun, drive_request
 from irl_vla.evaluation.drive_suite import SEEDS, Suite
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import InputError
 from irl_vla.view.legend import banner_of
 from irl_vla.world.render.renderer import Quality
@@ -64,7 +64,7 @@ def drive(
                  "--bag": bag}, "one drive, not for --suite")  # fmt: skip
         quality: Quality = "full" if full else "plain"
         wanted = Suite.planned(
-            bundle, rig or shipped(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
+            bundle, rig or resource(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
         )
         raise typer.Exit(run_suite(wanted, out or Path("out") / "drive" / "suite", jobs))
     _refuse({"--seeds": seeds, "--with-expert": with_expert or None}, "--suite")

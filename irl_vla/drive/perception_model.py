@@ -82,7 +82,7 @@ class NetworkPerception:
     def perceive(self, images: CalibratedImages, context: PerceptionContext) -> SceneTokens:
         """See PerceptionModel. The sampling grid is computed once per calibration."""
         grid = self._grids.lookup(images.cameras)
-        encoded = self._runner.run("camera", {"images": images.pixels[images.present]})
+        encoded = self._runner.run("camera", {"images": images.pixels})
         present = np.zeros(CAMERA_SLOTS, np.bool_)
         present[: len(images.present)] = images.present
         outputs = self._runner.run(
@@ -96,7 +96,10 @@ class NetworkPerception:
                 **memory_inputs(self.preset, context.memory),
             },
         )
-        return scene_tokens(outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns)
+        records = tuple(self._runner.record(graph) for graph in ("camera", "bev"))
+        return scene_tokens(
+            outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns, records
+        )  # fmt: skip
 
 
 def broken_tensor(tokens: SceneTokens) -> str | None:

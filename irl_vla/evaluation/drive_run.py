@@ -12,8 +12,8 @@ from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, Tick
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import Bundle
+from irl_vla.resources import resource
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
-from irl_vla.shipped import shipped
 from irl_vla.types import InputError, Plan
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
@@ -58,7 +58,7 @@ class DriveRun:
     @staticmethod
     def prepare(drive: DriveRequest, bundle: Bundle, rig: Path | None) -> DriveRun:
         """Everything that can fail fails here, before anything is written."""
-        cameras = load_rig(rig or shipped(DEFAULT_RIG))
+        cameras = load_rig(rig or resource(DEFAULT_RIG))
         core = DrivingCore(policy_stack_from_bundle(bundle), cameras, CoreConfig(seed=drive.seed))
         simulation = drive.simulation
         assert simulation.driver is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.drive.core import Step
+from irl_vla.drive.step import Step
 from irl_vla.types import Plan, Refusal
 
 
@@ -48,6 +48,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "checked_until_m": plan.checked_until_m,
         "schedule": asdict(plan.schedule),
         "bundle_id": plan.bundle_id,
+        "model": asdict(plan.model),
     }
 
 

@@ -7,7 +7,6 @@ of its 4.x releases (https://github.com/ros-perception/vision_msgs, Apache-2.0).
 from __future__ import annotations
 
 import struct
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from irl_vla.messages.records import StoredTopic
+from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, InputError
 
 VISION_MSGS = {
@@ -62,18 +62,8 @@ DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
 
 
 def definition_files() -> list[Path]:
-    """Our .msg files: of the source checkout, else those installed with the package."""
-    folders = [
-        Path(__file__).parents[2] / "ros2_ws/src/irl_vla_msgs/msg",
-        Path(sys.prefix) / "share/irl_vla/msg",
-    ]
-    for folder in folders:
-        if files := sorted(folder.glob("*.msg")):
-            return files
-    raise InputError(
-        f"the message definitions of irl_vla_msgs are missing: looked in {folders[0]} and "
-        f"{folders[1]}. Install irl-vla again"
-    )
+    """Our .msg files. Raises InputError where they are missing."""
+    return sorted(resource("msg").glob("*.msg"))
 
 
 @cache

@@ -23,8 +23,8 @@ from irl_vla_nodes.params import CameraParams, folder_of
 from irl_vla_nodes.payload import pack, packed_size
 from irl_vla_nodes.ring import RingWriter
 from irl_vla_nodes.ros_io import HANDLES, LATCHED, ManagedPublisher, RawSubscription, drain, qos
+from irl_vla_nodes.topics import FRAMES
 
-FRAMES = "irl_vla/frames"
 RING = "frames"
 RIG_BYTES = 64 * 1024  # of a rig as text
 DEPTH = 10  # pictures of one camera that may wait: 0.33 s at 30 Hz
@@ -102,8 +102,7 @@ class CameraNode(CarNode[CameraParams]):
         frames, rig, images = arrived.frames, arrived.rig, arrived.images
         handle, fingerprint = NOWHERE, ""
         if self._ring is not None and rig is not None and images is not None:
-            pixels = np.ascontiguousarray(images.pixels[images.present])
-            handle = self._ring.write(pack({"pixels": pixels}, rig_to_notes(rig)))
+            handle = self._ring.write(pack({"pixels": images.pixels}, rig_to_notes(rig)))
             fingerprint = rig.fingerprint
         order = self._params.cameras
         stamps = {n: frames.images[n].stamp_ns for n in order if n in frames.images}

@@ -19,9 +19,8 @@ from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import marker_array_message
 from irl_vla.messages.plan_messages import command_from_message, plan_to_message
-from irl_vla.types import Command, EgoMotion, Plan, Refusal, RefusalReason
+from irl_vla.types import EgoMotion, Plan, Refusal, RefusalReason
 from irl_vla_nodes.car_node import CarNode, run
-from irl_vla_nodes.command_node import COMMAND
 from irl_vla_nodes.convert import (
     TokensHandle,
     from_cdr,
@@ -31,12 +30,11 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.params import PlannerParams, folder_of
 from irl_vla_nodes.payload import unpack
-from irl_vla_nodes.perception_node import TOKENS
 from irl_vla_nodes.ring import PayloadExpired, RingReader
 from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 from irl_vla_nodes.show import plan_lines
+from irl_vla_nodes.topics import CANDIDATES, COMMAND, PLAN, REFUSAL, TOKENS
 
-PLAN, REFUSAL = "irl_vla/plan", "irl_vla/refusal"
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
 NS_PER_MS = 1e6
 
@@ -51,16 +49,16 @@ class PlannerNode(CarNode[PlannerParams]):
         """See CarNode."""
         bundle = load_bundle(folder_of(params.bundle, "bundle"))
         config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
-        self.core = DrivingCore(policy_stack_from_bundle(bundle, params.threads), None, config)
+        stack = policy_stack_from_bundle(bundle, params.threads, graphs=("planner",))
+        self.core = DrivingCore(stack, None, config)
         self._params = params
-        self._command: Command | None = None
         self._waiting: deque[TokensHandle] = deque()
         self._busy = False
         self._ring = RingReader(Path(params.ring_folder))
         self._plans = ManagedPublisher(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
         self._refusals = ManagedPublisher(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
         self._lines = ManagedPublisher(
-            self, "visualization_msgs/msg/MarkerArray", "irl_vla/candidates", SHOWN
+            self, "visualization_msgs/msg/MarkerArray", CANDIDATES, SHOWN
         )
         self._inbox = EgoInbox(self, params, self._on_event)
         self._commands = RawSubscription(
@@ -77,7 +75,8 @@ class PlannerNode(CarNode[PlannerParams]):
         self._go()
 
     def _on_command(self, data: bytes) -> None:
-        self._command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        self.core.commands.put(command, command.stamp_ns)  # it is here, so it counts
 
     def _on_tokens(self, data: bytes) -> None:
         if self.active:
@@ -127,14 +126,9 @@ class PlannerNode(CarNode[PlannerParams]):
         except PayloadExpired as error:
             return core.refuse(ego, RefusalReason.STALE_INPUT, str(error))
         tokens = tokens_from_arrays(value, arrays)
-        return core.plan(tokens, self._advice(value), ego, value.intent, self.now_ns())
-
-    def _advice(self, value: TokensHandle) -> Command:
-        """The command if it still counts, else UNKNOWN."""
-        stamp, command = value.anchor_stamp_ns, self._command
-        if command is None or not command.stamp_ns <= stamp <= command.valid_until_ns:
-            return Command(stamp, stamp)
-        return command
+        now = self.now_ns()
+        command = core.commands.at(value.anchor_stamp_ns, now)
+        return core.plan(tokens, command, ego, value.intent, now)
 
     def _show(self, plan: Plan) -> None:
         markers = plan_lines(plan)

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 
 ROOT = Path(__file__).resolve().parents[2]
-RULE = shipped("models/rule")
+RULE = resource("models/rule")
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 MISSING = "no real ROS 2 here: `source` its setup.bash and the workspace's (docs/car.md)"
 END_S = 15.0  # a launch has so long to end after SIGINT

@@ -38,10 +38,12 @@ from irl_vla.types import (
     Candidates,
     Command,
     EgoMotion,
+    GraphRecord,
     InputError,
     Intent,
     IntentDirection,
     Meta,
+    ModelRecord,
     Plan,
     PlanReason,
     Rejection,
@@ -80,6 +82,13 @@ def plan_of(rng: np.random.Generator, candidates: int, anchor: int) -> Plan:
         checked_until_m=float(rng.choice([np.inf, 0.1 + 0.2, 1e-300])),
         schedule=Schedule(anchor, anchor + 7, *absent, 3, int(rng.integers(-(2**63), 2**63 - 1))),
         bundle_id="sha256:abc",
+        model=ModelRecord(
+            "w" * 64,
+            tuple(
+                GraphRecord(name, "fp32", "0f" * 32, "onnxruntime-cpu 1.31.1")
+                for name in ("camera", "bev", "planner")[:candidates]
+            ),
+        ),
     )  # fmt: skip
 
 
@@ -94,7 +103,7 @@ def assert_same(one: Plan, other: Plan) -> None:
     assert one.trajectory.step_s == other.trajectory.step_s
     assert one.candidates.step_s == other.candidates.step_s
     for name in ("anchor_stamp_ns", "chosen", "reason", "detail", "rejected", "checked_until_m",
-                 "schedule", "bundle_id"):  # fmt: skip
+                 "schedule", "bundle_id", "model"):  # fmt: skip
         assert getattr(one, name) == getattr(other, name), name
 
 
@@ -113,7 +122,7 @@ def test_a_plan_survives_its_message_bit_for_bit(seed: int, candidates: int, anc
 def test_commands_and_intents_survive_their_messages() -> None:
     store = typestore()
     tokens = np.random.default_rng(0).normal(size=(4, 16)).astype(np.float16)
-    meta = Meta(tokens, np.array([True, False, True, True]), 0.25, 7)
+    meta = Meta(tokens, np.array([True, False, True, True]), 7)
     command = Command(START, START + 5, "vlm", np.arange(13, dtype=np.float32) / 78,
                       np.arange(9, dtype=np.float32) / 36, meta)  # fmt: skip
     kind = "irl_vla_msgs/msg/DrivingCommand"
@@ -126,7 +135,7 @@ def test_commands_and_intents_survive_their_messages() -> None:
         assert (back.speed is None) == (value.speed is None) == (back.meta is None)
     back = command_from_message(command_to_message(command, ""))
     assert back.meta is not None and back.meta.tokens.tobytes() == tokens.tobytes()
-    assert (back.meta.age_s, back.meta.epoch) == (0.25, 7)
+    assert back.meta.epoch == 7
     for direction in IntentDirection:
         for route in (None, np.zeros((0, 2)), np.array([[1.0, 2.0], [3.0, 4.5]])):
             there = intent_to_message(Intent(direction, route, START), "base_link")
