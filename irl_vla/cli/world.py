@@ -15,12 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.world_bag import bag
 from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
+from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.plan_makers import makers
 from irl_vla.resources import resource
 from irl_vla.scoring.batch import Journal, SceneOutcome, spread

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
+from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.world_bag import WorldBag
 from irl_vla.resources import resource
 from irl_vla.scoring.scene import SIM_DT_S

@@ -27,11 +27,10 @@ from irl_vla.bag.bag_writer import (
     image_topic,
 )
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive import planned
-from irl_vla.cli.drive_run import DEFAULT_RIG, DriveRun
 from irl_vla.drive.closed_loop import ClosedLoop
 from irl_vla.drive.core import DrivingCore
 from irl_vla.drive.step import Step
+from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRun, drive_request
 from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,
@@ -133,7 +132,7 @@ class WorldNode(CarNode[WorldParams]):
     def drive(self) -> dict[str, Any]:
         """The whole drive; how it ended, in the words of `irl-vla drive`."""
         params = self._params
-        drive = planned(params.seed, None, params.route_m or None)
+        drive = drive_request(params.seed, None, params.route_m or None)
         simulation = drive.simulation
         if simulation.driver is None:
             raise InputError(f"seed {params.seed}: nobody drives there")
@@ -142,7 +141,7 @@ class WorldNode(CarNode[WorldParams]):
         loop = ClosedLoop(
             simulation, path, cast(DrivingCore, GraphCore(self)), render, drive.route_m
         )
-        run = DriveRun(drive, loop, self.rig, {}, "")
+        run = DriveRun(drive, loop, self.rig, {})
         time.sleep(DISCOVERY_S)
         self._publish_rig()
         for _ in run.go():

@@ -178,10 +178,10 @@ class ProbeNode:
         from irl_vla_nodes.ros_io import qos
         from rosidl_runtime_py.utilities import get_message
 
-        listeners = TopicListener()
+        listener = TopicListener()
         kind = get_message(msgtype)
-        self.node.create_subscription(kind, topic, take or listeners.take, qos(100))
-        return listeners
+        self.node.create_subscription(kind, topic, take or listener.take, qos(100))
+        return listener
 
     def __enter__(self) -> ProbeNode:
         return self
