@@ -19,6 +19,7 @@ from irl_vla.data.bag_events import Notice
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.bag_topics import Role
 from irl_vla.data.source import Source, open_source
+from irl_vla.paths import inside
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.ink import png
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
@@ -63,7 +64,7 @@ def show(
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
     built-in world and of scenarios the town and the drive from above."""
     if navsim is not None:
-        picture = None if out is None else out / f"{source}.png"
+        picture = None if out is None else inside(out, f"{source}.png", "token")
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
     drives = drives_of(source)

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ from irl_vla.data.rosbag1_file import MAGIC as ROSBAG1_MAGIC
 from irl_vla.data.rosbag1_file import scan_rosbag1
 from irl_vla.data.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.data.sqlite_file import scan_sqlite
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 SUFFIXES = (".mcap", ".db3", ".bag", ".mcap.zstd", ".db3.zstd", ".mcap.zst", ".db3.zst")
@@ -127,7 +128,7 @@ def _files(path: Path, bag: StoredBag) -> list[Path]:
         return [path]
     metadata = path / "metadata.yaml"
     found = sorted((p for p in path.iterdir() if p.name.endswith(SUFFIXES)), key=_natural)
-    listed = [path / name for name in _listed(metadata, bag)] if metadata.exists() else []
+    listed = _listed(metadata, bag) if metadata.exists() else []
     for missing in [p for p in listed if not p.exists()]:
         bag.notes.append(f"{missing.name}: metadata.yaml lists this file, but it is not there")
     files = [p for p in listed if p.exists()] or found
@@ -139,12 +140,14 @@ def _files(path: Path, bag: StoredBag) -> list[Path]:
     return files
 
 
-def _listed(metadata: Path, bag: StoredBag) -> list[str]:
-    """File names of metadata.yaml, [] where it cannot be used; the files speak for themselves."""
+def _listed(metadata: Path, bag: StoredBag) -> list[Path]:
+    """The files that metadata.yaml lists, [] where it cannot be used; the files speak for
+    themselves. Old recorders put the folder's name before that of the file."""
     try:
         data: Any = yaml.safe_load(metadata.read_text(encoding="utf-8", errors="replace"))
         names = data["rosbag2_bagfile_information"]["relative_file_paths"]
-        return [PurePath(str(name)).name for name in names]
+        paths = [inside(metadata.parent, name, "relative_file_paths") for name in names]
+        return [metadata.parent / path.name for path in paths]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         reason = str(error).split("\n")[0]
         bag.notes.append(f"metadata.yaml cannot be used ({reason}); the files are read without it")

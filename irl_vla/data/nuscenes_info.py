@@ -19,6 +19,7 @@ from irl_vla.camera.rig import Rig
 from irl_vla.data.json_file import read_json, shape_of
 from irl_vla.data.recorded import Picture, Recorded
 from irl_vla.frames import move, rigid
+from irl_vla.paths import inside
 from irl_vla.types import F64, SECOND_NS, Boxes3D, EgoMotion, InputError
 
 WIDTH, HEIGHT = 1600, 900  # [px] of every nuScenes camera (nuscenes.org, sensor setup)
@@ -45,7 +46,8 @@ def open_nuscenes(folder: Path) -> Recorded:
             boxes[stamp] = _boxes(sample, labels)
             for name, image in sample["images"].items():
                 cameras.setdefault(name, _camera(name, image))
-                picture = folder / Path(image["img_path"]).name
+                picture = inside(folder, image["img_path"], f"images.{name}.img_path")
+                picture = folder / picture.name  # the folder holds a sample, flat
                 moments.append(Picture(name, _nanoseconds(image["timestamp"]), picture))
         rig = Rig("nuscenes", tuple(cameras.values()))
     return Recorded(folder, "nuscenes", tuple(moments), rig, boxes)

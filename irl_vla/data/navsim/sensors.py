@@ -16,6 +16,7 @@ from irl_vla.data.navsim.dataset import Dataset
 from irl_vla.data.navsim.filters import Split
 from irl_vla.data.navsim.records import Frame, Window
 from irl_vla.frames import rigid
+from irl_vla.paths import inside
 from irl_vla.types import F32, F64, U8, CameraImage, FrameSet, InputError
 
 CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
@@ -50,11 +51,11 @@ def image_path(root: Path, frame: Frame, camera: str) -> Path:
     raw = frame.cameras.get(camera)
     if not raw:
         raise InputError(
-            f"frame {frame.token}: there is no camera '{camera}' (empty in the file, which "
-            "happens in follow-ups). Ask for the cameras that are there: "
+            f"{frame.where} (token {frame.token}): there is no camera '{camera}' (empty in the "
+            "file, which happens in follow-ups). Ask for the cameras that are there: "
             f"{', '.join(name for name, entry in frame.cameras.items() if entry) or 'none'}."
         )
-    path = root / str(raw["data_path"])
+    path = inside(root, raw["data_path"], f"{frame.where}: data_path of '{camera}'")
     if not path.is_file():
         raise InputError(
             f"{path}: image of '{camera}' of frame {frame.token} is not on disk. Split "
@@ -88,7 +89,7 @@ def load_lidar(root: Path, frame: Frame) -> F32:
     """(6, n) x y z intensity ring lidar_info, ego frame. Raises InputError if there is none."""
     if frame.lidar_path is None:
         raise InputError(f"frame {frame.token}: it has no lidar (follow-ups never have)")
-    path = root / frame.lidar_path
+    path = inside(root, frame.lidar_path, f"{frame.where}: lidar_path")
     if not path.is_file():
         raise InputError(f"{path}: lidar of frame {frame.token} is not on disk")
     return read_pcd(path)
