@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"types", "frames", "config", "paths", "unpickle"}
+GROUND = {"types", "frames", "config", "paths", "unpack", "unpickle"}
 ROOMS = {  # room -> what it may import besides the ground floor and itself (DESIGN, section 2)
     "camera": set[str](),
     "perception": {"camera"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,12 @@ from irl_vla.data.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.data.sqlite_file import scan_sqlite
 from irl_vla.paths import inside
 from irl_vla.types import InputError
+from irl_vla.unpack import pieces
 
 SUFFIXES = (".mcap", ".db3", ".bag", ".mcap.zstd", ".db3.zstd", ".mcap.zst", ".db3.zst")
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+UNPACKED_ALWAYS = 2**30  # [B] a compressed file may unpack to so much however small it is,
+UNPACKED_TIMES = 100  # beyond that to so many times its size; pictures: 1, odometry: 10
 FORMATS = {
     MCAP_MAGIC: ("mcap", scan_mcap),
     SQLITE_MAGIC: ("sqlite3", scan_sqlite),
@@ -108,16 +110,22 @@ def _scan(bag: StoredBag, path: Path) -> tuple[str, StoredFile]:
 
 
 def _unpack(bag: StoredBag, path: Path) -> Path:
-    """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place."""
+    """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place.
+    Raises InputError where it unpacks to more than recordings do."""
     if bag.unpacked is None:
         bag.unpacked = tempfile.TemporaryDirectory(prefix="irl-vla-bag-")
     target = Path(bag.unpacked.name) / path.stem
+    limit = max(UNPACKED_ALWAYS, UNPACKED_TIMES * path.stat().st_size)
     try:
         with path.open("rb") as packed, target.open("wb") as plain:
             reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-            shutil.copyfileobj(reader, plain, 2**20)
+            for piece in pieces(reader, limit, f"{path}"):
+                plain.write(piece)
     except zstandard.ZstdError as error:
         bag.notes.append(f"{path.name}: the compressed file is damaged ({error})")
+    except InputError:
+        target.unlink()
+        raise
     return target
 
 

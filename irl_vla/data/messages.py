@@ -26,6 +26,7 @@ from rosbags.typesys.store import Typestore
 
 from irl_vla.data.records import StoredTopic
 from irl_vla.types import SECOND_NS, InputError
+from irl_vla.unpack import pieces
 
 VISION_MSGS = {
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
@@ -41,7 +42,6 @@ VISION_MSGS = {
 }
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 2**28  # [B] a picture of 9000x9000 RGB
-UNPACK_STEP = 2**22  # [B]
 IDL_SEPARATOR = "=" * 80 + "\n"
 DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
     SerdeError,
@@ -121,14 +121,9 @@ class Decoder:
 
 
 def _unpacked(data: bytes | memoryview) -> bytes:
-    """A compressed message; one byte more than allowed is a damaged length, not a message."""
+    """A compressed message. Raises InputError where it is too large to be one."""
     reader = zstandard.ZstdDecompressor().stream_reader(bytes(data), read_across_frames=True)
-    plain = b""
-    while piece := reader.read(UNPACK_STEP):
-        plain += piece
-        if len(plain) > MAX_MESSAGE_BYTES:
-            raise ValueError(f"a message of more than {MAX_MESSAGE_BYTES} bytes")
-    return plain
+    return b"".join(pieces(reader, MAX_MESSAGE_BYTES, "a compressed message"))
 
 
 def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:

@@ -15,7 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.types import SECOND_NS
+from irl_vla.types import SECOND_NS, InputError
+
+MAX_CHUNK_BYTES = 2**29  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
+MAX_HELD_BYTES = 2**30  # [B] of all chunks that are open at a time: usually one or two
 
 
 class Record(NamedTuple):
@@ -87,12 +90,15 @@ class Lane:
     """A piece of a file. read(wanted topics) yields its records in log-time order.
 
     topics: names that occur in it, or None where unknown
+    file, held: name of its file, and the bytes that are in memory while it is read
     """
 
     start_ns: int
     end_ns: int
     topics: frozenset[str] | None
     read: Callable[[frozenset[str]], Iterator[Record]]
+    file: str = ""
+    held: int = 0
 
 
 @dataclass
@@ -114,26 +120,38 @@ class StoredFile:
 
 
 def merge(lanes: Sequence[Lane], wanted: frozenset[str]) -> Iterator[Record]:
-    """Records of the wanted topics out of all lanes, in log-time order."""
+    """Records of the wanted topics out of all lanes, in log-time order. Raises InputError where the
+    lanes that overlap in time hold more than MAX_HELD_BYTES."""
     waiting = sorted(
         (lane for lane in lanes if lane.topics is None or lane.topics & wanted),
         key=lambda lane: lane.start_ns,
         reverse=True,
     )
-    heap: list[tuple[int, int, Record, Iterator[Record]]] = []
+    heap: list[tuple[int, int, Record, Iterator[Record], Lane]] = []
     opened = 0
     while waiting or heap:
         while waiting and (not heap or waiting[-1].start_ns <= heap[0][0]):
             opened += 1
-            records = waiting.pop().read(wanted)
+            lane = waiting.pop()
+            _refuse_too_much(lane, sum(entry[-1].held for entry in heap))
+            records = lane.read(wanted)
             for record in records:
-                heapq.heappush(heap, (record.log_ns, opened, record, records))
+                heapq.heappush(heap, (record.log_ns, opened, record, records, lane))
                 break
         if heap:
-            _, order, record, records = heap[0]
+            _, order, record, records, lane = heap[0]
             yield record
             following = next(records, None)
             if following is None:
                 heapq.heappop(heap)
             else:
-                heapq.heapreplace(heap, (following.log_ns, order, following, records))
+                heapq.heapreplace(heap, (following.log_ns, order, following, records, lane))
+
+
+def _refuse_too_much(lane: Lane, held: int) -> None:
+    if held + lane.held > MAX_HELD_BYTES:
+        raise InputError(
+            f"{lane.file}: chunks that overlap in time hold {held + lane.held} bytes together, at "
+            f"most {MAX_HELD_BYTES} are read at once. Write the recording again in the order of "
+            "time (mcap sort)"
+        )

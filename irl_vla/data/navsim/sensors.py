@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from irl_vla.camera.preprocess import decode
 from irl_vla.data.navsim.dataset import Dataset
 from irl_vla.data.navsim.filters import Split
 from irl_vla.data.navsim.records import Frame, Window
@@ -65,11 +65,8 @@ def image_path(root: Path, frame: Frame, camera: str) -> Path:
 
 
 def decode_rgb(path: Path) -> U8:
-    """(height, width, 3) uint8 RGB, as it was decoded."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise InputError(f"{path}: no image, or a truncated one. Copy or download it again.")
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    """(height, width, 3) uint8 RGB, as it was decoded. Raises InputError."""
+    return decode(CameraImage(str(path), 0, encoded=path.read_bytes()))
 
 
 def frame_set(root: Path, frame: Frame, cameras: Iterable[str] = CAMERAS) -> FrameSet:
