@@ -82,8 +82,9 @@ def show(
         return
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
+        info = recording.info()
         _refuse_unwritable(folder)
-        builder, interrupted = _look(recording, rig)
+        builder, interrupted = _look(recording, info, rig)
         page = builder.page(recording.info().warnings)
     sheet, html = folder / "contact_sheet.png", folder / "show.html"
     replace_file(sheet, png(builder.sheet()))
@@ -127,9 +128,8 @@ def _say_written(paths: list[Path]) -> None:
         typer.echo(f"{'wrote':11s}  {path}  ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:
+def _look(recording: Source, info: BagInfo, rig: Path | None) -> tuple[ShowBuilder, bool]:
     """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
-    info = recording.info()
     calibration, why = _calibration(recording, info, rig)
     builder = ShowBuilder(info, calibration, recording.boxes_at, why)
     total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)

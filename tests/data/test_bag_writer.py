@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,15 @@ def test_every_definition_file_is_a_known_type() -> None:
         assert f"irl_vla_msgs/msg/{path.stem}" in typestore().fielddefs
 
 
-def test_an_interruption_leaves_a_valid_shorter_bag(tmp_path: Path) -> None:
+@pytest.fixture()
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_leaves_a_valid_shorter_bag(tmp_path: Path, ctrl_c: None) -> None:
     path = tmp_path / "drive.mcap"
     with pytest.raises(KeyboardInterrupt), BagWriter(path) as writer:
         for index in range(1000):
