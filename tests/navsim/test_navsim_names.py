@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.filters import SceneFilter, Split, load_split
-from irl_vla.data.navsim.find import find_window
-from irl_vla.data.navsim.followups import load_metadata
-from irl_vla.data.navsim.log_table import log_table
-from irl_vla.data.navsim.map_file import map_file
-from irl_vla.data.navsim.scene_cache import SceneCache
-from irl_vla.data.navsim.sensors import frame_set, image_path, load_lidar
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.filters import NavsimSplit, SceneFilter, load_split
+from irl_vla.navsim.find import find_window
+from irl_vla.navsim.followups import load_metadata
+from irl_vla.navsim.log_table import log_table
+from irl_vla.navsim.map_file import map_file
+from irl_vla.navsim.scene_cache import SceneCache
+from irl_vla.navsim.sensors import frame_set, image_path, load_lidar
 from irl_vla.types import InputError
 from irl_vla.unpickle import load_pickle
 
@@ -40,7 +40,7 @@ def test_a_name_of_a_log_that_leaves_its_folder_is_refused_with_file_and_field(
 ) -> None:
     path = change_log(own_copy, **{field: name})
     with pytest.raises(InputError, match=rf"^{path}: frame 3: {field}: .*'{name}'"):
-        index_split(Dataset(own_copy), Split("x", "test", SceneFilter()), tmp_path / "cache")
+        index_split(Dataset(own_copy), NavsimSplit("x", "test", SceneFilter()), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", LEAVING)
@@ -49,7 +49,7 @@ def test_a_picture_or_lidar_outside_the_sensor_folder_is_refused(
 ) -> None:
     outside = tmp_path / "secret.jpg"
     outside.write_bytes(b"secret")
-    index = index_split(Dataset(own_copy), Split("x", "test", SceneFilter()))
+    index = index_split(Dataset(own_copy), NavsimSplit("x", "test", SceneFilter()))
     frame = index.window(index.stage_one[0]).now
     front = {**frame.cameras["cam_f0"], "data_path": name}
     bad = replace(frame, cameras={**frame.cameras, "cam_f0": front}, lidar_path=name)
