@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from irl_vla.types import SECOND_NS
 
-MAX_CHUNK_BYTES = 2**29  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
-MAX_HELD_BYTES = 2**30  # [B] of all chunks that are open at a time: usually one or two
-
 
 class Record(NamedTuple):
     """One stored message, not yet deserialised. log_ns: when it was recorded."""
