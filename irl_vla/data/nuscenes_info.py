@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.camera.rig import Rig
 from irl_vla.data.json_file import read_json, shape_of
 from irl_vla.data.recorded import Picture, Recorded
