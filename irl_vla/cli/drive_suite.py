@@ -20,6 +20,7 @@ from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
+from irl_vla.config import named
 from irl_vla.drive.assemble import mind_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore
 from irl_vla.drive.core import CoreConfig, DrivingCore, Mind
@@ -34,7 +35,7 @@ from irl_vla.world.course import Course, Ending
 from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.routes import Path as RoutePath
 from irl_vla.world.situations.expert_drive import expert_drive
-from irl_vla.world.situations.situation import NAMES, VERSION, Situation, situation
+from irl_vla.world.situations.situation import KINDS, NAMES, VERSION, Situation, situation
 
 TABLE, TABLE_JSON, JOURNAL = "suite.md", "suite.json", "suite.journal"
 SEEDS = "0:50"
@@ -63,8 +64,7 @@ class Suite:
     ) -> Suite:
         """Everything that can be wrong is found here. Raises InputError."""
         for name in names:
-            if name not in NAMES:
-                raise InputError(f"--situation {name}: expected one of {', '.join(NAMES)}")
+            named(KINDS, name, "--situation")
         loaded = load_bundle(bundle)
         _mind(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)
