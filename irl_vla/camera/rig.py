@@ -27,7 +27,7 @@ __all__ = [
     "fingerprint", "load_rig", "resized", "save_rig",
 ]  # fmt: skip
 
-MAX_CAMERAS = 8  # the `bev` graph has room for so many (DESIGN, section 3)
+MAX_CAMERAS = 8  # the `bev` graph has room for so many (docs/policy.md#perception)
 # Columns: the optical axes (x right, y down, z forward) in a frame x forward, y left, z up.
 LOOK_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 NS_PER_MS = 1_000_000
