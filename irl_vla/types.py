@@ -20,7 +20,7 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 
 HORIZON_POSES = 8  # poses of a plan
-STEP_S = 0.5  # [s] between them: 4 s horizon
+PLAN_DT_S = 0.5  # [s] between them: 4 s horizon
 SECOND_NS = 1_000_000_000
 
 
@@ -170,7 +170,7 @@ class SceneTokens:
 
     @staticmethod
     def blind(anchor_stamp_ns: int, epoch: int) -> SceneTokens:
-        """The tokens of a policy that has no eyes."""
+        """The tokens of a policy that has no perception."""
         none = np.zeros((0, 0), np.float16)
         index, mask = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         return SceneTokens(
@@ -217,7 +217,7 @@ class Trajectory:
     """
 
     poses: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class Candidates:
 
     poses: F64
     confidence: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from irl_vla.cli.drive import drive
-from irl_vla.cli.shipped import shipped
+from irl_vla.shipped import shipped
 
 DEMO_SEED = 37  # a town with lights and traffic in which the blind `rule` policy gets through
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from irl_vla.cli.drive_run import DEFAULT_RIG, RESULTS, Drive, DriveRun
+from irl_vla.cli.drive_run import DEFAULT_RIG, RESULTS, DriveRequest, DriveRun
 from irl_vla.cli.drive_suite import SEEDS, Suite, run_suite
 from irl_vla.cli.results import Results
-from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.shipped import shipped
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
@@ -88,7 +88,7 @@ def _refuse(options: dict[str, object], where: str) -> None:
 
 
 def _film(
-    bundle: Path, wanted: Drive, rig: Path | None, bag: Path | None, out: Path | None
+    bundle: Path, wanted: DriveRequest, rig: Path | None, bag: Path | None, out: Path | None
 ) -> None:
     """One drive with everything that comes of it."""
     folder = out or Path("out") / "drive" / wanted.name
@@ -106,7 +106,7 @@ def _film(
 def planned(
     seed: int | None, scenario: Path | None, route_m: float | None, full: bool = False,
     name: str | None = None,
-) -> Drive:  # fmt: skip
+) -> DriveRequest:  # fmt: skip
     """What was asked for. name: of a situation. Raises InputError."""
     if (seed is None) == (scenario is None):
         raise InputError("give either --seed N or --scenario FILE")
@@ -121,16 +121,18 @@ def planned(
         episode = load_scenario(scenario)
         if route_m is None and (recorded := driven_m(episode)) >= SHORTEST_M:
             route_m = recorded  # who stood all the time says nothing about where to stop
-        return Drive(scenario.stem, recorded_simulation(episode), 0, route_m, quality)
+        return DriveRequest(scenario.stem, recorded_simulation(episode), 0, route_m, quality)
     assert seed is not None
     if not 0 <= seed <= MOST_SEED:
         raise InputError(f"--seed: expected 0 to {MOST_SEED}, got {seed}")
     if name is not None:
         found = situation_of(name, seed)
-        return Drive(f"{name}-{seed}", found.simulation, seed, route_m or found.route_m, quality)
+        return DriveRequest(
+            f"{name}-{seed}", found.simulation, seed, route_m or found.route_m, quality
+        )
     length = DEFAULT_ROUTE_M if route_m is None else route_m
     request = EpisodeRequest(steps=round(length / SLOW_M_S * 10.0))
-    return Drive(f"world-{seed}", simulation_of(seed, request), seed, length, quality)
+    return DriveRequest(f"world-{seed}", simulation_of(seed, request), seed, length, quality)
 
 
 def say(summary: dict[str, Any], folder: Path, interrupted: bool) -> None:

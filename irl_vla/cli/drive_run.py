@@ -13,25 +13,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.drive_scores import plan_scores
 from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.plan_bag import PlanBag
-from irl_vla.cli.plan_files import plan_line
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.world_bag import WorldBag
-from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop, Tick
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import Bundle
+from irl_vla.evaluation.drive_scores import plan_scores
+from irl_vla.evaluation.plan_bag import PlanBag
+from irl_vla.evaluation.plan_files import plan_line
+from irl_vla.evaluation.world_bag import WorldBag
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
+from irl_vla.shipped import shipped
 from irl_vla.types import U8, Plan
 from irl_vla.view.animation import write_webp
 from irl_vla.view.drive_page import DrivePageBuilder, DrivePainter
 from irl_vla.view.legend import banner_of
-from irl_vla.view.report import Check, Fact, Table, Verdict, write_drive_page
+from irl_vla.view.report import Check, Fact, PageTable, Verdict, write_drive_page
 from irl_vla.world.infractions import DriveScore
 from irl_vla.world.render.renderer import Quality, Renderer
-from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.simulation import Simulation
 
 RESULTS = ("report.html", "drive.webp", "summary.json", "plans.jsonl", "plans.mcap")
@@ -40,7 +40,7 @@ DEFAULT_RIG = "calibration/rigs/tiny3.yaml"
 
 
 @dataclass(frozen=True)
-class Drive:
+class DriveRequest:
     """What is to be driven. name: for titles; route_m: length, or None: as far as the route goes;
     animate: ."""
 
@@ -55,7 +55,7 @@ class Drive:
 class DriveRun:
     """One drive and what came of it."""
 
-    drive: Drive
+    drive: DriveRequest
     loop: ClosedLoop
     rig: Rig
     facts: dict[str, Any]
@@ -63,23 +63,23 @@ class DriveRun:
     ticks: list[Tick] = field(default_factory=list)  # without their pictures
 
     @staticmethod
-    def prepare(drive: Drive, bundle: Bundle, rig: Path | None) -> DriveRun:
+    def prepare(drive: DriveRequest, bundle: Bundle, rig: Path | None) -> DriveRun:
         """Everything that can fail fails here, before anything is written."""
         cameras = load_rig(rig or shipped(DEFAULT_RIG))
-        core = DrivingCore(mind_from_bundle(bundle), cameras, CoreConfig(seed=drive.seed))
+        core = DrivingCore(policy_stack_from_bundle(bundle), cameras, CoreConfig(seed=drive.seed))
         simulation = drive.simulation
         assert simulation.driver is not None
         path = RoutePath.of(simulation.town, simulation.driver.route)
-        eye = Renderer(
+        render = Renderer(
             simulation.town, simulation.others.actors, cameras, drive.seed, drive.quality
         ).render
-        loop = ClosedLoop(simulation, path, core, eye, drive.route_m)
+        loop = ClosedLoop(simulation, path, core, render, drive.route_m)
         manifest = bundle.manifest
         facts = {
             "drive": drive.name, "seed": drive.seed, "town": simulation.town.name,
             "bundle": manifest.name, "bundle_id": bundle.id, "trained": manifest.trained,
             "rig": cameras.name, "cameras": list(cameras.names),
-            "route_m": round(loop.course.distance_m, 1),
+            "route_m": round(loop.monitor.distance_m, 1),
         }  # fmt: skip
         return DriveRun(drive, loop, cameras, facts, banner_of(manifest.kind, manifest.trained))
 
@@ -91,7 +91,7 @@ class DriveRun:
 
     def score(self) -> DriveScore:
         """What it is worth so far."""
-        return self.loop.course.score(self.drive.name)
+        return self.loop.monitor.score(self.drive.name)
 
     def film(self, folder: Path, bag: Path | None = None) -> bool:
         """Drives and writes everything into `folder`; True when somebody pressed Ctrl-C. bag: a
@@ -116,7 +116,7 @@ class DriveRun:
                         recorder.write(tick.moment, list(tick.step.frames.images.values()))
                     look = painter.paint(tick)
                     page.add(tick, look)
-                    done = loop.course.completed * 100.0
+                    done = loop.monitor.completed * 100.0
                     bar.update(task, completed=done, description=_where(tick, loop))
                     if number % EVERY == 0:
                         yield look.together()
@@ -180,7 +180,7 @@ def verdict_of(summary: dict[str, Any]) -> Verdict:
     return Verdict(level, sentence, tuple(checks))
 
 
-def _table(summary: dict[str, Any]) -> Table:
+def _table(summary: dict[str, Any]) -> PageTable:
     rows = (
         ("route completion", f"{summary['route_completion']:.1f} %"),
         ("driving score", f"{summary['driving_score']:.1f}"),
@@ -190,7 +190,7 @@ def _table(summary: dict[str, Any]) -> Table:
         ("comfort, as the published script counts", f"{100 * summary['comfort_published']:.0f} %"),
     )
     note = "Bench2Drive's formulas; a collision ends the drive, whoever is to blame."
-    return Table("What the drive is worth", ("measure", "value"), rows, ("value",), note)
+    return PageTable("What the drive is worth", ("measure", "value"), rows, ("value",), note)
 
 
 def _page_facts(facts: dict[str, Any]) -> list[Fact]:
@@ -206,7 +206,8 @@ def _page_facts(facts: dict[str, Any]) -> list[Fact]:
 
 def _where(tick: Tick, loop: ClosedLoop) -> str:
     speed = float(tick.moment.ego[3]) * 3.6
-    return f"driving, {len(loop.course.watch.infractions)} infractions, {speed:3.0f} km/h"
+    count = len(loop.monitor.infraction_monitor.infractions)
+    return f"driving, {count} infractions, {speed:3.0f} km/h"
 
 
 def _progress() -> Progress:

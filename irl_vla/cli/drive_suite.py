@@ -1,7 +1,7 @@
 """`irl-vla drive --suite`: a policy in every named situation, many seeds each, in numbers only.
 
 Nothing is drawn for people, and pictures are painted only for a policy that looks at them: one
-without eyes drives through a core that asks for none (closed_loop.SightlessCore).
+without perception drives through a core that asks for none (closed_loop.NullPerceptionCore).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, 
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.config import named
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore
-from irl_vla.drive.core import CoreConfig, DrivingCore, Mind
-from irl_vla.drive.eyes import NoEyes
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.closed_loop import ClosedLoop, NullPerceptionCore
+from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack
+from irl_vla.drive.perception_model import NullPerception
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import Journal, Outcome, spread
+from irl_vla.scoring.batch import Journal, SceneOutcome, spread
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import seed_range
-from irl_vla.world.course import Course, Ending
 from irl_vla.world.render.renderer import Quality, Renderer
-from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.route_monitor import Ending, RouteMonitor
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.situations.expert_drive import expert_drive
 from irl_vla.world.situations.situation import KINDS, NAMES, VERSION, Situation, situation
 
@@ -66,7 +66,7 @@ class Suite:
         for name in names:
             named(KINDS, name, "--situation")
         loaded = load_bundle(bundle)
-        _mind(bundle)
+        _stack(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)
         return Suite(
             bundle, loaded.id, loaded.manifest.name, load_rig(rig), quality, chosen,
@@ -78,22 +78,22 @@ class Suite:
         """Who drives: the bundle, and the expert where it is asked for."""
         return (self.bundle_name, EXPERT) if self.expert else (self.bundle_name,)
 
-    def units(self) -> list[Unit]:
+    def units(self) -> list[SuiteDrive]:
         """Every drive, in the order of the table."""
         return [
-            Unit(driver, name, seed)
+            SuiteDrive(driver, name, seed)
             for driver in self.drivers for name in self.situations for seed in self.seeds
         ]  # fmt: skip
 
-    def key(self, unit: Unit) -> str:
+    def key(self, unit: SuiteDrive) -> str:
         """Of the journal: the same drive has the same key."""
-        eyes = f"{self.bundle_id}:{self.rig.fingerprint}:{self.quality}"
-        who = EXPERT if unit.driver == EXPERT else eyes
+        policy = f"{self.bundle_id}:{self.rig.fingerprint}:{self.quality}"
+        who = EXPERT if unit.driver == EXPERT else policy
         return f"{VERSION}:{who}:{unit.situation}:{unit.seed}"
 
 
 @dataclass(frozen=True)
-class Unit:
+class SuiteDrive:
     """One drive."""
 
     driver: str
@@ -133,7 +133,7 @@ def run_suite(suite: Suite, out: Path, jobs: int) -> int:
     return 0
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: SceneOutcome) -> Row:
     """The numbers of a drive; one that was not possible is worth nothing."""
     return outcome.results or {
         "ending": NOT_DRIVEN, "success": False, "driving_score": 0.0, "route_completion": 0.0,
@@ -142,11 +142,11 @@ def _row(outcome: Outcome) -> Row:
     }  # fmt: skip
 
 
-def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> None:
+def _write(suite: Suite, rows: dict[SuiteDrive, Row], out: Path, console: Console) -> None:
     """Table and numbers, on the screen and in files."""
     found = {
         driver: {
-            name: summed([rows[Unit(driver, name, seed)] for seed in suite.seeds])
+            name: summed([rows[SuiteDrive(driver, name, seed)] for seed in suite.seeds])
             for name in suite.situations
         }
         for driver in suite.drivers
@@ -170,55 +170,57 @@ def _write(suite: Suite, rows: dict[Unit, Row], out: Path, console: Console) -> 
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
 
 
-def _driven(suite: Suite, units: Sequence[Unit], jobs: int) -> Iterator[Outcome]:
+def _driven(suite: Suite, units: Sequence[SuiteDrive], jobs: int) -> Iterator[SceneOutcome]:
     """All drives, unordered; the first one here, so that what it compiles is there for all."""
-    work = partial(drive_unit, suite)
+    work = partial(drive_one, suite)
     yield from map(work, units[:1])
     yield from spread(units[1:], work, jobs)
 
 
-def drive_unit(suite: Suite, unit: Unit) -> Outcome:
+def drive_one(suite: Suite, unit: SuiteDrive) -> SceneOutcome:
     """One drive from its name and seed, in any process; an error is an outcome, too."""
     name, key = f"{unit.driver}, {unit.situation}, seed {unit.seed}", suite.key(unit)
     try:
         found = situation(unit.situation, unit.seed)
         expert = unit.driver == EXPERT
-        course = expert_drive(found).course if expert else policy_drive(suite, found)
+        monitor = expert_drive(found).monitor if expert else policy_drive(suite, found)
     except InputError as error:
-        return Outcome(name, key, None, str(error))
-    return Outcome(name, key, row_of(course, found))
+        return SceneOutcome(name, key, None, str(error))
+    return SceneOutcome(name, key, row_of(monitor, found))
 
 
-def policy_drive(suite: Suite, found: Situation) -> Course:
+def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
     """The bundle takes over."""
-    mind, rig, simulation = _mind(suite.bundle), suite.rig, found.simulation
+    stack, rig, simulation = _stack(suite.bundle), suite.rig, found.simulation
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
     config = CoreConfig(seed=found.seed)
-    if isinstance(mind.eyes, NoEyes):
-        loop = ClosedLoop(simulation, path, SightlessCore(mind, rig, config), None, found.route_m)
+    if isinstance(stack.perception, NullPerception):
+        loop = ClosedLoop(
+            simulation, path, NullPerceptionCore(stack, rig, config), None, found.route_m
+        )
     else:
-        eye = Renderer(
+        render = Renderer(
             simulation.town, simulation.others.actors, rig, found.seed, suite.quality
         ).render
-        loop = ClosedLoop(simulation, path, DrivingCore(mind, rig, config), eye, found.route_m)
+        loop = ClosedLoop(simulation, path, DrivingCore(stack, rig, config), render, found.route_m)
     for _ in loop.ticks():
         pass
-    return loop.course
+    return loop.monitor
 
 
 @lru_cache(maxsize=1)
-def _mind(bundle: Path) -> Mind:
+def _stack(bundle: Path) -> PolicyStack:
     """Loaded once per process."""
-    return mind_from_bundle(load_bundle(bundle), threads=1)
+    return policy_stack_from_bundle(load_bundle(bundle), threads=1)
 
 
-def row_of(course: Course, found: Situation) -> Row:
+def row_of(monitor: RouteMonitor, found: Situation) -> Row:
     """The numbers of one drive."""
-    score = course.score(f"{found.name}-{found.seed}")
+    score = monitor.score(f"{found.name}-{found.seed}")
     efficiency = efficiencies([score.record])[1]
     return {
-        "ending": (course.ending or Ending.STOPPED).value,
+        "ending": (monitor.ending or Ending.STOPPED).value,
         "success": succeeded(score.record),
         "driving_score": score.record.composed,
         "route_completion": score.record.route_percent,
@@ -232,7 +234,7 @@ def row_of(course: Course, found: Situation) -> Row:
     }  # fmt: skip
 
 
-def _watched(work: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+def _watched(work: Iterator[SceneOutcome], total: int) -> Iterator[SceneOutcome]:
     """All of it with a bar and an estimate, until somebody presses Ctrl-C."""
     columns = (TextColumn("driving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (

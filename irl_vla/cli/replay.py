@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from irl_vla.cli.plan_check import PLANS, compare_plans
+from irl_vla.bag.source import open_source
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
-from irl_vla.data.source import open_source
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.plan_comparison import PLANS, compare_plans
 from irl_vla.types import InputError, IntentDirection
 
 EXIT_FAILURES = 4

@@ -16,16 +16,25 @@ from rich.console import Console
 from rich.table import Table
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.batch import Outcome
+from irl_vla.scoring.batch import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
 from irl_vla.scoring.simulate import sample_plans, simulate
-from irl_vla.scoring.two_stage import COLUMNS, MARKS, Frame, Group, TwoStage, two_stage
+from irl_vla.scoring.two_stage import (
+    COLUMNS,
+    SUB_SCORE_NAMES,
+    Group,
+    ScoredFrame,
+    TwoStage,
+    two_stage,
+)
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
 
-def score_two_stage(files: list[Path], outcomes: list[Outcome], mapping: Path, out: Path) -> None:
+def score_two_stage(
+    files: list[Path], outcomes: list[SceneOutcome], mapping: Path, out: Path
+) -> None:
     """Aggregate, print the table, and write it beside the results as NAME.two_stage.json."""
     groups, candidate = read_mapping(mapping)
     results = {o.scene_id: o.results for o in outcomes if o.results is not None}
@@ -64,7 +73,7 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     return groups, content.get("candidate")
 
 
-def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> Frame:
+def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> ScoredFrame:
     """One scored scene as the two-stage sum wants it. Raises InputError for a missing candidate."""
     plans = {plan.id: plan for plan in scene.candidates}
     name = candidate or next(iter(plans), None)
@@ -75,9 +84,9 @@ def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> Fr
         )
     poses, initial = plans[name].poses, scene.ego.initial
     states = simulate(initial, sample_plans(poses[None], initial, scene.t0_us)[0])[0]
-    marks = np.array([results[name]["filtered"][mark] for mark in MARKS])
+    marks = np.array([results[name]["filtered"][mark] for mark in SUB_SCORE_NAMES])
     end = to_outer(poses[-1], initial[:3])[:2]
-    return Frame(scene.t0_us, np.array(initial[:2]), end, marks, np.asarray(states))
+    return ScoredFrame(scene.t0_us, np.array(initial[:2]), end, marks, np.asarray(states))
 
 
 def as_json(done: TwoStage) -> dict[str, Any]:

@@ -10,17 +10,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.explain import explain
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.navsim_show import show_navsim
 from irl_vla.cli.show_world import drives_of, show_world
-from irl_vla.data.bag_events import Notice
-from irl_vla.data.bag_info import BagInfo
-from irl_vla.data.bag_topics import Role
-from irl_vla.data.source import Source, open_source
+from irl_vla.messages.events import Notice
+from irl_vla.messages.topics import Role
 from irl_vla.types import CameraImage, EgoMotion, InputError
-from irl_vla.view.ink import png
+from irl_vla.view.drawing import png
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
 from irl_vla.view.show_page import ShowBuilder
 

@@ -1,28 +1,30 @@
-"""A verified bundle -> a mind that can drive. May import: perception, engine, drive."""
+"""A verified bundle -> a policy stack that can drive. May import: perception, engine, drive."""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
 
-from irl_vla.drive.core import Mind
-from irl_vla.drive.eyes import NetworkEyes, NoEyes
+from irl_vla.drive.core import PolicyStack
+from irl_vla.drive.perception_model import NetworkPerception, NullPerception
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.policies import policy_from_bundle
 from irl_vla.engine.runner import DEFAULT_THREADS, OnnxRunner, Runner, verify_golden
 from irl_vla.perception.tokens import Tensors
 
 
-def mind_from_bundle(bundle: Bundle, threads: int = DEFAULT_THREADS) -> Mind:
+def policy_stack_from_bundle(bundle: Bundle, threads: int = DEFAULT_THREADS) -> PolicyStack:
     """Networks run in ONNX Runtime, and prove themselves on their golden inputs before they drive.
     Raises InputError where they give other numbers."""
     if bundle.manifest.kind == "rule":
-        return Mind(policy_from_bundle(bundle), NoEyes(), bundle.id)
+        return PolicyStack(policy_from_bundle(bundle), NullPerception(), bundle.id)
     runner = TimedRunner(OnnxRunner(bundle, threads))
     verify_golden(runner, bundle)
-    runner.take_ms()
-    eyes = NetworkEyes(bundle.network.preset, runner)
-    return Mind(policy_from_bundle(bundle, runner), eyes, bundle.id, runner.take_ms)
+    runner.pop_latency_ms()
+    perception = NetworkPerception(bundle.network.preset, runner)
+    return PolicyStack(
+        policy_from_bundle(bundle, runner), perception, bundle.id, runner.pop_latency_ms
+    )
 
 
 class TimedRunner:
@@ -45,7 +47,7 @@ class TimedRunner:
         self._ms[name] = self._ms.get(name, 0.0) + (perf_counter() - start) * 1e3
         return outputs
 
-    def take_ms(self) -> dict[str, float]:
+    def pop_latency_ms(self) -> dict[str, float]:
         """Milliseconds per graph since the last call."""
         taken, self._ms = self._ms, {}
         return taken

@@ -31,7 +31,8 @@ class Surroundings:
 
     boxes: (n, 9) x y z l w h yaw vx vy of valid agents; lines: map polylines (20, 2) by class
     undrivable: (nx, ny) cells that are surely not drivable, or None where the area was not
-    recognised (not even under the ego); area: the observed grid, or None for a policy without eyes
+    recognised (not even under the ego); area: the observed grid, or None for a policy without
+    perception
     """
 
     boxes: F64
@@ -174,7 +175,7 @@ def _cells(area: BevGrid, points: F64) -> tuple[NDArray[np.int64], NDArray[np.bo
 
 
 def checked_until(poses: F64, seen: Surroundings) -> float:
-    """How far along the path [m] the car stays in the observed grid; 0 without eyes."""
+    """How far along the path [m] the car stays in the observed grid; 0 without perception."""
     if seen.area is None:
         return 0.0
     path = np.vstack([np.zeros(3), fine_path(poses)])

@@ -17,11 +17,11 @@ import numpy as np
 from irl_vla.camera.preprocess import BadImage, CalibratedImages, preprocess
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.checks import checked_until, slowed, surroundings
-from irl_vla.drive.eyes import Eyes, Moment, broken_tensor
 from irl_vla.drive.guard import STOP_M_S2, Limits, choose, present_arc, rest_of, stop_along
 from irl_vla.drive.history import EgoHistory
 from irl_vla.drive.intent import IntentMemory
-from irl_vla.drive.memory import BevBank
+from irl_vla.drive.memory import BevBuffer
+from irl_vla.drive.perception_model import PerceptionContext, PerceptionModel, broken_tensor
 from irl_vla.frames import inverse, pose_of
 from irl_vla.planner.policy import Policy
 from irl_vla.types import (
@@ -60,16 +60,16 @@ class CoreConfig:
 
 
 @dataclass(frozen=True)
-class Mind:
-    """What a bundle brings: its policy, its eyes, and its id.
+class PolicyStack:
+    """What a bundle brings: its policy, its perception, and its id.
 
-    take_ms: milliseconds of each network since it was last asked
+    pop_latency_ms: milliseconds of each network since it was last asked
     """
 
     policy: Policy
-    eyes: Eyes
+    perception: PerceptionModel
     bundle_id: str
-    take_ms: Callable[[], dict[str, float]] = dict
+    pop_latency_ms: Callable[[], dict[str, float]] = dict
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ class Perceived:
 
 
 class DrivingCore:
-    """One car's mind: it remembers ego motion, intent and the last good path."""
+    """The state of one car: it remembers ego motion, intent and the last good path."""
 
-    def __init__(self, mind: Mind, rig: Rig | None, config: CoreConfig) -> None:
+    def __init__(self, stack: PolicyStack, rig: Rig | None, config: CoreConfig) -> None:
         """rig: None for a core that only plans, or until `recalibrate` brings it."""
-        self.mind, self._rig, self.config = mind, rig, config
+        self.stack, self._rig, self.config = stack, rig, config
         self.history = EgoHistory()
         self.epoch = 0
-        self._bank = BevBank()
+        self._bank = BevBuffer()
         self._intent = IntentMemory()
         self._last_plan: Plan | None = None  # the last good path
 
@@ -153,7 +153,7 @@ class DrivingCore:
         images = None
         while images is None:
             try:
-                images = preprocess(frames, self.rig, self.mind.eyes.image)
+                images = preprocess(frames, self.rig, self.stack.perception.image)
             except BadImage as error:
                 why = str(error).removeprefix(f"camera '{error.camera}': ")
                 frames = _without(frames, error.camera, why)
@@ -173,8 +173,8 @@ class DrivingCore:
         if then_ns is not None:
             memory = self._bank.get(then_ns, stamp, ego.measured_ns, self.history)
         memory_stamp = None if memory is None else then_ns
-        tokens = self.mind.eyes.see(
-            images, Moment(stamp, self.epoch, ego, intent, memory, memory_stamp)
+        tokens = self.stack.perception.perceive(
+            images, PerceptionContext(stamp, self.epoch, ego, intent, memory, memory_stamp)
         )
         broken = broken_tensor(tokens)
         if broken is not None:
@@ -204,7 +204,7 @@ class DrivingCore:
         if gap is not None or not ego.valid:
             reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
             return self.refuse(ego, reason, gap.detail if gap else ego.source)
-        candidates = self.mind.policy.propose(tokens, command, ego, intent, self.config.seed)
+        candidates = self.stack.policy.propose(tokens, command, ego, intent, self.config.seed)
         if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
             detail = "planner: every candidate is not a number"
             return self.refuse(ego, RefusalReason.NETWORK_NAN, detail)
@@ -221,7 +221,7 @@ class DrivingCore:
     ) -> Plan:
         """Choose, and slow down where the plan leaves what was observed."""
         stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
-        seen = surroundings(tokens, self.mind.eyes.area)
+        seen = surroundings(tokens, self.stack.perception.area)
         choice = choose(candidates, ego, self.config.limits, seen, self._stop(ego))
         trajectory, notes = choice.trajectory, _refused(choice.rejected)
         until_m = checked_until(trajectory.poses, seen)
@@ -240,10 +240,10 @@ class DrivingCore:
             rejected=choice.rejected,
             checked_until_m=until_m,
             schedule=schedule,
-            bundle_id=self.mind.bundle_id,
+            bundle_id=self.stack.bundle_id,
         )
 
-    def aside(
+    def shadow_step(
         self, frames: FrameSet, now_ns: int, follow: Schedule | None = None,
         wanted: Intent | None = None,
     ) -> Step:  # fmt: skip
@@ -279,7 +279,9 @@ class DrivingCore:
             outcome = clock.timed("plan", lambda: self.plan(tokens, command, ego, intent, now_ns))
         timings["step"] = sum(timings.values())
         tokens_seen = None if isinstance(tokens, Refusal) else tokens
-        return Step(outcome, seen.frames, ego, intent, tokens_seen, timings | self.mind.take_ms())
+        return Step(
+            outcome, seen.frames, ego, intent, tokens_seen, timings | self.stack.pop_latency_ms()
+        )
 
     def refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
         """No plan for this anchor; with the stop along the last good path where that is known."""

@@ -24,7 +24,7 @@ from irl_vla.engine.manifest import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
     FileEntry,
-    Graph,
+    GraphSpec,
     Manifest,
     NetworkPart,
     Variant,
@@ -64,7 +64,7 @@ class Bundle:
         _compare(self.root, name, self.manifest.files[name], len(content), _sha256(content))
         return content
 
-    def graph(self, graph: str) -> Graph:
+    def graph(self, graph: str) -> GraphSpec:
         """One graph of a network bundle."""
         return self.network.graphs[graph]
 

@@ -23,7 +23,7 @@ from irl_vla.engine.compare import differences
 from irl_vla.engine.manifest import (
     FORMAT,
     DataSource,
-    Graph,
+    GraphSpec,
     Manifest,
     NetworkPart,
     Variant,
@@ -76,7 +76,7 @@ def export_bundle(
                 onnx=f"{name}.{FP32}.onnx", golden=f"{name}.{FP32}.golden.npz",
                 tolerance=GOLDEN_TOLERANCE,
             )  # fmt: skip
-            graph = Graph(inputs=spec.inputs, outputs=spec.outputs, variants={FP32: variant})
+            graph = GraphSpec(inputs=spec.inputs, outputs=spec.outputs, variants={FP32: variant})
             files[variant.onnx] = model
             files[variant.golden] = _golden(networks, module, spec, origin.seed)
             graphs[name] = graph
@@ -110,7 +110,7 @@ def _golden(networks: Networks, module: nn.Module, spec: GraphIo, seed: int) -> 
 
 
 def _prove(
-    networks: Networks, module: nn.Module, graph: Graph, name: str, model: bytes,
+    networks: Networks, module: nn.Module, graph: GraphSpec, name: str, model: bytes,
     seed: int, repetitions: int, tell: Tell,
 ) -> dict[str, Any]:  # fmt: skip
     """Torch against ONNX Runtime on fresh scenes, with one thread and with two, each run twice."""
@@ -123,9 +123,9 @@ def _prove(
         inputs = example_inputs(networks.preset, name, rng, BATCHES[repetition % len(BATCHES)])
         reference = run_module(module, inputs, outputs)
         for threads, session in sessions.items():
-            told = run_session(session, name, graph, inputs, None)
-            _refuse_unequal(told, run_session(session, name, graph, inputs, None), name, threads)
-            for output, apart in differences(told, reference).items():
+            result = run_session(session, name, graph, inputs, None)
+            _refuse_unequal(result, run_session(session, name, graph, inputs, None), name, threads)
+            for output, apart in differences(result, reference).items():
                 worst[threads][output] = max(worst[threads][output], apart)
     largest = max(apart for row in worst.values() for apart in row.values())
     if not largest <= PROOF_TOLERANCE:

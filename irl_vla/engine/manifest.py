@@ -60,7 +60,7 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class GraphSpec:
     """What enters and leaves a graph, and its variants by precision ("fp32", "int8-trt", ..)."""
 
     inputs: tuple[TensorSpec, ...]
@@ -106,7 +106,7 @@ class NetworkPart:
     scene_tokens: str
     preset: Preset
     vocabulary: Vocabulary
-    graphs: dict[str, Graph]
+    graphs: dict[str, GraphSpec]
     weights: str
     equality: str
     seed: int  # of the initial weights

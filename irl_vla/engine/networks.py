@@ -100,6 +100,6 @@ def run_module(
 ) -> dict[str, NDArray[Any]]:
     """The reference: a graph as torch runs it, on the device of its weights."""
     device = next(module.parameters()).device
-    told = module(*(torch.from_numpy(value).to(device) for value in inputs.values()))
-    values = (told,) if isinstance(told, Tensor) else told
+    result = module(*(torch.from_numpy(value).to(device) for value in inputs.values()))
+    values = (result,) if isinstance(result, Tensor) else result
     return {name: value.cpu().numpy() for name, value in zip(outputs, values, strict=True)}

@@ -16,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.compare import refuse_difference
-from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES, Graph
+from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES, GraphSpec
 from irl_vla.perception.tokens import Tensors, TensorSpec
 from irl_vla.types import InputError
 
@@ -81,7 +81,7 @@ def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession
 
 
 def run_session(
-    session: ort.InferenceSession, graph: str, spec: Graph, inputs: Tensors, out: Tensors | None
+    session: ort.InferenceSession, graph: str, spec: GraphSpec, inputs: Tensors, out: Tensors | None
 ) -> dict[str, NDArray[Any]]:
     """One run with bound memory."""
     ordered, images = checked(graph, spec, inputs)
@@ -103,7 +103,7 @@ def run_session(
     return outputs
 
 
-def checked(graph: str, spec: Graph, inputs: Tensors) -> tuple[dict[str, NDArray[Any]], int]:
+def checked(graph: str, spec: GraphSpec, inputs: Tensors) -> tuple[dict[str, NDArray[Any]], int]:
     """Inputs in the graph's order, each of the promised type and shape, and the batch of images."""
     names = {tensor.name for tensor in spec.inputs}
     if names != set(inputs):

@@ -28,10 +28,10 @@ class TorchRunner:
         """See Runner."""
         spec = self._graphs[graph]
         ordered, _ = checked(graph, spec, inputs)
-        told = run_module(
+        result = run_module(
             self._modules[graph], ordered, tuple(tensor.name for tensor in spec.outputs)
         )
         for name, target in (out or {}).items():
-            np.copyto(target, told[name], casting="no")
-            told[name] = target
-        return told
+            np.copyto(target, result[name], casting="no")
+            result[name] = target
+        return result

@@ -39,7 +39,7 @@ POLYLINE_SCALE_M = 10.0  # [m] per unit of a polyline point's offset
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """What one decoder layer found; every layer speaks, so that training can ask each.
 
     boxes: (B, A, 10) x y z l w h sin(yaw) cos(yaw) vx vy [m, m/s], sine and cosine not normalised
@@ -59,7 +59,7 @@ class Decoded:
     agents: Tensor
     ego: Tensor
     map: Tensor
-    found: tuple[Found, ...]
+    found: tuple[Detections, ...]
 
 
 class PositionCode(nn.Module):
@@ -101,10 +101,10 @@ class DecoderLayer(nn.Module):
 
         queries, code (of the place), here (BEV at the place): (B, Q, D); keys: (B, Hp * Wp, D)
         """
-        calm = self.norms[0](queries) + code
-        queries = queries + self.each_other(calm, calm)
-        calm = self.norms[1](queries) + code
-        queries = queries + self.whole_bev(calm, keys) + self.own_place(here)
+        normed = self.norms[0](queries) + code
+        queries = queries + self.each_other(normed, normed)
+        normed = self.norms[1](queries) + code
+        queries = queries + self.whole_bev(normed, keys) + self.own_place(here)
         queries = queries + self.think(self.norms[2](queries))
         return queries, self.move(queries)
 
@@ -114,7 +114,7 @@ class ElementHeads(nn.Module):
 
     origin: Tensor
     span: Tensor
-    usual: Tensor
+    default_size: Tensor
 
     def __init__(self, width: int, bev: BevGrid) -> None:
         super().__init__()
@@ -127,23 +127,26 @@ class ElementHeads(nn.Module):
         corner, far = (bev.x[0], bev.y[0]), (bev.x[1], bev.y[1])
         self.register_buffer("origin", torch.tensor(corner), persistent=False)
         self.register_buffer("span", torch.tensor(far) - torch.tensor(corner), persistent=False)
-        self.register_buffer("usual", torch.tensor(CAR), persistent=False)
+        self.register_buffer("default_size", torch.tensor(CAR), persistent=False)
 
     def meters(self, places: Tensor) -> Tensor:
         """(..., 2) logits of the place -> (..., 2) x, y [m], always inside the grid."""
         return self.origin + places.sigmoid() * self.span
 
-    def forward(self, agents: Tensor, elements: Tensor, places: Tensor) -> Found:
-        """(B, A, D) agents, (B, M, D) map elements, (B, Q, 2) logits of the places -> Found."""
+    def forward(self, agents: Tensor, elements: Tensor, places: Tensor) -> Detections:
+        """(B, A, D) agents, (B, M, D) map elements, (B, Q, 2) logits of the places ->
+        Detections."""
         xy = self.meters(places)
         raw = self.box(agents)
         z = CAR[2] / 2.0 + raw[..., 0:1]
-        size = self.usual * raw[..., 1:4].clamp(-4.0, 3.0).exp()  # 2 % to 20 times the usual
+        size = (
+            self.default_size * raw[..., 1:4].clamp(-4.0, 3.0).exp()
+        )  # 2 % to 20 times the default
         heading = torch.cat([raw[..., 4:5], raw[..., 5:6] + 1.0], dim=-1)  # sin, cos; ahead
         velocity = SPEED_SCALE * raw[..., 6:8]
         offsets = POLYLINE_SCALE_M * self.line(elements)
         offsets = offsets.reshape(*offsets.shape[:2], POLYLINE_POINTS, 2)
-        return Found(
+        return Detections(
             torch.cat([xy[:, : agents.shape[1]], z, size, heading, velocity], dim=-1),
             self.agent_class(agents),
             xy[:, -elements.shape[1] :, None] + offsets,

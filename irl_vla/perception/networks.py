@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from irl_vla.perception.bev import BevEncoder, BevInputs
 from irl_vla.perception.camera_net import CameraNet
-from irl_vla.perception.heads import Decoded, Found, SceneDecoder, Segmentation
+from irl_vla.perception.heads import Decoded, Detections, SceneDecoder, Segmentation
 from irl_vla.perception.preset import Preset
 
 
@@ -80,7 +80,7 @@ class BevGraph(nn.Module):
         return tuple(value[0] for value in results)
 
 
-def _boxes(found: Found, score: Tensor) -> Tensor:
+def _boxes(found: Detections, score: Tensor) -> Tensor:
     """(B, A, 10) in the order of tokens.BOX_FIELDS: heading as one angle, score at the end."""
     yaw = torch.atan2(found.boxes[..., 6], found.boxes[..., 7])
     return torch.cat(

@@ -22,7 +22,7 @@ MIN_SPEED, RED_LIGHT, STOP_SIGN = "min_speed_infractions", "red_light", "stop_in
 
 
 @dataclass(frozen=True)
-class Record:
+class RouteRecord:
     """One driven route.
 
     route: its number; scenario: its type, without the running number; folder: where its motion lies
@@ -54,12 +54,12 @@ class Motion:
     yaw_rate: F64
 
 
-def read_records(results: Sequence[Path]) -> list[Record]:
+def read_records(results: Sequence[Path]) -> list[RouteRecord]:
     """All routes of result files, or of folders of them (a `merged.json` there is skipped).
 
     Raises InputError for what is no leaderboard result, and for a route that is there twice.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, RouteRecord] = {}
     for path in _files(results):
         listed = Field(_json(path), f"{path}")["_checkpoint"]["records"]
         for raw in listed:
@@ -92,7 +92,7 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON: {error}") from None
 
 
-def _record_of(raw: Field) -> Record:
+def _record_of(raw: Field) -> RouteRecord:
     route_id = raw["route_id"]
     parts = route_id.text().split("_")
     if len(parts) < 2 or not parts[1].isdigit():
@@ -103,7 +103,7 @@ def _record_of(raw: Field) -> Record:
         raise infractions.wrong("an object with a list for each kind")
     for kind in (MIN_SPEED, RED_LIGHT, STOP_SIGN):
         infractions[kind]  # raises where missing
-    return Record(
+    return RouteRecord(
         route=parts[1],
         scenario=_without_number(raw["scenario_name"].text()),
         folder=_plain_name(raw["save_name"]),
@@ -137,7 +137,7 @@ def _plain_name(field: Field) -> str:
     return name
 
 
-def read_motion(metrics: Path, record: Record) -> Motion:
+def read_motion(metrics: Path, record: RouteRecord) -> Motion:
     """The recorded motion of a route: <metrics>/<save_name>/metric_info.json."""
     path = metrics / record.folder / MOTION_FILE
     if not path.is_file():

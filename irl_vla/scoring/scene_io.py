@@ -25,8 +25,8 @@ from irl_vla.scoring.scene import (
     LANE_CONNECTOR,
     PLAN_POSES,
     SCENE_TYPES,
+    SIM_DT_S,
     STATE_COLUMNS,
-    STEP_S,
     TRACK_STEPS,
     TRAFFIC_POLICIES,
     Areas,
@@ -40,7 +40,7 @@ from irl_vla.scoring.scene import (
     Scene,
     Tracks,
     Vehicle,
-)  # fmt: skip
+)
 from irl_vla.scoring.scene_check import Field, check_scene
 from irl_vla.types import F64, InputError
 
@@ -111,8 +111,8 @@ def scene_of(raw: Any, where: str) -> Scene:
     if not top.absent("format"):
         _check_format(raw, top.where)
     time = top["time"]
-    if abs(time["step_s"].number() - STEP_S) > 1e-9:
-        raise time["step_s"].wrong(f"{STEP_S} s between steps")
+    if abs(time["step_s"].number() - SIM_DT_S) > 1e-9:
+        raise time["step_s"].wrong(f"{SIM_DT_S} s between steps")
     steps = time["steps"].integer()
     if steps not in TRACK_STEPS:
         raise time["steps"].wrong(f"{TRACK_STEPS[0]} steps (or {TRACK_STEPS[1]} for PDMS v1)")
@@ -243,7 +243,7 @@ def scene_to(scene: Scene) -> dict[str, Any]:
     """One scene as JSON values."""
     data: dict[str, Any] = {
         "format": FORMAT, "id": scene.id, "family": scene.family, "seed": list(scene.seed),
-        "time": {"t0_us": scene.t0_us, "step_s": STEP_S, "steps": scene.steps},
+        "time": {"t0_us": scene.t0_us, "step_s": SIM_DT_S, "steps": scene.steps},
         "scene_type": scene.scene_type, "traffic_policy": scene.traffic_policy,
         "ego": _ego_to(scene.ego),
         "map": {"polygons": [_area_to(scene.areas, i) for i in range(len(scene.areas))]},

@@ -28,8 +28,9 @@ from irl_vla.types import (
     Refusal,
     SceneTokens,
 )
+from irl_vla.view.detections import detected_words, finds_something
+from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
-from irl_vla.view.ink import webp
 from irl_vla.view.legend import detected_legends, plan_legend, recorded_legend
 from irl_vla.view.plots import (
     MAX_FANS,
@@ -40,8 +41,7 @@ from irl_vla.view.plots import (
     plot_outcomes,
     plot_plans,
 )
-from irl_vla.view.report import Fact, Legend, PageFrame, Plot, ReplayPage, Table
-from irl_vla.view.seen import detected_words, finds_something
+from irl_vla.view.report import Fact, Legend, PageFigure, PageFrame, PageTable, ReplayPage
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class ReplayAnchor:
     """Everything about one anchor that the page shows.
 
     boxes: where known, ego frame; tokens: what was perceived, or None; area: the ground that the
-    policy observes, or None where it has no eyes
+    policy observes, or None where it has no perception
     """
 
     frames: FrameSet
@@ -117,7 +117,7 @@ class ReplayPageBuilder:
         self._ego: list[tuple[int, float, float]] = []
         self._ego_source = ""
         self._plans = EvenSample[PlanTrace](MAX_FANS)
-        self._looked, self._found = 0, 0  # anchors with eyes, and of them with a detection
+        self._looked, self._found = 0, 0  # anchors with perception, and of them with a detection
         self._boxes = False  # whether the recording knows any
 
     def wants_pictures(self) -> bool:
@@ -161,7 +161,7 @@ class ReplayPageBuilder:
     def _legends(self) -> list[Legend]:
         legends = [plan_legend()]
         if self._boxes:
-            legends.append(recorded_legend(eyes=self._looked > 0))
+            legends.append(recorded_legend(perceives=self._looked > 0))
         if self._looked:
             legends += detected_legends(self._looked, self._found)
         return legends
@@ -174,7 +174,7 @@ class ReplayPageBuilder:
             Fact("refusals", f"{refused}"),
         ]
 
-    def _plots(self, timings: Mapping[str, Sequence[float]]) -> list[Plot]:
+    def _plots(self, timings: Mapping[str, Sequence[float]]) -> list[PageFigure]:
         if not self._stamps:
             return []
         time_s = (np.array(self._stamps) - self._stamps[0]) / SECOND_NS
@@ -197,13 +197,13 @@ class ReplayPageBuilder:
         time_s = (stamps - self._stamps[0]) / SECOND_NS
         return EgoTrace(time_s, motion[:, 0], motion[:, 1], self._ego_source)
 
-    def _refusal_table(self) -> Table:
+    def _refusal_table(self) -> PageTable:
         rows = [(why, detail, str(n)) for (why, detail), n in self._refusals.most_common(MAX_ROWS)]
         left = len(self._refusals) - len(rows)
         note = "none: every anchor has a plan" if not rows else ""
         note = f"{left} rarer ones are in plans.jsonl" if left else note
         columns = ("reason", "detail", "anchors")
-        return Table("Refusals", columns, tuple(rows), ("anchors",), note)
+        return PageTable("Refusals", columns, tuple(rows), ("anchors",), note)
 
 
 def sampled_note(shown: int, total: int) -> str:
@@ -215,7 +215,7 @@ def sampled_note(shown: int, total: int) -> str:
     return f"{shown} of {total} frames are shown, evenly sampled; the plots use all of them."
 
 
-def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
+def latency_table(timings: Mapping[str, Sequence[float]]) -> PageTable:
     """p50, p90, p99 and maximum per stage [ms]."""
     rows = []
     for name, ms in timings.items():
@@ -225,7 +225,7 @@ def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
     columns = ("stage", "count", "p50 [ms]", "p90 [ms]", "p99 [ms]", "max [ms]")
     inner = any(name.startswith("network") for name in timings)
     note = "The networks' times are parts of perceive and plan." if inner else ""
-    return Table("Time per stage", columns, tuple(rows), columns[1:], note)
+    return PageTable("Time per stage", columns, tuple(rows), columns[1:], note)
 
 
 def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U8]:

@@ -1,10 +1,10 @@
 """Between our values and messages: pairs `x_to_message` and `x_from_message` that give back x.
 
-The messages are those of `irl_vla.data.messages`, the very ones that bags are written with, and
+The messages are those of `irl_vla.messages.messages`, the very ones that bags are written with, and
 nodes publish their CDR bytes (`cdr`): a node, a bag and the desk speak through the same lines, no
 number passes through an rclpy setter (Jazzy takes `x=1` and sends 5e-324), and no byte of a list is
 checked one by one. `*_from_message` reads rclpy's messages just as well.
-Plans, intents and commands: irl_vla/data/plan_messages.py.
+Plans, intents and commands: irl_vla/messages/plan_messages.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
-from irl_vla.data.geometry_messages import path_message
-from irl_vla.data.messages import header, new, stamp_ns, typestore
-from irl_vla.data.plan_messages import intent_from_message, intent_to_message
 from irl_vla.frames import rigid_from_quaternion
+from irl_vla.messages.geometry_messages import path_message
+from irl_vla.messages.messages import header, new, stamp_ns, typestore
+from irl_vla.messages.plan_messages import intent_from_message, intent_to_message
 from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
 from irl_vla.types import (
     F64,

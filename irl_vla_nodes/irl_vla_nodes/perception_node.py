@@ -15,17 +15,17 @@ import numpy as np
 
 from irl_vla.camera.preprocess import ready_image
 from irl_vla.camera.rig import Rig
-from irl_vla.data.bag_events import Event
-from irl_vla.data.geometry_messages import (
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.history import LATE_NS
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.messages.events import Event
+from irl_vla.messages.geometry_messages import (
     Colour,
     LineMarkers,
     detections_message,
     marker_array_message,
-)  # fmt: skip
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore
-from irl_vla.drive.history import LATE_NS
-from irl_vla.engine.bundle import load_bundle
+)
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -52,8 +52,8 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.params import PerceptionParams, folder_of
 from irl_vla_nodes.payload import pack, unpack
-from irl_vla_nodes.ring import Gone, RingReader, RingWriter
-from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet, drain
+from irl_vla_nodes.ring import PayloadExpired, RingReader, RingWriter
+from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 
 TOKENS = "irl_vla/tokens"
 RING = "tokens"
@@ -71,20 +71,30 @@ class PerceptionNode(CarNode[PerceptionParams]):
 
     def set_up(self, params: PerceptionParams) -> None:
         """See CarNode."""
-        mind = mind_from_bundle(load_bundle(folder_of(params.bundle, "bundle")), params.threads)
+        stack = policy_stack_from_bundle(
+            load_bundle(folder_of(params.bundle, "bundle")), params.threads
+        )
         self._params = params
-        self.core = DrivingCore(mind, None, CoreConfig(seed=params.seed))
+        self.core = DrivingCore(stack, None, CoreConfig(seed=params.seed))
         self._rig: Rig | None = None
         self._waiting: deque[FramesHandle] = deque()
         self._busy = False
         self._frames_ring = RingReader(Path(params.ring_folder))
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
-        self._out = Outlet(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
-        self._boxes = Outlet(self, "vision_msgs/msg/Detection3DArray", "irl_vla/detections", SHOWN)
-        self._map = Outlet(self, "visualization_msgs/msg/MarkerArray", "irl_vla/map", SHOWN)
-        self._seg = Outlet(self, "nav_msgs/msg/OccupancyGrid", "irl_vla/segmentation", SHOWN)
+        self._out = ManagedPublisher(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
+        self._boxes = ManagedPublisher(
+            self, "vision_msgs/msg/Detection3DArray", "irl_vla/detections", SHOWN
+        )
+        self._map = ManagedPublisher(
+            self, "visualization_msgs/msg/MarkerArray", "irl_vla/map", SHOWN
+        )
+        self._seg = ManagedPublisher(
+            self, "nav_msgs/msg/OccupancyGrid", "irl_vla/segmentation", SHOWN
+        )
         self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
-        self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
+        self._frames = RawSubscription(
+            self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
+        )
         self.every(TICK_S, self._go)
 
     def tear_down(self) -> None:
@@ -133,7 +143,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
         intent = core.intent_at(stamp, until)
         seen, missing = self._seen(value, ego, intent)
         took = {**value.latencies_ms, "perceive": (perf_counter() - start) * 1e3}
-        took |= core.mind.take_ms()
+        took |= core.stack.pop_latency_ms()
         handle, refusal, memory = NOWHERE, None, None
         if isinstance(seen, Refusal):
             refusal = (seen.reason, seen.detail)
@@ -143,7 +153,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._out.publish(
             tokens_to_message(
                 TokensHandle(
-                    stamp, handle, refusal, core.mind.bundle_id, core.epoch, memory,
+                    stamp, handle, refusal, core.stack.bundle_id, core.epoch, memory,
                     tuple(missing), ego, intent, took,
                 ),
                 self._params.base_frame,
@@ -161,7 +171,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
             return Refusal(stamp, RefusalReason.NO_CALIBRATION, reasons), tuple(value.missing)
         try:
             frames = self._pictures(value)
-        except Gone as error:
+        except PayloadExpired as error:
             return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), tuple(value.missing)
         memory = self.core.memory_for(stamp)
         perceived = self.core.perceive(frames, ego, intent, memory)
@@ -173,7 +183,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if self._rig is None or self._rig.fingerprint != value.rig:
             self._rig = rig_from_notes(notes)
             self.core.recalibrate(self._rig)
-        spec = self.core.mind.eyes.image
+        spec = self.core.stack.perception.image
         images = {
             name: ready_image(name, stamp, arrays["pixels"][index], self._rig, spec)
             for index, (name, stamp) in enumerate(value.stamps_ns.items())
@@ -187,7 +197,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if self._map.is_wanted:
             lines = LineMarkers("map", map_lines_of(tokens), MAP_COLOUR, 0.15)
             self._map.publish(marker_array_message([lines], stamp, frame))
-        area = self.core.mind.eyes.area
+        area = self.core.stack.perception.area
         if area is not None and self._seg.is_wanted and np.asarray(tokens.seg).size:
             self._seg.publish(segmentation_to_message(tokens, area, frame))
 

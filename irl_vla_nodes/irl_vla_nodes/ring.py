@@ -49,7 +49,7 @@ class Handle:
     generation: int
 
 
-class Gone(Exception):
+class PayloadExpired(Exception):
     """The payload of a handle cannot be had any more; the text says why."""
 
 
@@ -116,18 +116,20 @@ class RingReader:
         magic, slots, stride = HEAD.unpack_from(ring, 0)
         whole = PAGE + slots * stride
         if magic != MAGIC or whole != len(ring) or not 0 <= handle.slot < slots:
-            raise Gone(f"ring {handle.ring}: no slot {handle.slot}, or not a ring")
+            raise PayloadExpired(f"ring {handle.ring}: no slot {handle.slot}, or not a ring")
         at = PAGE + handle.slot * stride
         generation, length = SLOT.unpack_from(ring, at)
         if generation != handle.generation or length > stride - PAYLOAD_AT:
-            raise Gone(_overwritten(handle, generation))
+            raise PayloadExpired(_overwritten(handle, generation))
         copy = memoryview(ring[at + PAYLOAD_AT : at + PAYLOAD_AT + length])
         generation, _ = SLOT.unpack_from(ring, at)
         if generation != handle.generation:
-            raise Gone(_overwritten(handle, generation))
+            raise PayloadExpired(_overwritten(handle, generation))
         spent = time.monotonic() - begin
         if spent > within_s:
-            raise Gone(f"ring {handle.ring}: copying took {spent:.2f} s, at most {within_s} s")
+            raise PayloadExpired(
+                f"ring {handle.ring}: copying took {spent:.2f} s, at most {within_s} s"
+            )
         return copy
 
     def close(self) -> None:
@@ -140,15 +142,15 @@ class RingReader:
         if name in self._open:
             return self._open[name]
         if not FILE_NAME.fullmatch(name):  # a name comes from a topic: never leave the folder
-            raise Gone(f"ring '{name}': not the name of a ring")
+            raise PayloadExpired(f"ring '{name}': not the name of a ring")
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            raise Gone(f"ring {name}: its writer is gone ({error.strerror})") from None
+            raise PayloadExpired(f"ring {name}: its writer is gone ({error.strerror})") from None
         try:
             ring = mmap.mmap(file, 0, prot=mmap.PROT_READ)
         except (ValueError, OSError) as error:
-            raise Gone(f"ring {name}: {error}") from None
+            raise PayloadExpired(f"ring {name}: {error}") from None
         finally:
             os.close(file)
         kind = name.split(".")[0]

@@ -11,10 +11,10 @@ from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from typer.testing import CliRunner
 
+from irl_vla.bag.bag import read_plans
 from irl_vla.cli.app import app
-from irl_vla.data.bag import read_plans
-from irl_vla.data.messages import typestore
-from irl_vla.data.plan_messages import plan_to_message
+from irl_vla.messages.messages import typestore
+from irl_vla.messages.plan_messages import plan_to_message
 
 RING6 = Path(__file__).with_name("ring6.yaml")
 

@@ -13,8 +13,8 @@ from irl_vla_nodes.show import plan_lines
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.shipped import shipped
 from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
+from irl_vla.shipped import shipped
 from irl_vla.types import (
     Candidates,
     EgoStatus,

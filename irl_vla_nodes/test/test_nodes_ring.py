@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from irl_vla_nodes.payload import TYPES, pack, packed_size, unpack
-from irl_vla_nodes.ring import Gone, Handle, RingReader, RingWriter
+from irl_vla_nodes.ring import Handle, PayloadExpired, RingReader, RingWriter
 from ring_workers import (
     PROCESSES,
     WORDS,
@@ -52,7 +52,7 @@ def test_a_slot_that_was_overwritten_is_gone_and_the_text_says_so(
     first = writer.write([filled(0, 10)])
     for number in range(4):
         writer.write([filled(number, 10)])
-    with pytest.raises(Gone, match=r"overwritten.*more slots"):
+    with pytest.raises(PayloadExpired, match=r"overwritten.*more slots"):
         RingReader(tmp_path).read(first)
 
 
@@ -63,24 +63,24 @@ def test_a_payload_that_is_too_large_is_refused(writer: RingWriter) -> None:
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "frames", "", "frames.1-2/../x"])
 def test_a_name_from_a_topic_never_leaves_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Gone, match="not the name of a ring"):
+    with pytest.raises(PayloadExpired, match="not the name of a ring"):
         RingReader(tmp_path).read(Handle(name, 0, 2))
 
 
 def test_a_symbolic_link_in_the_folder_is_not_followed(tmp_path: Path, writer: RingWriter) -> None:
     (tmp_path / "frames.1-1").symlink_to(tmp_path / writer.name)
-    with pytest.raises(Gone):
+    with pytest.raises(PayloadExpired):
         RingReader(tmp_path).read(Handle("frames.1-1", 0, 2))
 
 
 def test_a_slot_that_does_not_exist_is_gone(tmp_path: Path, writer: RingWriter) -> None:
-    with pytest.raises(Gone, match="no slot 4"):
+    with pytest.raises(PayloadExpired, match="no slot 4"):
         RingReader(tmp_path).read(Handle(writer.name, 4, 2))
 
 
 def test_copying_for_too_long_gives_up(tmp_path: Path, writer: RingWriter) -> None:
     handle = writer.write([filled(1, 10)])
-    with pytest.raises(Gone, match="copying took"):
+    with pytest.raises(PayloadExpired, match="copying took"):
         RingReader(tmp_path).read(handle, within_s=0.0)
 
 
@@ -156,7 +156,7 @@ def read_one(reader: RingReader, queue: Any) -> int:
     handle, number = queue.get()
     try:
         payload = reader.read(handle, within_s=10.0)
-    except Gone:
+    except PayloadExpired:
         return 0
     assert word_of(payload) == number
     return 1

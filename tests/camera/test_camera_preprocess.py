@@ -20,7 +20,14 @@ from irl_vla.camera.preprocess import (
     preprocess,
 )
 from irl_vla.camera.projection import horizon_row, project, unproject
-from irl_vla.camera.rig import Camera, CameraModel, Look, Rig, camera_from_info, ego_from_look
+from irl_vla.camera.rig import (
+    Camera,
+    CameraModel,
+    Rig,
+    ViewDirection,
+    camera_from_info,
+    ego_from_look,
+)
 from irl_vla.types import F64, U8, CameraImage, FrameSet, InputError
 
 NUSCENES = Path(__file__).parents[3] / "shared" / "recordings" / "nuscenes_scene0061"
@@ -30,7 +37,7 @@ PLAIN = ImageSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 def lens(width: int, height: int, name: str = "cam", pitch_deg: float = 0.0) -> Camera:
     k = np.array([[0.7 * width, 0, 0.51 * width], [0, 0.7 * width, 0.48 * height], [0, 0, 1.0]])
-    mounting = ego_from_look((1.5, 0.0, 1.5), Look(pitch_deg=pitch_deg))
+    mounting = ego_from_look((1.5, 0.0, 1.5), ViewDirection(pitch_deg=pitch_deg))
     return Camera(name, width, height, CameraModel.PLUMB_BOB, k, np.zeros(0), mounting)
 
 

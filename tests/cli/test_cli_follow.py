@@ -12,11 +12,11 @@ import pytest
 from drawn_street import write_street_bag
 from typer.testing import CliRunner
 
-from irl_vla.cli.ahead import DEPTH, ahead
 from irl_vla.cli.app import app
-from irl_vla.cli.plan_check import compare_plans
-from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import Bundle
+from irl_vla.evaluation.plan_comparison import compare_plans
+from irl_vla.evaluation.read_ahead import DEPTH, read_ahead
+from irl_vla.shipped import shipped
 from irl_vla.types import InputError
 
 RULE = shipped("models/rule")
@@ -111,7 +111,7 @@ def test_reading_ahead_keeps_the_order_and_raises_errors_where_they_belong() -> 
 
     seen = []
     with pytest.raises(InputError, match="breaks here"):
-        for value in ahead(events(), lambda value: 2 * value):
+        for value in read_ahead(events(), lambda value: 2 * value):
             seen.append(value)  # noqa: PERF402 - the error must come after these
     assert seen == [2 * value for value in range(100)]
 
@@ -125,7 +125,7 @@ def test_who_stops_reading_stops_the_thread_and_it_never_runs_far_ahead() -> Non
             yield produced[-1]
 
     threads = threading.active_count()
-    reading = ahead(endless(), lambda value: value)
+    reading = read_ahead(endless(), lambda value: value)
     assert [next(reading) for _ in range(3)] == [0, 1, 2]
     reading.close()  # type: ignore[attr-defined]
     assert threading.active_count() == threads

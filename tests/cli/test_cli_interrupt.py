@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cli_bags import RULE, street, write
 
-from irl_vla.data.bag import open_bag, read_plans
+from irl_vla.bag.bag import open_bag, read_plans
 
 RUN = "from irl_vla.cli.app import main; main()"
 INTERRUPTED = 130

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from irl_vla.data.navsim.city_map import CityMap
-from irl_vla.data.navsim.dataset import Dataset
+from irl_vla.navsim.city_map import CityMap
+from irl_vla.navsim.dataset import Dataset
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "navsim"
 

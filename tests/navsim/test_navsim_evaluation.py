@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from irl_vla.cli.navsim import reactive_traffic, score_navsim
-from irl_vla.data.navsim import evaluation
-from irl_vla.data.navsim.agents import agent_of
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped, score_tokens
-from irl_vla.data.navsim.jobs import Plan, in_order, run, scored_tokens, units
-from irl_vla.data.navsim.preparation import Preparation
+from irl_vla.navsim import evaluation
+from irl_vla.navsim.agents import agent_of
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.evaluation import Evaluator, Scored, Skipped, score_tokens
+from irl_vla.navsim.jobs import ScoringJob, in_order, run, scored_tokens, units
+from irl_vla.navsim.preparation import Preparation
 from irl_vla.types import F64, InputError
 from irl_vla.unpickle import load_pickle
 
@@ -30,7 +30,7 @@ def standing_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "reference_plan", stand)
 
 
-def outcomes(plan: Plan, jobs: int = 1) -> tuple[list[Scored], list[Skipped]]:
+def outcomes(plan: ScoringJob, jobs: int = 1) -> tuple[list[Scored], list[Skipped]]:
     return in_order(plan.index, run(plan, jobs))
 
 
@@ -38,8 +38,8 @@ def test_two_processes_and_a_warm_cache_give_the_numbers_of_one_process(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     index = index_split(dataset, dataset.split("syn_test"))
-    plan = Plan(index=index, agent="constant_velocity", reactive=False)
-    cached = Plan(index=index, agent="constant_velocity", reactive=False, cache=tmp_path)
+    plan = ScoringJob(index=index, agent="constant_velocity", reactive=False)
+    cached = ScoringJob(index=index, agent="constant_velocity", reactive=False, cache=tmp_path)
     runs = [outcomes(plan), outcomes(plan, jobs=2), outcomes(cached, jobs=2), outcomes(cached)]
     for scored, skipped in runs:
         assert not skipped and len(scored) == len(index.places)
@@ -52,7 +52,7 @@ def test_a_warm_cache_is_scored_without_preparing_anything(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = index_split(dataset, dataset.split("syn_routes"))
-    plan = Plan(index=index, agent="human", reactive=False, cache=tmp_path)
+    plan = ScoringJob(index=index, agent="human", reactive=False, cache=tmp_path)
     first = outcomes(plan)
     monkeypatch.setattr(evaluation, "prepare", None)
     again = outcomes(plan)
@@ -116,7 +116,7 @@ def test_ray_is_asked_for_where_it_is_missing(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    plan = Plan(
+    plan = ScoringJob(
         index=index_split(dataset, dataset.split("syn_routes")), agent="human", reactive=False
     )
     with pytest.raises(InputError, match="pip install ray"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from irl_vla.cli.navsim_show import WIDTH, show_navsim
-from irl_vla.data.navsim.dataset import Dataset
+from irl_vla.navsim.dataset import Dataset
 from irl_vla.types import InputError
 from irl_vla.view.palette import GREEN
 

@@ -16,7 +16,7 @@ from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, InputError
 from irl_vla.world.roads.furniture import furniture
 from irl_vla.world.roads.junctions import (
-    Crossing,
+    BuiltJunction,
     Link,
     arms_of,
     draw_connectors,
@@ -101,7 +101,7 @@ def _join(works: _Works, nodes: list[NodePlan]) -> None:
         first += len(mine)
         drawn = [works.lanes[index] for index in connectors]
         ring, corners = outline(node, arms, mine, drawn)
-        works.sites.append(Crossing(node, arms, mine, connectors, ring, corners))
+        works.sites.append(BuiltJunction(node, arms, mine, connectors, ring, corners))
 
 
 def _pockets(works: _Works, node: NodePlan) -> list[bool]:
@@ -114,7 +114,7 @@ def _rule(works: _Works) -> None:
     rng = np.random.default_rng([works.seed, _LIGHTS])
     for site in works.sites:
         walks: tuple[int, ...] = (NONE,) * len(site.arms)
-        if isinstance(site, Crossing):
+        if isinstance(site, BuiltJunction):
             pairs = cross(site, works.lanes)
             stages = None
             if site.plan.kind == "lights":

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from irl_vla.types import F64, U8
 from irl_vla.world.roads.curves import beside
-from irl_vla.world.roads.junctions import Crossing
+from irl_vla.world.roads.junctions import BuiltJunction
 from irl_vla.world.roads.pavement import Site, at
 from irl_vla.world.roads.right_of_way import main_arms
-from irl_vla.world.roads.street import Course, Street
+from irl_vla.world.roads.street import Carriageway, Street
 from irl_vla.world.town import Prop, Signal
 
 CELL_M = 0.5  # of the raster
@@ -26,7 +26,7 @@ _BEHIND_KERB_M = 0.7
 _ROAD, _HOUSE = 1, 2  # what cells of the raster are taken by
 
 
-class Ground:
+class OccupancyRaster:
     """Raster of what is taken."""
 
     def __init__(self, streets: list[Street], sites: list[Site]) -> None:
@@ -69,14 +69,14 @@ class Ground:
 
 
 def _filled(site: Site) -> F64:
-    return site.ring if isinstance(site, Crossing) else np.concatenate(site.corners)
+    return site.ring if isinstance(site, BuiltJunction) else np.concatenate(site.corners)
 
 
 def furniture(
     rng: np.random.Generator, streets: list[Street], sites: list[Site], signals: list[Signal]
 ) -> list[Prop]:
     """All props but those of work zones."""
-    ground = Ground(streets, sites)
+    ground = OccupancyRaster(streets, sites)
     props: list[Prop] = []
     props += _posts(signals)
     for street in streets:
@@ -98,7 +98,7 @@ def _posts(signals: list[Signal]) -> list[Prop]:
     return [_prop("signal_post", head[[0, 1, 3]], _POST_M, 0, "") for head in heads]
 
 
-def _signs(street: Street, course: Course) -> list[Prop]:
+def _signs(street: Street, course: Carriageway) -> list[Prop]:
     """The speed limit, soon after the junction."""
     if course.length < 40.0:
         return []
@@ -114,7 +114,7 @@ def _priority_signs(site: Site) -> list[Prop]:
     kind = site.plan.kind
     if kind in ("lights", "equal"):
         return []
-    main = main_arms(site) if isinstance(site, Crossing) else ()
+    main = main_arms(site) if isinstance(site, BuiltJunction) else ()
     props = []
     for i, arm in enumerate(site.arms):
         # one minor road in three has a stop sign: those of the odd radii
@@ -151,7 +151,7 @@ _RING = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.p
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
 
-def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> list[Prop]:
+def _houses(rng: np.random.Generator, streets: list[Street], ground: OccupancyRaster) -> list[Prop]:
     """Rows of houses along both sides of every street: close together in some, with gardens in
     others."""
     props = []
@@ -186,7 +186,9 @@ def _placed(poses: F64, offsets: F64) -> F64:
     return np.stack([poses[:, :1] + x * cos - y * sin, poses[:, 1:2] + x * sin + y * cos], axis=-1)
 
 
-def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) -> tuple[F64, F64]:
+def _row_of_houses(
+    rng: np.random.Generator, course: Carriageway, town_like: bool
+) -> tuple[F64, F64]:
     """Poses (k, 3), facing the street with their right side's back, and sizes (k, 3)."""
     count = int(course.length / 8.0) + 2
     front = rng.uniform(11.0, 24.0, count) if town_like else rng.uniform(8.0, 14.0, count)
@@ -217,7 +219,7 @@ def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) ->
 
 
 def _greens(
-    rng: np.random.Generator, streets: list[Street], sites: list[Site], ground: Ground
+    rng: np.random.Generator, streets: list[Street], sites: list[Site], ground: OccupancyRaster
 ) -> list[Prop]:
     """Trees in rows behind some sidewalks, trees and bushes wherever ground is free."""
     rows = []
@@ -233,7 +235,7 @@ def _greens(
     height, width = ground.taken.shape
     area = height * width * CELL_M**2
     wild = ground.corner + rng.random((int(area / 350.0), 2)) * CELL_M * np.array([width, height])
-    middles = [site.plan.xy[None] for site in sites if not isinstance(site, Crossing)]
+    middles = [site.plan.xy[None] for site in sites if not isinstance(site, BuiltJunction)]
     points = np.concatenate([lined_up, wild])
     around = points[:, None] + 0.6 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
     points = points[ground.free(around).all(axis=1)]

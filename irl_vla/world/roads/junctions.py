@@ -60,7 +60,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class BuiltJunction:
     """A junction that is built. connectors: lanes; links: what each joins; ring: outline; corners:
     kerb lines between the arms, corners[i] from arm i to arm i + 1."""
 

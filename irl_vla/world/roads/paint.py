@@ -8,11 +8,11 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.roads.curves import beside
-from irl_vla.world.roads.junctions import Arm, Crossing
+from irl_vla.world.roads.junctions import Arm, BuiltJunction
 from irl_vla.world.roads.lane_draft import LaneDraft
 from irl_vla.world.roads.pavement import Site, across
 from irl_vla.world.roads.right_of_way import main_arms
-from irl_vla.world.roads.street import TAPER_M, Course, Street
+from irl_vla.world.roads.street import TAPER_M, Carriageway, Street
 from irl_vla.world.roads.street_plan import VERGE_M
 from irl_vla.world.town import Crosswalk, Marking, Turn
 
@@ -73,7 +73,7 @@ def _middle(street: Street, yellow: bool) -> list[Marking]:
     return marks
 
 
-def _dividers(street: Street, course: Course) -> list[Marking]:
+def _dividers(street: Street, course: Carriageway) -> list[Marking]:
     """Dashed lines between the lanes of one direction, solid before the stop line."""
     marks = []
     plan = street.plan
@@ -100,7 +100,7 @@ def _dividers(street: Street, course: Course) -> list[Marking]:
 
 def _stop_lines(site: Site) -> list[Marking]:
     """Where vehicles wait: solid at lights and on minor roads, dashed at roundabouts."""
-    if isinstance(site, Crossing):
+    if isinstance(site, BuiltJunction):
         if site.plan.kind == "equal":
             return []
         main = main_arms(site) if site.plan.kind == "priority" else ()

@@ -10,11 +10,11 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.roads.curves import beside, ribbon
-from irl_vla.world.roads.junctions import Crossing
+from irl_vla.world.roads.junctions import BuiltJunction
 from irl_vla.world.roads.roundabout import Roundabout
-from irl_vla.world.roads.street import Course, Street
+from irl_vla.world.roads.street import Carriageway, Street
 from irl_vla.world.roads.street_plan import BAY_M, CROSSWALK_M, STOP_GAP_M
-from irl_vla.world.town import NONE, Crosswalk, Spot
+from irl_vla.world.town import NONE, Crosswalk, ParkingSpace
 
 FOOTPATH_M = 1.9  # its middle, from the kerb
 _SPOT_M, _SPOT_STEP_M, _SPOT_WIDTH_M = 5.2, 6.0, 2.0
@@ -22,11 +22,11 @@ _GAP = 0.12  # share of parking places that are driveways
 _KEEP_CLEAR_M = 7.0  # around a crosswalk
 _CALM_BEND = 1.0 / 60.0  # [1/m] streets bend less where people cross between junctions
 
-Site = Crossing | Roundabout
+Site = BuiltJunction | Roundabout
 
 
 @dataclass(frozen=True)
-class Zebra:
+class MidBlockCrosswalk:
     """A crosswalk between junctions: street, place [m] along its first direction."""
 
     street: int
@@ -71,7 +71,7 @@ def crosswalks_at(site: Site, walks: tuple[int, ...]) -> list[Crosswalk]:
     for i, arm in enumerate(site.arms):
         if not arm.plan.crosswalk:
             continue
-        if isinstance(site, Crossing):
+        if isinstance(site, BuiltJunction):
             pairs = zip(site.links, site.connectors, strict=True)
             lanes = tuple(lane for link, lane in pairs if i in link.arms)
         else:
@@ -84,7 +84,9 @@ def crosswalks_at(site: Site, walks: tuple[int, ...]) -> list[Crosswalk]:
     return found
 
 
-def zebras(rng: np.random.Generator, streets: list[Street], share: float) -> list[Zebra]:
+def zebras(
+    rng: np.random.Generator, streets: list[Street], share: float
+) -> list[MidBlockCrosswalk]:
     """Crosswalks between junctions, on long streets of one lane per direction."""
     found = []
     for number, street in enumerate(streets):
@@ -94,11 +96,11 @@ def zebras(rng: np.random.Generator, streets: list[Street], share: float) -> lis
             index = int(np.searchsorted(course.along, where * course.length))
             bend = np.abs(np.gradient(course.poses[:, 2], course.along))
             if bend[index - 3 : index + 4].max() < _CALM_BEND:
-                found.append(Zebra(number, float(course.along[index])))
+                found.append(MidBlockCrosswalk(number, float(course.along[index])))
     return found
 
 
-def crosswalk_of(zebra: Zebra, streets: list[Street]) -> Crosswalk:
+def crosswalk_of(zebra: MidBlockCrosswalk, streets: list[Street]) -> Crosswalk:
     """The crosswalk; vehicles give way."""
     ahead, back = streets[zebra.street].courses
     index = int(np.searchsorted(ahead.along, zebra.place - 1e-6))
@@ -120,9 +122,11 @@ def bays(streets: list[Street]) -> list[F64]:
     return rings
 
 
-def spots(rng: np.random.Generator, streets: list[Street], crossed: list[Zebra]) -> list[Spot]:
+def spots(
+    rng: np.random.Generator, streets: list[Street], crossed: list[MidBlockCrosswalk]
+) -> list[ParkingSpace]:
     """Parking places in the bays; some are kept free for driveways and crosswalks."""
-    found: list[Spot] = []
+    found: list[ParkingSpace] = []
     for number, street in enumerate(streets):
         for which, course in enumerate(street.courses):
             if not course.bays:
@@ -138,14 +142,14 @@ def spots(rng: np.random.Generator, streets: list[Street], crossed: list[Zebra])
     return found
 
 
-def _spots_along(course: Course, places: F64) -> list[Spot]:
+def _spots_along(course: Carriageway, places: F64) -> list[ParkingSpace]:
     edge = np.interp(places, course.along, course.edge) - BAY_M / 2
     poses = at(course, places)
     poses[:, :2] = beside(poses, edge)
-    return [Spot(pose, _SPOT_M, _SPOT_WIDTH_M) for pose in poses]
+    return [ParkingSpace(pose, _SPOT_M, _SPOT_WIDTH_M) for pose in poses]
 
 
-def at(course: Course, places: F64) -> F64:
+def at(course: Carriageway, places: F64) -> F64:
     """(k, 3) poses of a street's middle at so many metres along."""
     columns = [np.interp(places, course.along, column) for column in course.poses.T]
     return np.stack(columns, axis=1)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from irl_vla.world.situations.stage import slow_to
+from irl_vla.world.situations.scripted_traffic import slow_to
+from irl_vla.world.traffic.car_following import EGO_HALF, EGO_V
 from irl_vla.world.traffic.fleet import (
     BASE,
     COMMIT,
@@ -22,8 +23,7 @@ from irl_vla.world.traffic.fleet import (
 )
 from irl_vla.world.traffic.lanes import begin_change, forced_end
 from irl_vla.world.traffic.pedestrians import CROSSING
-from irl_vla.world.traffic.scripts import Stage
-from irl_vla.world.traffic.sense import EGO_HALF, EGO_V
+from irl_vla.world.traffic.scripts import ScriptContext
 
 REACTION_S, FIRM, MARGIN_M = 1.0, 3.5, 3.0  # [s], [m/s²], [m] somebody who sees it needs to stop
 CUT_IN_GAP_M = (3.0, 18.0)  # [m] to whoever cuts in
@@ -45,7 +45,7 @@ class HardBrake:
     stands_s: float
     what: str = "hard brake"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, stage: ScriptContext) -> tuple[int, ...] | None:
         """At its time."""
         if stage.time < self.from_s:
             return None
@@ -65,7 +65,7 @@ class GoesFirst:
     away_s: float
     what: str = "goes first"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, stage: ScriptContext) -> tuple[int, ...] | None:
         """When they are close enough."""
         f, fleet, i = stage.fleet.f, stage.fleet, self.actor
         at = np.flatnonzero(fleet.con[i] == self.lane)
@@ -87,7 +87,7 @@ class StepOut:
     from_s: float
     what: str = "jaywalk"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, stage: ScriptContext) -> tuple[int, ...] | None:
         """When the ego's bumper is so far away as a stop takes."""
         actor, ego = stage.walkers.first + self.walker, stage.ego
         ahead = float(stage.ego_frame()[actor, 0]) - ego[EGO_HALF]
@@ -109,7 +109,7 @@ class CutIn:
     speed: float
     what: str = "cut-in"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, stage: ScriptContext) -> tuple[int, ...] | None:
         """At its time, as soon as the gap to the ego is small and there is one."""
         net, fleet, i = stage.net, stage.fleet, self.actor
         gap = float(stage.ego_frame()[i, 0]) - stage.ego[EGO_HALF] - fleet.half[i, 0]

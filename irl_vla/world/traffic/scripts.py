@@ -15,6 +15,7 @@ import numpy as np
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64, Note
 from irl_vla.world.town import Light
+from irl_vla.world.traffic.car_following import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
 from irl_vla.world.traffic.fleet import (
     ALIVE,
     BASE,
@@ -36,6 +37,8 @@ from irl_vla.world.traffic.fleet import (
     S,
     V,
 )
+from irl_vla.world.traffic.footpaths import give_line
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.lanes import (
     FROM_BEGIN,
     begin_change,
@@ -44,11 +47,8 @@ from irl_vla.world.traffic.lanes import (
     may_use,
     neighbours,
 )
-from irl_vla.world.traffic.net import Net
 from irl_vla.world.traffic.pedestrians import CROSSING, JAYWALKER, WALKING, Walkers, gap_is_safe
-from irl_vla.world.traffic.people import give_line
-from irl_vla.world.traffic.right import EGO, all_claims, must_wait
-from irl_vla.world.traffic.sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
+from irl_vla.world.traffic.right_of_way import EGO, all_claims, must_wait
 
 SHARES = (
     ("cut-in", 0.32), ("hard brake", 0.25), ("jaywalk", 0.25), ("pull out", 0.15),
@@ -70,7 +70,7 @@ WIDEST_ROAD = 24.0  # [m] jaywalkers cross
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScriptRequest:
     """From time_s on `what` is wanted; dice: two random numbers for its details."""
 
     what: str
@@ -79,10 +79,10 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScriptContext:
     """All that a script needs to know of now. lights (S,); footpaths: points (n, 2)."""
 
-    net: Net
+    net: LaneNetwork
     fleet: Fleet
     walkers: Walkers
     ego: F64
@@ -107,7 +107,7 @@ class Stage:
         return list(np.flatnonzero(drives).tolist())
 
 
-def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[Wish, ...]:
+def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[ScriptRequest, ...]:
     """Wishes for the next hour. events: expected number in 20 s."""
     if events <= 0.0:
         return ()
@@ -117,16 +117,18 @@ def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[Wis
     while time < begin_s + AGENDA_S:
         time += rng.exponential(20.0 / events)
         what = SHARES[np.searchsorted(bounds, rng.random(), side="right")][0]
-        wishes.append(Wish(what, time, (rng.random(), rng.random())))
+        wishes.append(ScriptRequest(what, time, (rng.random(), rng.random())))
     return tuple(wishes)
 
 
-def perform(stage: Stage, wishes: tuple[Wish, ...]) -> tuple[tuple[Wish, ...], tuple[Note, ...]]:
+def perform(
+    stage: ScriptContext, wishes: tuple[ScriptRequest, ...]
+) -> tuple[tuple[ScriptRequest, ...], tuple[Note, ...]]:
     """Starts what suits now -> the wishes that remain, and notes of what began."""
     notes: list[Note] = []
     while wishes and wishes[0].time_s + TIRED_S < stage.time:
         wishes = wishes[1:]
-    kept: list[Wish] = []
+    kept: list[ScriptRequest] = []
     for k, wish in enumerate(wishes):
         if wish.time_s > stage.time:
             kept += wishes[k:]
@@ -143,7 +145,7 @@ def perform(stage: Stage, wishes: tuple[Wish, ...]) -> tuple[tuple[Wish, ...], t
     return tuple(kept), tuple(notes)
 
 
-def cut_in(stage: Stage, dice: float, _: float) -> int:
+def cut_in(stage: ScriptContext, dice: float, _: float) -> int:
     """Somebody in the next lane, a little ahead, changes into the ego's; -1 where nobody can."""
     net, fleet, ego = stage.net, stage.fleet, stage.ego
     seen, v, f = stage.ego_frame(), ego[EGO_V], fleet.f
@@ -178,7 +180,7 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
     return -1
 
 
-def hard_brake(stage: Stage, dice: float, other: float) -> int:
+def hard_brake(stage: ScriptContext, dice: float, other: float) -> int:
     """Whoever drives ahead of the ego brakes hard."""
     fleet, ego = stage.fleet, stage.ego
     seen, v, f = stage.ego_frame(), ego[EGO_V], fleet.f
@@ -195,7 +197,7 @@ def hard_brake(stage: Stage, dice: float, other: float) -> int:
     return -1
 
 
-def jaywalk(stage: Stage, _: float, __: float) -> int:
+def jaywalk(stage: ScriptContext, _: float, __: float) -> int:
     """Somebody on the footpath ahead walks straight over the road."""
     walkers, ego = stage.walkers, stage.ego
     seen, v = stage.ego_frame(), ego[EGO_V]
@@ -223,7 +225,7 @@ def jaywalk(stage: Stage, _: float, __: float) -> int:
     return -1
 
 
-def _way_is_free(stage: Stage, p: int, goal: F64) -> bool:
+def _way_is_free(stage: ScriptContext, p: int, goal: F64) -> bool:
     """Whether nothing stands between person p and its goal, and all drivers could still stop."""
     fleet, walkers = stage.fleet, stage.walkers
     start = fleet.states[walkers.first + p, :2].copy()
@@ -257,7 +259,7 @@ def _send_over(walkers: Walkers, p: int, start: F64, goal: F64) -> None:
     walkers.mode[p] = CROSSING
 
 
-def pull_out(stage: Stage, _: float, __: float) -> int:
+def pull_out(stage: ScriptContext, _: float, __: float) -> int:
     """A parked car leaves its place when the gap is big."""
     net, fleet = stage.net, stage.fleet
     waiting = (fleet.g[:, ALIVE] == 1) & (fleet.g[:, STILL] == PARKED)
@@ -271,7 +273,7 @@ def pull_out(stage: Stage, _: float, __: float) -> int:
     return -1
 
 
-def red_light_run(stage: Stage, _: float, __: float) -> int:
+def red_light_run(stage: ScriptContext, _: float, __: float) -> int:
     """Somebody does not stop at a red light, while nobody is in the way."""
     net, fleet, ego, f = stage.net, stage.fleet, stage.ego, stage.fleet.f
     count = all_claims(net, fleet, ego, stage.lights, stage.claims, stage.places)
