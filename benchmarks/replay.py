@@ -30,7 +30,8 @@ from irl_vla.bag.source import open_source
 from irl_vla.camera.preprocess import prepared
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.engine.runner import OnnxRunner
 from irl_vla.evaluation.replay_loop import ReplayLoop

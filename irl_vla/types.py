@@ -184,11 +184,11 @@ class SceneTokens:
 
 @dataclass(frozen=True)
 class Meta:
-    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,)."""
+    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,). Their age at an
+    anchor follows from the stamp of the command that carries them."""
 
     tokens: NDArray[np.float16]
     valid: NDArray[np.bool_]
-    age_s: float
     epoch: int
 
 

@@ -1,7 +1,7 @@
 """`irl-vla drive --suite`: a policy in every named situation, many seeds each, in numbers only.
 
 Nothing is drawn for people, and pictures are painted only for a policy that looks at them: one
-without perception drives through a core that asks for none (closed_loop.NullPerceptionCore).
+without perception drives through a core that asks for none (CoreConfig.pictures).
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.config import named
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, NullPerceptionCore
-from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack
+from irl_vla.drive.closed_loop import ClosedLoop
+from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import NullPerception
+from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.batch import Journal, SceneOutcome, spread
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
@@ -194,16 +195,14 @@ def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
     stack, rig, simulation = _stack(suite.bundle), suite.rig, found.simulation
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
-    config = CoreConfig(seed=found.seed)
-    if isinstance(stack.perception, NullPerception):
-        loop = ClosedLoop(
-            simulation, path, NullPerceptionCore(stack, rig, config), None, found.route_m
-        )
-    else:
+    pictures = not isinstance(stack.perception, NullPerception)
+    core = DrivingCore(stack, rig, CoreConfig(seed=found.seed, pictures=pictures))
+    render = None
+    if pictures:
         render = Renderer(
             simulation.town, simulation.others.actors, rig, found.seed, suite.quality
         ).render
-        loop = ClosedLoop(simulation, path, DrivingCore(stack, rig, config), render, found.route_m)
+    loop = ClosedLoop(simulation, path, core, render, found.route_m)
     for _ in loop.ticks():
         pass
     return loop.monitor

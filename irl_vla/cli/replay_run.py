@@ -19,7 +19,8 @@ from irl_vla.camera.rig import Rig
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show import given_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import Tally, plan_line

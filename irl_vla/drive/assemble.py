@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
-from irl_vla.drive.core import PolicyStack
 from irl_vla.drive.perception_model import NetworkPerception, NullPerception
+from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.policies import policy_from_bundle
 from irl_vla.engine.runner import DEFAULT_THREADS, OnnxRunner, Runner, verify_golden

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irl_vla.drive.core import DrivingCore, Perceived, Step
+from irl_vla.drive.core import DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.scoring.scene import OMEGA, VX, Vehicle
 from irl_vla.scoring.simulate import PACIFICA, sample_plans, simulate
-from irl_vla.types import F64, EgoStatus, FrameSet, Intent, Plan, SceneTokens, Trajectory
+from irl_vla.types import F64, FrameSet, Plan, Trajectory
 from irl_vla.world.episode import Episode, WorldState
 from irl_vla.world.route_monitor import Ending, RouteMonitor
 from irl_vla.world.routes import RoutePath
@@ -46,23 +47,12 @@ class Tick:
         return replace(self, step=replace(self.step, frames=frames, tokens=None))
 
 
-class NullPerceptionCore(DrivingCore):
-    """The core of a policy that has no perception, without the pictures that nobody would look at.
-    Its plans are those of a core with pictures; only a missing picture is not refused here."""
-
-    def perceive(
-        self, frames: FrameSet, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
-    ) -> Perceived:
-        """Tokens that hold nothing."""
-        return Perceived(SceneTokens.blind(frames.anchor_stamp_ns, self.epoch), frames)
-
-
 class ClosedLoop:
     """One drive. Iterate over `ticks`; afterwards `monitor` and `episode()` say the rest.
 
     simulation: with an expert at the wheel; path: the route; route_m: where along it the drive is
     over [m]; render: moment -> pictures of the core's rig, or None: nothing is painted, for a
-    NullPerceptionCore
+    core without pictures
     """
 
     def __init__(

@@ -52,11 +52,12 @@ class Choice:
 
 
 def choose(
-    candidates: Candidates, ego: EgoStatus, limits: Limits, seen: Surroundings, stop: Trajectory
-) -> Choice:
-    """The first drivable candidate in the policy's own order, else `stop`."""
+    candidates: Candidates, preference: F64, ego: EgoStatus, limits: Limits, seen: Surroundings,
+    stop: Trajectory,
+) -> Choice:  # fmt: skip
+    """The first drivable candidate in the order of preference (K,), else `stop`."""
     rejected: list[Rejection] = []
-    order = np.argsort(-np.nan_to_num(candidates.confidence, nan=-np.inf), kind="stable")
+    order = np.argsort(-np.nan_to_num(preference, nan=-np.inf), kind="stable")
     for index in order:
         poses = candidates.poses[index]
         step_s = candidates.step_s

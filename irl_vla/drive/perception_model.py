@@ -82,7 +82,7 @@ class NetworkPerception:
     def perceive(self, images: CalibratedImages, context: PerceptionContext) -> SceneTokens:
         """See PerceptionModel. The sampling grid is computed once per calibration."""
         grid = self._grids.lookup(images.cameras)
-        encoded = self._runner.run("camera", {"images": images.pixels[images.present]})
+        encoded = self._runner.run("camera", {"images": images.pixels})
         present = np.zeros(CAMERA_SLOTS, np.bool_)
         present[: len(images.present)] = images.present
         outputs = self._runner.run(

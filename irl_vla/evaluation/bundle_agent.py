@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.frames import rigid_from_pose, wrap_angle
 from irl_vla.navsim.agents import NavsimAgent

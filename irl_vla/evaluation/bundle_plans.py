@@ -14,7 +14,9 @@ import numpy as np
 
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.stack import PolicyStack
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import PLAN_POSES

@@ -12,7 +12,8 @@ from types import TracebackType
 import numpy as np
 
 from irl_vla.bag.bag_writer import BagWriter
-from irl_vla.drive.core import DrivingCore, Step
+from irl_vla.drive.core import DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.messages.geometry_messages import Colour, LineMarkers
 from irl_vla.types import F64, EgoMotion, Plan
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.drive.core import Step
+from irl_vla.drive.step import Step
 from irl_vla.types import Plan, Refusal
 
 

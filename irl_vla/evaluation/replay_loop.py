@@ -16,8 +16,9 @@ from irl_vla.bag.recorded_inputs import RecordedInputs
 from irl_vla.camera.preprocess import prepared
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
-from irl_vla.drive.core import DrivingCore, Step
+from irl_vla.drive.core import DrivingCore
 from irl_vla.drive.history import LATE_NS
+from irl_vla.drive.step import Step
 from irl_vla.evaluation.read_ahead import read_ahead
 from irl_vla.messages.events import Event, Notice, NoticeKind
 from irl_vla.types import (
@@ -27,6 +28,7 @@ from irl_vla.types import (
     FrameSet,
     Intent,
     IntentDirection,
+    Plan,
     Schedule,
 )
 
@@ -66,6 +68,7 @@ class ReplayLoop:
         self._newest_ns = 0
         self._latest_motion_ns = 0
         self._waiting: deque[_Arrived] = deque()
+        self._commanded = {schedule.command_stamp_ns for schedule in self.follow.values()}
         if self.fixed_intent is not None:
             self.core.add_intent(Intent(self.fixed_intent))
 
@@ -140,9 +143,19 @@ class ReplayLoop:
         frames, now = self._as_driven(arrived.frames), arrived.now_ns
         anchor = frames.anchor_stamp_ns
         schedule, driven = self._schedule(anchor), self.driven.get(anchor, RecordedInputs())
+        think = anchor in self._commanded if self.follow else None
         if self.follow and anchor not in self.follow:
-            return self.core.shadow_step(frames, now, schedule, driven.intent)
-        return self.core.step(frames, now, schedule, driven.intent)
+            return self.core.shadow_step(frames, now, schedule, driven.intent, think)
+        step = self.core.step(frames, now, schedule, driven.intent, think)
+        self._note_command(step, schedule)
+        return step
+
+    def _note_command(self, step: Step, followed: Schedule | None) -> None:
+        """A followed plan without the command that it was made with is another plan."""
+        if followed is None or not isinstance(step.outcome, Plan):
+            return
+        if step.outcome.schedule.command_stamp_ns != followed.command_stamp_ns:
+            self._note("language model: the car had a command that this replay has not")
 
     def _schedule(self, anchor_ns: int) -> Schedule | None:
         """What the followed car planned by; where it did not plan, what it perceived by."""

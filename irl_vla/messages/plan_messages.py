@@ -176,7 +176,6 @@ def command_to_message(command: Command, frame_id: str) -> Any:
         meta_width=0 if meta is None else tokens.shape[1],
         meta_tokens=np.ascontiguousarray(tokens).view(np.uint16).reshape(-1),
         meta_valid=np.zeros(0, np.bool_) if meta is None else meta.valid,
-        meta_age_s=0.0 if meta is None else float(meta.age_s),
         meta_epoch=0 if meta is None else meta.epoch,
     )
 
@@ -189,7 +188,7 @@ def command_from_message(message: Any) -> Command:
             raise InputError(f"command: {len(message.meta_tokens)} meta numbers for {width} wide")
         tokens = np.array(message.meta_tokens, np.uint16).view(np.float16).reshape(-1, width)
         valid = np.array(message.meta_valid, np.bool_)
-        meta = Meta(tokens, valid, float(message.meta_age_s), int(message.meta_epoch))
+        meta = Meta(tokens, valid, int(message.meta_epoch))
     return Command(
         stamp_ns(message.header.stamp),
         int(message.valid_until_ns),

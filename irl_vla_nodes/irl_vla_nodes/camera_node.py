@@ -102,8 +102,7 @@ class CameraNode(CarNode[CameraParams]):
         frames, rig, images = arrived.frames, arrived.rig, arrived.images
         handle, fingerprint = NOWHERE, ""
         if self._ring is not None and rig is not None and images is not None:
-            pixels = np.ascontiguousarray(images.pixels[images.present])
-            handle = self._ring.write(pack({"pixels": pixels}, rig_to_notes(rig)))
+            handle = self._ring.write(pack({"pixels": images.pixels}, rig_to_notes(rig)))
             fingerprint = rig.fingerprint
         order = self._params.cameras
         stamps = {n: frames.images[n].stamp_ns for n in order if n in frames.images}

@@ -13,7 +13,7 @@ from irl_vla.camera.camera import Camera
 from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, prepared, preprocess
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser
-from irl_vla.drive.core import BAD_IMAGE
+from irl_vla.drive.perception_stage import BAD_IMAGE
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.messages import DECODE_DAMAGE

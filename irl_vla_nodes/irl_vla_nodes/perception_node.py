@@ -13,11 +13,12 @@ from time import perf_counter
 
 import numpy as np
 
-from irl_vla.camera.preprocess import ready_image
+from irl_vla.camera.preprocess import CalibratedImages, fitted_cameras
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.history import LATE_NS
+from irl_vla.drive.perception_stage import nothing_to_see
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import (
@@ -169,26 +170,25 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if not value.rig:
             reasons = "; ".join(f"{name}: {why}" for name, why in sorted(value.missing.items()))
             return Refusal(stamp, RefusalReason.NO_CALIBRATION, reasons), tuple(value.missing)
+        missing = tuple(value.missing)
+        if not value.stamps_ns:
+            return nothing_to_see(FrameSet(stamp, {}, value.missing)), missing
         try:
-            frames = self._pictures(value)
+            images = self._pictures(value)
         except PayloadExpired as error:
-            return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), tuple(value.missing)
+            return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), missing
         memory = self.core.memory_for(stamp)
-        perceived = self.core.perceive(frames, ego, intent, memory)
-        return perceived.tokens, tuple(perceived.frames.missing)
+        return self.core.perceive_calibrated(images, ego, intent, memory), missing
 
-    def _pictures(self, value: FramesHandle) -> FrameSet:
-        """The prepared pictures of the ring. Raises Gone."""
+    def _pictures(self, value: FramesHandle) -> CalibratedImages:
+        """The prepared pictures, as they were copied out of the ring. Raises Gone."""
         arrays, notes = unpack(self._frames_ring.read(value.handle))
         if self._rig is None or self._rig.fingerprint != value.rig:
             self._rig = rig_from_notes(notes)
             self.core.recalibrate(self._rig)
         spec = self.core.stack.perception.image
-        images = {
-            name: ready_image(name, stamp, arrays["pixels"][index], self._rig, spec)
-            for index, (name, stamp) in enumerate(value.stamps_ns.items())
-        }
-        return FrameSet(value.anchor_stamp_ns, images, value.missing)
+        present = np.array([name in value.stamps_ns for name in self._rig.names], np.bool_)
+        return CalibratedImages(fitted_cameras(self._rig, spec), arrays["pixels"], present)
 
     def _show(self, tokens: SceneTokens) -> None:
         stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame

@@ -19,7 +19,7 @@ from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import marker_array_message
 from irl_vla.messages.plan_messages import command_from_message, plan_to_message
-from irl_vla.types import Command, EgoMotion, Plan, Refusal, RefusalReason
+from irl_vla.types import EgoMotion, Plan, Refusal, RefusalReason
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.command_node import COMMAND
 from irl_vla_nodes.convert import (
@@ -53,7 +53,6 @@ class PlannerNode(CarNode[PlannerParams]):
         config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
         self.core = DrivingCore(policy_stack_from_bundle(bundle, params.threads), None, config)
         self._params = params
-        self._command: Command | None = None
         self._waiting: deque[TokensHandle] = deque()
         self._busy = False
         self._ring = RingReader(Path(params.ring_folder))
@@ -77,7 +76,8 @@ class PlannerNode(CarNode[PlannerParams]):
         self._go()
 
     def _on_command(self, data: bytes) -> None:
-        self._command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        self.core.commands.put(command, command.stamp_ns)  # it is here, so it counts
 
     def _on_tokens(self, data: bytes) -> None:
         if self.active:
@@ -127,14 +127,9 @@ class PlannerNode(CarNode[PlannerParams]):
         except PayloadExpired as error:
             return core.refuse(ego, RefusalReason.STALE_INPUT, str(error))
         tokens = tokens_from_arrays(value, arrays)
-        return core.plan(tokens, self._advice(value), ego, value.intent, self.now_ns())
-
-    def _advice(self, value: TokensHandle) -> Command:
-        """The command if it still counts, else UNKNOWN."""
-        stamp, command = value.anchor_stamp_ns, self._command
-        if command is None or not command.stamp_ns <= stamp <= command.valid_until_ns:
-            return Command(stamp, stamp)
-        return command
+        now = self.now_ns()
+        command = core.commands.at(value.anchor_stamp_ns, now)
+        return core.plan(tokens, command, ego, value.intent, now)
 
     def _show(self, plan: Plan) -> None:
         markers = plan_lines(plan)

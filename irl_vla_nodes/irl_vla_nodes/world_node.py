@@ -30,7 +30,8 @@ from irl_vla.camera.rig import load_rig
 from irl_vla.cli.drive import planned
 from irl_vla.cli.drive_run import DEFAULT_RIG, DriveRun
 from irl_vla.drive.closed_loop import ClosedLoop
-from irl_vla.drive.core import DrivingCore, Step
+from irl_vla.drive.core import DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,

@@ -21,7 +21,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from irl_vla.bag.bag import open_bag
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.messages.messages import typestore

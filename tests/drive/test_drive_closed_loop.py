@@ -10,7 +10,7 @@ import pytest
 
 from irl_vla.camera.rig import load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, NullPerceptionCore, Tick, follow, straight_stop
+from irl_vla.drive.closed_loop import ClosedLoop, Tick, follow, straight_stop
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.scene import VX, Vehicle
@@ -40,8 +40,7 @@ def loop_of(seed: int, route_m: float | None = 60.0, painted: bool = True) -> Cl
     simulation = simulation_of(seed)
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
-    kind = DrivingCore if painted else NullPerceptionCore
-    core = kind(stack, rig, CoreConfig(seed=seed))
+    core = DrivingCore(stack, rig, CoreConfig(seed=seed, pictures=painted))
     return ClosedLoop(simulation, path, core, Grey(rig.names) if painted else None, route_m)
 
 
@@ -123,9 +122,8 @@ def test_a_drive_in_a_recording_ends_where_the_recording_does() -> None:
     episode = episode_of(3, EpisodeRequest(steps=41))
     simulation = recorded_simulation(episode)
     rig = load_rig(ROOT / "calibration/rigs/tiny3.yaml")
-    core = NullPerceptionCore(
-        policy_stack_from_bundle(load_bundle(ROOT / "models/rule")), rig, CoreConfig()
-    )
+    stack = policy_stack_from_bundle(load_bundle(ROOT / "models/rule"))
+    core = DrivingCore(stack, rig, CoreConfig(pictures=False))
     loop = ClosedLoop(simulation, RoutePath.of(episode.town, episode.route), core, None)
     ticks = list(loop.ticks())
     assert loop.ending is Ending.RECORDING_OVER and len(ticks) == len(episode)

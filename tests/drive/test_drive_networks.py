@@ -15,9 +15,11 @@ from irl_vla.camera.preprocess import CalibratedImages, ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.memory import OLDEST_NS, YOUNGEST_NS
 from irl_vla.drive.perception_model import NullPerception, PerceptionContext
+from irl_vla.drive.stack import PolicyStack
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
 from irl_vla.planner.rule import RuleConfig, RulePolicy
 from irl_vla.shipped import shipped
@@ -114,7 +116,7 @@ def test_masked_meta_tokens_cannot_change_the_plan(stack: PolicyStack) -> None:
     rng, plans = np.random.default_rng(0), []
     shape = (stack.policy.preset.meta_tokens, stack.policy.preset.d_model)  # type: ignore[attr-defined]
     for fill in (np.zeros(shape), rng.normal(size=shape), np.full(shape, np.nan)):
-        meta = Meta(fill.astype(np.float16), np.zeros(len(fill), np.bool_), 0.1, 0)
+        meta = Meta(fill.astype(np.float16), np.zeros(len(fill), np.bool_), 0)
         command = Command(0, SECOND_NS, meta=meta)
         plans.append(stack.policy.propose(step.tokens, command, step.ego, step.intent, 0).poses)
     assert plans[0].tobytes() == plans[1].tobytes() == plans[2].tobytes()
