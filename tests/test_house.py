@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {"types", "frames", "config", "unpickle"}
-ROOMS = {  # room -> what it may import besides the ground floor and itself (its door plate says the same)
+ROOMS = {  # room -> what it may import besides the ground floor and itself, as door plates say
     "camera": set[str](),
     "perception": {"camera"},
     "language": {"perception", "camera"},

@@ -16,7 +16,7 @@ from irl_vla.perception.tokens import Tensors
 def policy_stack_from_bundle(bundle: Bundle, threads: int = DEFAULT_THREADS) -> PolicyStack:
     """Networks run in ONNX Runtime, and prove themselves on their golden inputs before they drive.
     Raises InputError where they give other numbers."""
-    if bundle.manifest.kind == "rule":
+    if bundle.manifest.network is None:
         return PolicyStack(policy_from_bundle(bundle), NullPerception(), bundle.id)
     runner = TimedRunner(OnnxRunner(bundle, threads))
     verify_golden(runner, bundle)

@@ -10,18 +10,20 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
-from irl_vla.config import from_mapping
+from irl_vla.config import from_mapping, named
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.preset import AGENT_CLASSES, MAP_CLASSES, SEG_CLASSES, Preset
 from irl_vla.perception.tokens import SCENE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.tensors import planner_io
 from irl_vla.types import InputError
 
 FORMAT = "irl-vla-bundle/1"
 MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
+NETWORK = "network"  # kind of the bundles that hold networks
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
 MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
 GRAPHS = ("camera", "bev", "planner")
@@ -97,7 +99,7 @@ class Quantisation:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPart:
-    """What a network bundle has and a rule bundle has not.
+    """What a network bundle has and others have not.
 
     preset: sizes, with the images' normalisation and the geometry of the BEV
     weights: safetensors file; equality: JSON file, torch against each variant as measured
@@ -115,13 +117,13 @@ class NetworkPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """See models/README.md. parameters: YAML file of a rule bundle; network: of a network bundle.
+    """See models/README.md. parameters: YAML file of a policy without network; network: else.
 
     Exactly one of the two is there, as `kind` says.
     """
 
     format: str
-    kind: Literal["rule", "network"]
+    kind: str  # NETWORK, or a name of POLICIES
     name: str
     made_by: str  # "irl-vla 0.1.0"
     trained: bool
@@ -135,10 +137,11 @@ class Manifest:
         if self.format != FORMAT:
             raise ValueError(f"format: expected '{FORMAT}', got '{self.format}'")
         has = (self.parameters is not None, self.network is not None)
-        if has != (self.kind == "rule", self.kind == "network"):
+        named({NETWORK: None, **POLICIES}, self.kind, "kind")
+        if has != (self.kind != NETWORK, self.kind == NETWORK):
             raise ValueError(
                 f"kind '{self.kind}': expected "
-                f"{'parameters' if self.kind == 'rule' else 'network'} and only that"
+                f"{'network' if self.kind == NETWORK else 'parameters'} and only that"
             )
         for name in self.files:
             refuse_path(name)

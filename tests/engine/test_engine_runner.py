@@ -15,7 +15,7 @@ from irl_vla.engine.latency import latency
 from irl_vla.engine.manifest import GRAPHS
 from irl_vla.engine.networks import example_inputs
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.rule_bundle import write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.engine.runner import OnnxRunner, Runner
 from irl_vla.engine.torch_runner import TorchRunner
 from irl_vla.perception.tokens import scene_tokens
