@@ -33,11 +33,11 @@ from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.engine.runner import OnnxRunner
+from irl_vla.engine.onnx_runner import OnnxRunner
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.planner.example import example_planner
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import CameraImage
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.render.renderer import Renderer
@@ -113,7 +113,7 @@ def peak_mb(bundle: Path, frames: int, threads: int) -> float:
 
 def alone(bundle: Path, frames: int, threads: int) -> None:
     """The child of `peak_mb`: small pictures, so that a long bag is quickly made."""
-    rig = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+    rig = load_rig(resource("calibration/rigs/tiny3.yaml"))
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
         write_bag(bag, rig, frames)
@@ -132,7 +132,7 @@ def measure(bundle_path: Path, threads: int, frames: int) -> dict[str, float]:
     """All figures of one run."""
     bundle, rig = (
         load_bundle(bundle_path),
-        load_rig(shipped("calibration/rigs/nuscenes_like6.yaml")),
+        load_rig(resource("calibration/rigs/nuscenes_like6.yaml")),
     )
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"

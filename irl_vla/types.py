@@ -141,6 +141,39 @@ class Boxes3D:
 
 
 @dataclass(frozen=True)
+class GraphRecord:
+    """Which file of a bundle computed something, and what ran it.
+
+    graph: "camera", "bev", "planner", ..; variant: its precision, such as "fp32"
+    onnx_sha256: of the graph's ONNX file, hexadecimal; backend: name and version of what ran it,
+    such as "onnxruntime-cpu 1.31.1"
+    """
+
+    graph: str
+    variant: str
+    onnx_sha256: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a plan was computed by.
+
+    weights_id: SHA-256 of what was learnt, whatever the precision; graphs: of all networks that
+    took part, none for a policy without networks
+    """
+
+    weights_id: str = ""
+    graphs: tuple[GraphRecord, ...] = ()
+
+    def after(self, earlier: tuple[GraphRecord, ...]) -> ModelRecord:
+        """With the graphs that made what this one read, in place of its own of these names."""
+        made = {record.graph for record in earlier}
+        own = tuple(record for record in self.graphs if record.graph not in made)
+        return ModelRecord(self.weights_id, (*earlier, *own))
+
+
+@dataclass(frozen=True)
 class SceneTokens:
     """SceneTokens/1: what perception hands on, float16, cast once at the end of the graph.
 
@@ -151,6 +184,7 @@ class SceneTokens:
     Ego frame at `anchor_stamp_ns`. A policy without perception carries empty arrays (A = M = C =
     0).
     memory_stamp_ns: anchor of the BEV that was handed in as memory, or None
+    computed_by: the networks that saw; none for a policy without perception
     """
 
     anchor_stamp_ns: int
@@ -167,6 +201,7 @@ class SceneTokens:
     map_valid: NDArray[np.bool_]
     seg: NDArray[np.float16]
     memory_stamp_ns: int | None = None
+    computed_by: tuple[GraphRecord, ...] = ()
 
     @staticmethod
     def blind(anchor_stamp_ns: int, epoch: int) -> SceneTokens:
@@ -299,6 +334,7 @@ class Plan:
 
     chosen: index into candidates, or None for a comfortable stop
     checked_until_m: how far along the path the guard could check against what was seen
+    bundle_id: of the bundle that drove; model: of it, what was learnt and what computed the plan
     """
 
     anchor_stamp_ns: int
@@ -311,3 +347,4 @@ class Plan:
     checked_until_m: float
     schedule: Schedule
     bundle_id: str
+    model: ModelRecord = field(default_factory=ModelRecord)

@@ -20,7 +20,7 @@ from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.frames import inverse, move, rigid_from_pose, to_inner, to_outer
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import F64, SECOND_NS, U8, Boxes3D, CameraImage, EgoMotion
 
 Rgb = tuple[int, int, int]
@@ -250,7 +250,7 @@ class _Canvas:
 
 def write_street_bag(path: Path, seconds: float, seed: int) -> None:
     """A rosbag2 of the street, 3 cameras at 5 Hz: pictures, calibration, odometry and boxes."""
-    street, rig = DrawnStreet(seed=seed), load_rig(shipped("calibration/rigs/tiny3.yaml"))
+    street, rig = DrawnStreet(seed=seed), load_rig(resource("calibration/rigs/tiny3.yaml"))
     start_ns, motion_hz, every = 1_700_000_000 * SECOND_NS, 50, 10
     with BagWriter(path, overwrite=True) as writer:
         writer.write_rig(rig, start_ns)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,10 +19,14 @@ from irl_vla.bag.rosbag1_file import scan_rosbag1
 from irl_vla.bag.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.bag.sqlite_file import scan_sqlite
 from irl_vla.messages.records import StoredTopic, TopicStats
+from irl_vla.paths import inside
 from irl_vla.types import InputError
+from irl_vla.unpack import pieces
 
 SUFFIXES = (".mcap", ".db3", ".bag", ".mcap.zstd", ".db3.zstd", ".mcap.zst", ".db3.zst")
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+UNPACKED_ALWAYS = 2**30  # [B] a compressed file may unpack to so much however small it is,
+UNPACKED_TIMES = 100  # beyond that to so many times its size; pictures: 1, odometry: 10
 FORMATS = {
     MCAP_MAGIC: ("mcap", scan_mcap),
     SQLITE_MAGIC: ("sqlite3", scan_sqlite),
@@ -108,16 +111,22 @@ def _scan(bag: StoredBag, path: Path) -> tuple[str, StoredFile]:
 
 
 def _unpack(bag: StoredBag, path: Path) -> Path:
-    """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place."""
+    """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place.
+    Raises InputError where it unpacks to more than recordings do."""
     if bag.unpacked is None:
         bag.unpacked = tempfile.TemporaryDirectory(prefix="irl-vla-bag-")
     target = Path(bag.unpacked.name) / path.stem
+    limit = max(UNPACKED_ALWAYS, UNPACKED_TIMES * path.stat().st_size)
     try:
         with path.open("rb") as packed, target.open("wb") as plain:
             reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-            shutil.copyfileobj(reader, plain, 2**20)
+            for piece in pieces(reader, limit, f"{path}"):
+                plain.write(piece)
     except zstandard.ZstdError as error:
         bag.notes.append(f"{path.name}: the compressed file is damaged ({error})")
+    except InputError:
+        target.unlink()
+        raise
     return target
 
 
@@ -128,7 +137,7 @@ def _files(path: Path, bag: StoredBag) -> list[Path]:
         return [path]
     metadata = path / "metadata.yaml"
     found = sorted((p for p in path.iterdir() if p.name.endswith(SUFFIXES)), key=_natural)
-    listed = [path / name for name in _listed(metadata, bag)] if metadata.exists() else []
+    listed = _listed(metadata, bag) if metadata.exists() else []
     for missing in [p for p in listed if not p.exists()]:
         bag.notes.append(f"{missing.name}: metadata.yaml lists this file, but it is not there")
     files = [p for p in listed if p.exists()] or found
@@ -140,12 +149,14 @@ def _files(path: Path, bag: StoredBag) -> list[Path]:
     return files
 
 
-def _listed(metadata: Path, bag: StoredBag) -> list[str]:
-    """File names of metadata.yaml, [] where it cannot be used; the files speak for themselves."""
+def _listed(metadata: Path, bag: StoredBag) -> list[Path]:
+    """The files that metadata.yaml lists, [] where it cannot be used; the files speak for
+    themselves. Old recorders put the folder's name before that of the file."""
     try:
         data: Any = yaml.safe_load(metadata.read_text(encoding="utf-8", errors="replace"))
         names = data["rosbag2_bagfile_information"]["relative_file_paths"]
-        return [PurePath(str(name)).name for name in names]
+        paths = [inside(metadata.parent, name, "relative_file_paths") for name in names]
+        return [metadata.parent / path.name for path in paths]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         reason = str(error).split("\n")[0]
         bag.notes.append(f"metadata.yaml cannot be used ({reason}); the files are read without it")

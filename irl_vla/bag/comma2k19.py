@@ -56,7 +56,9 @@ def _numbers(folder: Path, name: str, shape: tuple[int, ...]) -> F64:
     if path is None:
         raise InputError(f"{folder}: no file {name}.npy")
     try:
-        array = np.asarray(np.load(path, allow_pickle=False), np.float64)
+        # mapped: a header that promises more than the file holds is refused before memory is taken
+        stored = np.load(path, allow_pickle=False, mmap_mode="r")
+        array = np.asarray(stored, np.float64)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable array: {error}") from None
     if array.shape[1:] != shape or array.ndim == 0 or not np.all(np.isfinite(array)):

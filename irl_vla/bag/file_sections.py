@@ -11,7 +11,9 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from irl_vla.messages.records import Record, StoredTopic, TopicStats
+MAX_CHUNK_BYTES = 2**29  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
+MAX_HELD_BYTES = 2**30  # [B] of all chunks that are open at a time: usually one or two
+from irl_vla.messages.records import Record, StoredTopic, TopicStats, _refuse_too_much
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,15 @@ class FileSection:
     """A piece of a file. read(wanted topics) yields its records in log-time order.
 
     topics: names that occur in it, or None where unknown
+    file, held: name of its file, and the bytes that are in memory while it is read
     """
 
     start_ns: int
     end_ns: int
     topics: frozenset[str] | None
     read: Callable[[frozenset[str]], Iterator[Record]]
+    file: str = ""
+    held: int = 0
 
 
 @dataclass
@@ -46,26 +51,29 @@ class StoredFile:
 
 
 def merge(sections: Sequence[FileSection], wanted: frozenset[str]) -> Iterator[Record]:
-    """Records of the wanted topics out of all sections, in log-time order."""
+    """Records of the wanted topics out of all sections, in log-time order. Raises InputError where
+    the sections that overlap in time hold more than MAX_HELD_BYTES."""
     waiting = sorted(
         (section for section in sections if section.topics is None or section.topics & wanted),
         key=lambda section: section.start_ns,
         reverse=True,
     )
-    heap: list[tuple[int, int, Record, Iterator[Record]]] = []
+    heap: list[tuple[int, int, Record, Iterator[Record], FileSection]] = []
     opened = 0
     while waiting or heap:
         while waiting and (not heap or waiting[-1].start_ns <= heap[0][0]):
             opened += 1
-            records = waiting.pop().read(wanted)
+            section = waiting.pop()
+            _refuse_too_much(section, sum(entry[-1].held for entry in heap))
+            records = section.read(wanted)
             for record in records:
-                heapq.heappush(heap, (record.log_ns, opened, record, records))
+                heapq.heappush(heap, (record.log_ns, opened, record, records, section))
                 break
         if heap:
-            _, order, record, records = heap[0]
+            _, order, record, records, section = heap[0]
             yield record
             following = next(records, None)
             if following is None:
                 heapq.heappop(heap)
             else:
-                heapq.heapreplace(heap, (following.log_ns, order, following, records))
+                heapq.heapreplace(heap, (following.log_ns, order, following, records, section))

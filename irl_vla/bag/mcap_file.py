@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,17 +21,17 @@ import numpy as np
 import zstandard
 
 from irl_vla.bag.file_sections import FileSection, StoredFile
-from irl_vla.messages.records import Record, StoredTopic, TopicStats
+from irl_vla.messages.records import MAX_CHUNK_BYTES, Record, StoredTopic, TopicStats
 from irl_vla.types import InputError
 
 MAGIC = b"\x89MCAP0\r\n"
-HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = range(1, 8)
+FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = range(2, 8)
 LAST_OPCODE = 0x0F  # known records are 0x01..0x0f, private ones 0x80..0xff
 PRIVATE_OPCODE = 0x80
 HEAD = struct.Struct("<BQ")  # opcode, length of the content
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 CHUNK_HEAD = struct.Struct("<QQQII")  # start, end, uncompressed size, its CRC-32, name length
-MAX_CHUNK_BYTES = 2**30  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
+MAX_DECLARATION_BYTES = 2**24  # [B] of a schema with all that it includes
 RUN_BYTES = 2**22  # [B] messages outside chunks are read in runs of about this size
 MAX_STAMP_NS = 2**63 - 1
 DAMAGE = (
@@ -76,7 +77,6 @@ class _Scan:
         self.schemas: dict[int, tuple[str, str, str]] = {}  # id -> name, encoding, text
         self.channels: dict[int, _Channel] = {}
         self.stats: dict[int, TopicStats] = {}
-        self.profile = ""
 
 
 def scan_mcap(path: Path) -> StoredFile:
@@ -135,37 +135,47 @@ def _take(scan: _Scan, stream: BinaryIO, opcode: int, body: int, length: int, cu
         _take_chunk(scan, stream, body, length, cut)
     elif cut:
         return
-    elif opcode in (HEADER, SCHEMA, CHANNEL):
-        content = memoryview(stream.read(length))
-        if opcode == HEADER:
-            scan.profile = _string(content, 0)[0]
-        else:
-            _take_declaration(scan, opcode, content)
-    elif opcode == MESSAGE:
+    elif opcode in (SCHEMA, CHANNEL):
+        if _small_enough(scan, "declaration", body, length, MAX_DECLARATION_BYTES):
+            _take_declaration(scan, opcode, memoryview(stream.read(length)))
+    elif opcode == MESSAGE and _small_enough(scan, "message", body, length, MAX_CHUNK_BYTES):
         _take_loose_message(scan, stream.read(MESSAGE_HEAD.size), body, length)
-    elif opcode == MESSAGE_INDEX and scan.blocks:
-        channel, size = struct.unpack("<HI", stream.read(6))
-        pairs = np.frombuffer(stream.read(max(0, min(size, length - 6)) // 16 * 16), "<u8")
-        _count(scan, channel, pairs[::2])  # log time, offset
-        block = scan.blocks[-1]
-        block.channels = (block.channels or set()) | {channel}
+    elif opcode == MESSAGE_INDEX and _small_enough(scan, "index", body, length, MAX_CHUNK_BYTES):
+        _take_index(scan, stream, length)
 
 
 def _take_chunk(scan: _Scan, stream: BinaryIO, body: int, length: int, cut: bool) -> None:
     start, end, unpacked, crc, name_length = CHUNK_HEAD.unpack(stream.read(CHUNK_HEAD.size))
     name = stream.read(min(name_length, 64)).decode()
     packed_at = CHUNK_HEAD.size + name_length + 8
-    if unpacked > MAX_CHUNK_BYTES:
-        scan.file.warn(
-            f"{scan.path.name}: the chunk at byte {body - HEAD.size} says it holds {unpacked} "
-            f"bytes, more than the {MAX_CHUNK_BYTES} that are read at once; it is skipped"
-        )
-        return
-    if length > packed_at:
+    if length > packed_at and _small_enough(
+        scan, "chunk", body, max(unpacked, length), MAX_CHUNK_BYTES
+    ):
         times = (min(start, MAX_STAMP_NS), min(end, MAX_STAMP_NS))
         scan.blocks.append(
             _Block(body + packed_at, length - packed_at, *times, name, unpacked, crc, cut)
         )
+
+
+def _take_index(scan: _Scan, stream: BinaryIO, length: int) -> None:
+    """Channel, then (log time, offset) of each of its messages in the chunk before."""
+    if not scan.blocks:
+        return
+    channel, size = struct.unpack("<HI", stream.read(6))
+    pairs = np.frombuffer(stream.read(max(0, min(size, length - 6)) // 16 * 16), "<u8")
+    _count(scan, channel, pairs[::2])
+    block = scan.blocks[-1]
+    block.channels = (block.channels or set()) | {channel}
+
+
+def _small_enough(scan: _Scan, what: str, body: int, size: int, limit: int) -> bool:
+    """Whether a record may be held in memory; if not, that is said."""
+    if size > limit:
+        scan.file.warn(
+            f"{scan.path.name}: the {what} at byte {body - HEAD.size} says it holds {size} bytes, "
+            f"more than the {limit} that are read at once; it is skipped"
+        )
+    return size <= limit
 
 
 def _take_loose_message(scan: _Scan, head: bytes, body: int, length: int) -> None:
@@ -216,16 +226,17 @@ def _count(scan: _Scan, channel: int, log_ns: np.ndarray) -> None:
 
 def _look_inside(scan: _Scan, stream: BinaryIO, block: _Block) -> None:
     """Find declarations, and the counts where no message index told them, in the block itself."""
-    times: dict[int, list[int]] = {}
-    for opcode, content in _records(scan.path, scan.file, stream, block):
+    times: dict[int, array[int]] = {}
+    view = _unpacked(scan.path, scan.file, stream, block)
+    for opcode, start, end in _records(scan.path, scan.file, view, block):
         if opcode in (SCHEMA, CHANNEL):
             try:
-                _take_declaration(scan, opcode, content)
+                _take_declaration(scan, opcode, view[start:end])
             except DAMAGE as error:
                 scan.file.warn(f"{scan.path.name}: an unreadable declaration ({error})")
         elif opcode == MESSAGE:
-            channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(content)
-            times.setdefault(channel, []).append(min(log_ns, MAX_STAMP_NS))
+            channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(view, start)
+            times.setdefault(channel, array("q")).append(min(log_ns, MAX_STAMP_NS))
     if block.channels is None:
         block.channels = set(times)
         for channel, stamps in times.items():
@@ -249,25 +260,30 @@ def _unpack(stream: BinaryIO, block: _Block) -> bytes:
     raise RuntimeError(f"compression '{block.compression}' is not supported (lz4 and zstd are)")
 
 
-def _records(
-    path: Path, file: StoredFile, stream: BinaryIO, block: _Block
-) -> Iterator[tuple[int, memoryview]]:
-    """(opcode, content) of each record of a block, up to the first damage."""
+def _unpacked(path: Path, file: StoredFile, stream: BinaryIO, block: _Block) -> memoryview:
+    """Records of a block; none where it cannot be unpacked or is not what was written."""
     try:
         raw = _unpack(stream, block)
     except DAMAGE as error:
         file.warn(f"{path.name}: the chunk at byte {block.offset} cannot be unpacked: {error}")
-        return
+        return memoryview(b"")
     if block.crc and not block.cut and zlib.crc32(raw) != block.crc:
         file.warn(f"{path.name}: the chunk at byte {block.offset} fails its checksum, skipped")
-        return
-    view, at = memoryview(raw), 0
+        return memoryview(b"")
+    return memoryview(raw)
+
+
+def _records(
+    path: Path, file: StoredFile, view: memoryview, block: _Block
+) -> Iterator[tuple[int, int, int]]:
+    """(opcode, start, end of the content) of each record of a block, up to the first damage."""
+    at = 0
     while at + HEAD.size <= len(view):
         opcode, length = HEAD.unpack_from(view, at)
         end = at + HEAD.size + length
         if end > len(view) or (opcode == MESSAGE and length < MESSAGE_HEAD.size):
             break
-        yield opcode, view[at + HEAD.size : end]
+        yield opcode, at + HEAD.size, end
         at = end
     if at < len(view) and not block.cut:
         file.warn(f"{path.name}: the chunk at byte {block.offset} is damaged after {at} bytes")
@@ -295,21 +311,29 @@ def _stored(scan: _Scan) -> StoredFile:
         inside = frozenset(names[key] for key in block.channels or () if key in names)
         inside, block.channels = sets.setdefault(inside, inside), None
         read = partial(_read, scan.path, file, names, block)
-        file.sections.append(FileSection(block.start_ns, block.end_ns, inside, read))
+        held = block.unpacked or block.length
+        section = FileSection(block.start_ns, block.end_ns, inside, read, scan.path.name, held)
+        file.sections.append(section)
     return file
 
 
 def _read(
     path: Path, file: StoredFile, names: dict[int, str], block: _Block, wanted: frozenset[str]
 ) -> Iterator[Record]:
-    """Messages of one block in log-time order."""
+    """Messages of one block in log-time order. Only where they lie is noted: there may be millions
+    of them."""
     keys = {key: name for key, name in names.items() if name in wanted}
-    found = []
+    stamps, starts, ends, channels = array("q"), array("Q"), array("Q"), array("H")
     with path.open("rb") as stream:
-        for opcode, content in _records(path, file, stream, block):
-            if opcode == MESSAGE:
-                channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(content)
-                if channel in keys:
-                    data = content[MESSAGE_HEAD.size :]
-                    found.append(Record(min(log_ns, MAX_STAMP_NS), keys[channel], data))
-    yield from sorted(found, key=lambda record: record.log_ns)
+        view = _unpacked(path, file, stream, block)
+    for opcode, start, end in _records(path, file, view, block):
+        if opcode == MESSAGE:
+            channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(view, start)
+            if channel in keys:
+                stamps.append(min(log_ns, MAX_STAMP_NS))
+                starts.append(start + MESSAGE_HEAD.size)
+                ends.append(end)
+                channels.append(channel)
+    for index in np.argsort(stamps, kind="stable"):
+        data = view[starts[index] : ends[index]]
+        yield Record(stamps[index], keys[channels[index]], data)

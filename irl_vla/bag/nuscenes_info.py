@@ -20,6 +20,7 @@ from irl_vla.camera.camera import Camera
 from irl_vla.camera.lens_models import CameraModel
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import move, rigid
+from irl_vla.paths import inside
 from irl_vla.types import F64, SECOND_NS, Boxes3D, EgoMotion, InputError
 
 WIDTH, HEIGHT = 1600, 900  # [px] of every nuScenes camera (nuscenes.org, sensor setup)
@@ -46,7 +47,8 @@ def open_nuscenes(folder: Path) -> FolderRecording:
             boxes[stamp] = _boxes(sample, labels)
             for name, image in sample["images"].items():
                 cameras.setdefault(name, _camera(name, image))
-                picture = folder / Path(image["img_path"]).name
+                picture = inside(folder, image["img_path"], f"images.{name}.img_path")
+                picture = folder / picture.name  # the folder holds a sample, flat
                 moments.append(PictureFile(name, _nanoseconds(image["timestamp"]), picture))
         rig = Rig("nuscenes", tuple(cameras.values()))
     return FolderRecording(folder, "nuscenes", tuple(moments), rig, boxes)

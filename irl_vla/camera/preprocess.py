@@ -166,6 +166,7 @@ def decode(image: CameraImage) -> U8:
     if image.pixels is not None:
         return _checked_pixels(image)
     encoded = _checked_encoding(image)
+    image_size(image)  # refuses what would not fit into memory
     return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, 1), cv2.COLOR_BGR2RGB))
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from irl_vla.scoring.two_stage import (
     two_stage,
 )
 from irl_vla.types import InputError
+from irl_vla.unpack import gunzipped
 from irl_vla.view.report import replace_file
 
 
@@ -56,8 +56,7 @@ def score_two_stage(
 def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     """Groups, and the id of the candidate that counts. Raises InputError."""
     try:
-        data = path.read_bytes()
-        content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        content = json.loads(gunzipped(path.read_bytes(), f"{path}"))
         groups = [
             Group(
                 str(entry["now"]), str(entry["previous"]),
@@ -65,7 +64,9 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
             )
             for entry in content["mappings"]
         ]  # fmt: skip
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a mapping: {error!r}. Expected JSON with 'mappings': a list of 'now', "
             "'previous' and 'second_stage' (pairs of scene ids)"

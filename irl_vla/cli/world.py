@@ -15,15 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.world_bag import bag
 from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
+from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.plan_makers import makers
+from irl_vla.resources import resource
 from irl_vla.scoring.batch import Journal, SceneOutcome, spread
-from irl_vla.shipped import shipped
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 from irl_vla.world.benchmark.plans import PlanMaker
@@ -100,7 +100,7 @@ def table(
     drivers, more = dict(makers()), ""
     if bundle is not None:
         loaded = load_bundle(bundle)
-        cameras = rig or shipped(DEFAULT_RIG)
+        cameras = rig or resource(DEFAULT_RIG)
         load_rig(cameras)  # refused here rather than in every process
         drivers[loaded.manifest.name] = BundlePlanMaker(bundle, cameras)
         more = f":{loaded.id}:{cameras.name}"

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import track
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
+from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.world_bag import WorldBag
+from irl_vla.resources import resource
 from irl_vla.scoring.scene import SIM_DT_S
-from irl_vla.shipped import shipped
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of
@@ -43,7 +43,7 @@ def bag(
     """Record the expert's drive (or a recorded driver's): 10 Hz, JPEG pictures, odometry, tf,
     navigation and the truth. Opens in `irl-vla replay`, ros2 bag, Foxglove and RViz."""
     simulation, steps = _world(seed, scenario, seconds)
-    cameras = load_rig(rig or shipped(DEFAULT_RIG))
+    cameras = load_rig(rig or resource(DEFAULT_RIG))
     assert simulation.driver is not None
     town, actors = simulation.town, simulation.others.actors
     route = RoutePath.of(town, simulation.driver.route)

@@ -192,7 +192,7 @@ class DrivingCore:
     ) -> Plan:  # fmt: skip
         """Choose, and slow down where the plan leaves what was observed."""
         stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
-        seen = surroundings(tokens, stack.perception.area)
+        seen = surroundings(tokens, stack.perception.area, stack.classes)
         preference = self._preference(stack.ranker, candidates, tokens, ego, intent)
         choice = choose(candidates, preference, ego, self.config.limits, seen, self._stop(ego))
         trajectory, notes = choice.trajectory, _refused(choice.rejected)
@@ -213,6 +213,7 @@ class DrivingCore:
             checked_until_m=until_m,
             schedule=schedule,
             bundle_id=stack.bundle_id,
+            model=stack.model.after(tokens.computed_by),
         )
 
     def _preference(

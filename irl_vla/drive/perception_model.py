@@ -13,6 +13,7 @@ import numpy as np
 from irl_vla.camera.preprocess import CalibratedImages, ImageSpec
 from irl_vla.camera.projection import BevGrid, GridCache
 from irl_vla.engine.runner import Runner
+from irl_vla.perception.classes import SceneClasses
 from irl_vla.perception.preset import Preset
 from irl_vla.perception.tokens import (
     BevMemory,
@@ -96,12 +97,19 @@ class NetworkPerception:
                 **memory_inputs(self.preset, context.memory),
             },
         )
-        return scene_tokens(outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns)
+        records = tuple(self._runner.record(graph) for graph in ("camera", "bev"))
+        return scene_tokens(
+            outputs, context.stamp_ns, context.epoch, context.memory_stamp_ns, records
+        )  # fmt: skip
 
 
-def broken_tensor(tokens: SceneTokens) -> str | None:
-    """Name of the first tensor that holds something that is not a number, or None."""
+def broken_tensor(tokens: SceneTokens, classes: SceneClasses) -> str | None:
+    """What is wrong with the first tensor that holds no numbers, or classes that nobody knows."""
     for name in ("bev", "agents", "boxes", "ego", "map", "polylines", "seg"):
         if not np.isfinite(getattr(tokens, name)).all():
-            return name
+            return f"'{name}' holds what is not a number"
+    for name, known in (("agent_class", classes.agents), ("map_class", classes.map)):
+        kinds = getattr(tokens, name)
+        if ((kinds < 0) | (kinds >= len(known))).any():
+            return f"'{name}' holds a class beyond the {len(known)} of the bundle"
     return None

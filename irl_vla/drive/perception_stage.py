@@ -77,9 +77,9 @@ class PerceptionStage:
         """Pictures -> tokens; remembers what was seen."""
         context = self.context(active, ego, intent, memory_stamp_ns)
         tokens = active.stack.perception.perceive(images, context)
-        broken = broken_tensor(tokens)
+        broken = broken_tensor(tokens, active.stack.classes)
         if broken is not None:
-            detail = f"perception: '{broken}' holds what is not a number"
+            detail = f"perception: {broken}"
             return Refusal(context.stamp_ns, RefusalReason.NETWORK_NAN, detail)
         self._bank.put(tokens)
         return tokens

@@ -32,7 +32,8 @@ from irl_vla.engine.manifest import (
 )
 from irl_vla.engine.networks import Networks, example_inputs, run_module, weights_to_bytes
 from irl_vla.engine.onnx_graph import to_onnx
-from irl_vla.engine.runner import FP32, onnx_session, run_session
+from irl_vla.engine.onnx_runner import onnx_session, run_session
+from irl_vla.engine.runner import FP32
 from irl_vla.perception.tokens import SCENE_TOKENS, GraphIo, Tensors
 from irl_vla.types import InputError
 
@@ -68,7 +69,7 @@ def export_bundle(
     graphs, proofs = {}, {}
     with _one_torch_thread():
         for name, module in networks.graphs().items():
-            spec = graph_ios(networks.preset)[name]
+            spec = graph_ios(networks.preset, networks.classes)[name]
             tell(f"{name}: exporting")
             rng = np.random.default_rng([origin.seed, 1])
             model = to_onnx(module, spec, example_inputs(networks.preset, name, rng, images=2))
@@ -85,8 +86,9 @@ def export_bundle(
             )
     files[EQUALITY] = (json.dumps(proofs, indent=1, sort_keys=True) + "\n").encode()
     network = NetworkPart(
-        scene_tokens=SCENE_TOKENS, preset=networks.preset, vocabulary=Vocabulary(),
-        graphs=graphs, weights=WEIGHTS, equality=EQUALITY, seed=origin.seed,
+        scene_tokens=SCENE_TOKENS, preset=networks.preset,
+        vocabulary=Vocabulary.of(networks.classes), graphs=graphs,
+        weights=WEIGHTS, equality=EQUALITY, seed=origin.seed,
     )  # fmt: skip
     tell("writing the bundle")
     manifest = Manifest(

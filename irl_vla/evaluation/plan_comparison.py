@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.frames import wrap_angle
-from irl_vla.types import InputError
+from irl_vla.types import F64, InputError
 
 PLANS = "plans.jsonl"
 
@@ -74,7 +74,11 @@ def _compare(ours: dict[str, Any], theirs: dict[str, Any], drift: PlanDifference
             return
     if ours["outcome"] != "plan":
         return
-    first, second = np.array(ours["poses"]), np.array(theirs["poses"])
+    add_difference(drift, stamp, np.array(ours["poses"]), np.array(theirs["poses"]))
+
+
+def add_difference(drift: PlanDifference, stamp: int, first: F64, second: F64) -> None:
+    """Count in the new and the earlier poses (T, 3) of one anchor."""
     if first.shape != second.shape:
         drift.changed.append(f"anchor {stamp}: poses were {second.shape}, are {first.shape}")
         return

@@ -48,6 +48,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "checked_until_m": plan.checked_until_m,
         "schedule": asdict(plan.schedule),
         "bundle_id": plan.bundle_id,
+        "model": asdict(plan.model),
     }
 
 

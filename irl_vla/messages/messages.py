@@ -7,7 +7,6 @@ of its 4.x releases (https://github.com/ros-perception/vision_msgs, Apache-2.0).
 from __future__ import annotations
 
 import struct
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,9 @@ from rosbags.typesys import (
 from rosbags.typesys.store import Typestore
 
 from irl_vla.messages.records import StoredTopic
+from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, InputError
+from irl_vla.unpack import pieces
 
 VISION_MSGS = {
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
@@ -41,7 +42,6 @@ VISION_MSGS = {
 }
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 2**28  # [B] a picture of 9000x9000 RGB
-UNPACK_STEP = 2**22  # [B]
 IDL_SEPARATOR = "=" * 80 + "\n"
 DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
     SerdeError,
@@ -62,18 +62,8 @@ DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
 
 
 def definition_files() -> list[Path]:
-    """Our .msg files: of the source checkout, else those installed with the package."""
-    folders = [
-        Path(__file__).parents[2] / "ros2_ws/src/irl_vla_msgs/msg",
-        Path(sys.prefix) / "share/irl_vla/msg",
-    ]
-    for folder in folders:
-        if files := sorted(folder.glob("*.msg")):
-            return files
-    raise InputError(
-        f"the message definitions of irl_vla_msgs are missing: looked in {folders[0]} and "
-        f"{folders[1]}. Install irl-vla again"
-    )
+    """Our .msg files. Raises InputError where they are missing."""
+    return sorted(resource("msg").glob("*.msg"))
 
 
 @cache
@@ -121,14 +111,9 @@ class Decoder:
 
 
 def _unpacked(data: bytes | memoryview) -> bytes:
-    """A compressed message; one byte more than allowed is a damaged length, not a message."""
+    """A compressed message. Raises InputError where it is too large to be one."""
     reader = zstandard.ZstdDecompressor().stream_reader(bytes(data), read_across_frames=True)
-    plain = b""
-    while piece := reader.read(UNPACK_STEP):
-        plain += piece
-        if len(plain) > MAX_MESSAGE_BYTES:
-            raise ValueError(f"a message of more than {MAX_MESSAGE_BYTES} bytes")
-    return plain
+    return b"".join(pieces(reader, MAX_MESSAGE_BYTES, "a compressed message"))
 
 
 def _store_for(topic: StoredTopic, known: Typestore) -> Typestore:

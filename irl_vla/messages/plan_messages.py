@@ -6,6 +6,7 @@ Nothing is rounded on the way: poses are float64, stamps int64, meta tokens the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from irl_vla.types import (
     F64,
     Candidates,
     Command,
+    GraphRecord,
     InputError,
     Intent,
     IntentDirection,
     Meta,
+    ModelRecord,
     Plan,
     PlanReason,
     Rejection,
@@ -73,6 +76,8 @@ def plan_to_message(
         checked_until_m=float(plan.checked_until_m),
         schedule=_schedule_to_message(plan.schedule),
         bundle_id=plan.bundle_id,
+        weights_id=plan.model.weights_id,
+        graphs=graphs_to_message(plan.model.graphs),
         latencies=[
             new("irl_vla_msgs/msg/StageLatency", stage=stage, milliseconds=float(value))
             for stage, value in (latencies_ms or {}).items()
@@ -107,7 +112,19 @@ def plan_from_message(message: Any) -> Plan:
         checked_until_m=float(message.checked_until_m),
         schedule=_schedule_from_message(message.schedule),
         bundle_id=str(message.bundle_id),
+        model=ModelRecord(str(message.weights_id), graphs_from_message(message.graphs)),
     )
+
+
+def graphs_to_message(graphs: Sequence[GraphRecord]) -> list[Any]:
+    """GraphRecord -> irl_vla_msgs/GraphRecord[]."""
+    return [new("irl_vla_msgs/msg/GraphRecord", **asdict(record)) for record in graphs]
+
+
+def graphs_from_message(graphs: Any) -> tuple[GraphRecord, ...]:
+    """And back."""
+    names = [entry.name for entry in fields(GraphRecord)]
+    return tuple(GraphRecord(*(str(getattr(one, name)) for name in names)) for one in graphs)
 
 
 def _schedule_to_message(schedule: Schedule) -> Any:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
+from irl_vla.camera.preprocess import image_size
 from irl_vla.camera.rig import Camera, CameraModel, Rig
 from irl_vla.navsim.records import LogFrame
 from irl_vla.navsim.sensors import camera_geometry
-from irl_vla.types import FrameSet, InputError
-
-
-def image_size(encoded: bytes) -> tuple[int, int]:
-    """Width and height [px] of an encoded image."""
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise InputError("image: not decodable. Copy or download it again.")
-    return int(pixels.shape[1]), int(pixels.shape[0])
+from irl_vla.types import FrameSet
 
 
 def rig_of(frame: LogFrame, frames: FrameSet, name: str = "navsim") -> Rig:
@@ -24,7 +14,7 @@ def rig_of(frame: LogFrame, frames: FrameSet, name: str = "navsim") -> Rig:
     cameras = []
     for camera, image in frames.images.items():
         intrinsics, distortion, ego_from_cam = camera_geometry(frame.cameras[camera])
-        width, height = image_size(image.encoded or b"")
+        width, height = image_size(image)
         cameras.append(
             Camera(
                 name=camera,

@@ -17,6 +17,7 @@ from irl_vla.navsim.followups import load_follow_up, load_metadata
 from irl_vla.navsim.log_table import LogTable, log_table
 from irl_vla.navsim.logs import Log, LogShelf
 from irl_vla.navsim.records import Metadata, SceneWindow
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 SPLIT_FOLDERS = ("splits/train_test_split", "train_test_split", "splits")
@@ -185,6 +186,7 @@ def windows_in(log: LogTable, scene_filter: SceneFilter) -> Iterator[tuple[str, 
         token = log.tokens[current]
         if wanted is not None and token not in wanted:
             continue
+        inside(log.path.parent, token, f"{log.path}: frame {current}: token")
         final = log.tokens[first + scene_filter.length - 1]
         yield token, Place(log.path, log.log_names[first], log.cities[current], first, final)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 HYDRA_KEYS = {"_target_", "_convert_", "_recursive_", "_partial_", "defaults"}
@@ -124,9 +125,10 @@ def scene_filter_from(settings: Mapping[str, Any], where: str) -> SceneFilter:
     return SceneFilter(**values)
 
 
-def split_file(folder: Path, name: str) -> Path:
-    """`<folder>/<name>.yaml`; the message of a wrong name lists what is there."""
-    path = folder / f"{name}.yaml"
+def split_file(folder: Path, name: str, where: str) -> Path:
+    """`<folder>/<name>.yaml`; the message of a wrong name lists what is there. where: who says the
+    name."""
+    path = inside(folder, f"{name}.yaml", where)
     if not path.is_file():
         there = sorted(file.stem for file in folder.glob("*.yaml")) if folder.is_dir() else []
         raise InputError(
@@ -143,7 +145,7 @@ def load_split(folder: Path, name: str) -> NavsimSplit:
     folder: train_test_split of the devkit, unchanged. A filter written into the split file itself
     is accepted too. Raises InputError.
     """
-    path = split_file(folder, name)
+    path = split_file(folder, name, "the split's name")
     settings = read_yaml(path)
     if "scene_filter" in settings:
         chosen, where = settings["scene_filter"], str(path)
@@ -152,12 +154,15 @@ def load_split(folder: Path, name: str) -> NavsimSplit:
             entry["scene_filter"] for entry in settings.get("defaults") or []
             if isinstance(entry, dict) and "scene_filter" in entry
         ]  # fmt: skip
-        filter_path = split_file(folder / "scene_filter", named[0] if named else name)
+        filter_name = named[0] if named else name
+        filter_path = split_file(folder / "scene_filter", filter_name, f"{path}: scene_filter")
         chosen, where = read_yaml(filter_path), str(filter_path)
     if "data_split" not in settings:
         raise InputError(f"{path}: no 'data_split' (mini, trainval, test, ...): which folder?")
+    data_split = str(settings["data_split"])
+    inside(folder, data_split, f"{path}: data_split")
     groups = tuple(_group(entry, path) for entry in settings.get(MAPPING) or ())
-    return NavsimSplit(name, str(settings["data_split"]), scene_filter_from(chosen, where), groups)
+    return NavsimSplit(name, data_split, scene_filter_from(chosen, where), groups)
 
 
 def _group(entry: Any, path: Path) -> TwoStageGroup:

@@ -10,6 +10,7 @@ from irl_vla.navsim.followups import load_follow_up
 from irl_vla.navsim.log_table import log_table
 from irl_vla.navsim.logs import Log
 from irl_vla.navsim.records import SceneWindow
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 HISTORY, FUTURE = 4, 10  # frames; the future is cut where the log ends
@@ -23,8 +24,10 @@ def find_window(
     Looks through follow-ups and all logs on disk. Raises InputError if the token is nowhere, or
     has no history.
     """
-    for path in sorted(dataset.root.glob(f"*/synthetic_scene_pickles/{token}.pkl")):
-        return load_follow_up(path), path.parents[1] / "sensor_blobs"
+    for folder in sorted(dataset.root.glob("*/synthetic_scene_pickles")):
+        path = inside(folder, f"{token}.pkl", "token")
+        if path.is_file():
+            return load_follow_up(path), folder.parent / "sensor_blobs"
     logs = sorted((dataset.root / "navsim_logs").glob("*/*.pkl"))
     for path in logs:
         table = log_table(path, cache)

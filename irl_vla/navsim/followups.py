@@ -24,6 +24,7 @@ from irl_vla.navsim.records import (
     SceneWindow,
     TrackedObjects,
 )
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 from irl_vla.unpickle import Stub, load_pickle
 
@@ -58,7 +59,9 @@ def load_follow_up(path: Path) -> SceneWindow:
     raw = _read(path)
     metadata = _metadata(raw, path)
     try:
-        frames = tuple(_frame(frame) for frame in raw["frames"])
+        frames = tuple(
+            _frame(frame, f"{path}: frame {index}") for index, frame in enumerate(raw["frames"])
+        )
         tracks, lights = raw["extended_detections_tracks"], raw["extended_traffic_light_data"]
         if len(frames) < metadata.num_history_frames:
             raise ValueError(f"{len(frames)} frames, {metadata.num_history_frames} announced")
@@ -89,6 +92,8 @@ def _metadata(raw: Mapping[str, Any], path: Path) -> Metadata:
         metadata = Metadata(**{name: fields[name] for name in Metadata.__annotations__})
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: the follow-up's metadata lacks {error}") from None
+    for field in ("log_name", "map_name"):
+        inside(path.parent, getattr(metadata, field), f"{path}: scene_metadata.{field}")
     if metadata.initial_token != path.stem:
         # The devkit passes file names on as tokens, so a renamed file would be another scene.
         raise InputError(
@@ -98,7 +103,7 @@ def _metadata(raw: Mapping[str, Any], path: Path) -> Metadata:
     return metadata
 
 
-def _frame(raw: Mapping[str, Any]) -> LogFrame:
+def _frame(raw: Mapping[str, Any], where: str) -> LogFrame:
     ego, found = raw["ego_status"], raw["annotations"]
     return LogFrame(
         token=raw["token"],
@@ -115,6 +120,7 @@ def _frame(raw: Mapping[str, Any]) -> LogFrame:
         ),
         cameras={name.lower(): camera for name, camera in (raw["camera_dict"] or {}).items()},
         lidar_path=raw["lidar_path"],
+        where=where,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irl_vla.navsim.logs import Log
+from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 VERSION = 1  # raised whenever the table's content changes
@@ -28,6 +29,13 @@ class LogTable:
     log_names: tuple[str, ...]
     cities: tuple[str, ...]
     routed: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        """Raises InputError for names that become names of files and cannot be such."""
+        for field, names in {"log_name": self.log_names, "map_location": self.cities}.items():
+            for name in set(names):
+                where = f"{self.path}: frame {names.index(name)}: {field}"
+                inside(self.path.parent, name, where)
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -51,8 +51,8 @@ def annotations_from(
     )
 
 
-def frame_from_log(raw: Mapping[str, Any]) -> LogFrame:
-    """A dict of a log -> LogFrame."""
+def frame_from_log(raw: Mapping[str, Any], where: str) -> LogFrame:
+    """A dict of a log -> LogFrame. where: file and index, for errors."""
     place, motion, found = raw["ego2global_translation"], raw["ego_dynamic_state"], raw.get("anns")
     return LogFrame(
         token=raw["token"],
@@ -69,6 +69,7 @@ def frame_from_log(raw: Mapping[str, Any]) -> LogFrame:
         ),
         cameras={name.lower(): camera for name, camera in raw["cams"].items()},
         lidar_path=raw.get("lidar_path"),
+        where=where,
     )  # fmt: skip
 
 
@@ -89,12 +90,13 @@ class Log:
     def frame(self, index: int) -> LogFrame:
         """Frame `index`; raises InputError if its values cannot be used."""
         if index not in self._frames:
+            where = f"{self.path}: frame {index}"
             try:
-                self._frames[index] = frame_from_log(self.raw[index])
+                self._frames[index] = frame_from_log(self.raw[index], where)
             except (ValueError, TypeError, KeyError, IndexError) as error:
                 raise InputError(
-                    f"{self.path}: frame {index} (token {self.raw[index]['token']}) cannot be "
-                    f"used: {error}. Is this an OpenScene log?"
+                    f"{where} (token {self.raw[index]['token']}) cannot be used: {error}. Is this "
+                    "an OpenScene log?"
                 ) from None
         return self._frames[index]
 

@@ -24,6 +24,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from irl_vla.paths import inside
 from irl_vla.types import F64, InputError
 
 CACHE_VERSION = 1  # raised whenever the layout or the meaning of the cached layers changes
@@ -74,7 +75,7 @@ def map_file(maps: Path, city: str) -> Path:
         raise InputError(
             f"{index}: there is no city '{city}'; it names {', '.join(sorted(versions))}"
         ) from None
-    path = maps / city / str(version) / "map.gpkg"
+    path = inside(maps, f"{city}/{version}/map.gpkg", f"{index}: city or version")
     if not path.is_file():
         raise InputError(
             f"{path}: the map of '{city}' is not on disk. Download the nuPlan maps (v1.0), "

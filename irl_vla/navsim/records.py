@@ -68,6 +68,7 @@ class LogFrame:
     traffic_lights: (lane connector, is red); only the listed connectors are known
     annotations: None where the file has none (test splits of early downloads)
     cameras: lower-case name -> what the file says of it; empty where a camera is missing
+    where: file and index, for errors
     """
 
     token: str
@@ -81,6 +82,7 @@ class LogFrame:
     annotations: Annotations | None
     cameras: Mapping[str, Mapping[str, Any]]
     lidar_path: str | None
+    where: str
 
     @property
     def intent(self) -> Intent:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from irl_vla.navsim.log_table import replace_file
+from irl_vla.paths import inside
 from irl_vla.scoring.scene import (
     Areas,
     Ego,
@@ -61,7 +62,9 @@ class SceneCache:
     folder: Path
 
     def path(self, split: str, log_name: str) -> Path:
-        return self.folder / "scenes" / f"v{VERSION}" / split / f"{log_name}.arrow"
+        """The file of a log in a split."""
+        folder = inside(self.folder / "scenes" / f"v{VERSION}", split, "cached scenes: split")
+        return inside(folder, f"{log_name}.arrow", "cached scenes: log name")
 
     def load(
         self, split: str, log_name: str, source: str, tokens: Iterable[str]

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from irl_vla.camera.preprocess import decode
 from irl_vla.frames import rigid
 from irl_vla.navsim.dataset import Dataset
 from irl_vla.navsim.filters import NavsimSplit
 from irl_vla.navsim.records import LogFrame, SceneWindow
+from irl_vla.paths import inside
 from irl_vla.types import F32, F64, U8, CameraImage, FrameSet, InputError
 
 CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
@@ -50,11 +51,11 @@ def image_path(root: Path, frame: LogFrame, camera: str) -> Path:
     raw = frame.cameras.get(camera)
     if not raw:
         raise InputError(
-            f"frame {frame.token}: there is no camera '{camera}' (empty in the file, which "
-            "happens in follow-ups). Ask for the cameras that are there: "
+            f"{frame.where} (token {frame.token}): there is no camera '{camera}' (empty in the "
+            "file, which happens in follow-ups). Ask for the cameras that are there: "
             f"{', '.join(name for name, entry in frame.cameras.items() if entry) or 'none'}."
         )
-    path = root / str(raw["data_path"])
+    path = inside(root, raw["data_path"], f"{frame.where}: data_path of '{camera}'")
     if not path.is_file():
         raise InputError(
             f"{path}: image of '{camera}' of frame {frame.token} is not on disk. Split "
@@ -64,11 +65,8 @@ def image_path(root: Path, frame: LogFrame, camera: str) -> Path:
 
 
 def decode_rgb(path: Path) -> U8:
-    """(height, width, 3) uint8 RGB, as it was decoded."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise InputError(f"{path}: no image, or a truncated one. Copy or download it again.")
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    """(height, width, 3) uint8 RGB, as it was decoded. Raises InputError."""
+    return decode(CameraImage(str(path), 0, encoded=path.read_bytes()))
 
 
 def frame_set(root: Path, frame: LogFrame, cameras: Iterable[str] = CAMERAS) -> FrameSet:
@@ -88,7 +86,7 @@ def load_lidar(root: Path, frame: LogFrame) -> F32:
     """(6, n) x y z intensity ring lidar_info, ego frame. Raises InputError if there is none."""
     if frame.lidar_path is None:
         raise InputError(f"frame {frame.token}: it has no lidar (follow-ups never have)")
-    path = root / frame.lidar_path
+    path = inside(root, frame.lidar_path, f"{frame.where}: lidar_path")
     if not path.is_file():
         raise InputError(f"{path}: lidar of frame {frame.token} is not on disk")
     return read_pcd(path)

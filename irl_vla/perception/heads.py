@@ -17,13 +17,11 @@ from torch import Tensor, nn
 from irl_vla.camera.projection import BevGrid
 from irl_vla.perception.attention import Attention, FeedForward
 from irl_vla.perception.bev import bev_coordinates, pooled_centers
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import (
-    AGENT_CLASSES,
     AGENT_QUERIES,
-    MAP_CLASSES,
     POLYLINE_POINTS,
     POOL,
-    SEG_CLASSES,
     Preset,
 )
 from irl_vla.perception.tokens import EGO_VECTOR_SIZE
@@ -116,14 +114,14 @@ class ElementHeads(nn.Module):
     span: Tensor
     default_size: Tensor
 
-    def __init__(self, width: int, bev: BevGrid) -> None:
+    def __init__(self, width: int, bev: BevGrid, classes: SceneClasses) -> None:
         super().__init__()
         self.box = nn.Sequential(nn.Linear(width, width), nn.ReLU(), _quiet(width, 8))
         self.line = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), _quiet(width, 2 * POLYLINE_POINTS)
         )
-        self.agent_class = _quiet(width, len(AGENT_CLASSES), PRIOR_LOGIT)
-        self.map_class = _quiet(width, len(MAP_CLASSES), PRIOR_LOGIT)
+        self.agent_class = _quiet(width, len(classes.agents), PRIOR_LOGIT)
+        self.map_class = _quiet(width, len(classes.map), PRIOR_LOGIT)
         corner, far = (bev.x[0], bev.y[0]), (bev.x[1], bev.y[1])
         self.register_buffer("origin", torch.tensor(corner), persistent=False)
         self.register_buffer("span", torch.tensor(far) - torch.tensor(corner), persistent=False)
@@ -159,7 +157,7 @@ class SceneDecoder(nn.Module):
 
     cells: Tensor
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
         width = preset.d_model
         self.bev, self.elements = preset.bev, preset.map_queries
@@ -173,7 +171,7 @@ class SceneDecoder(nn.Module):
             DecoderLayer(width, preset.decoder_heads) for _ in range(preset.decoder_layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.heads = ElementHeads(width, preset.bev)
+        self.heads = ElementHeads(width, preset.bev, classes)
         cells = bev_coordinates(pooled_centers(preset.bev), preset.bev).reshape(-1, 2)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -205,20 +203,21 @@ class SceneDecoder(nn.Module):
 class Segmentation(nn.Module):
     """BEV and fine map -> class logits of every sampled cell."""
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
         width, half = preset.d_model, preset.d_model // 2
         self.coarse = nn.Conv2d(width, half, 1)
         self.fine = nn.Conv2d(width, half, 1)
         self.mix = conv_block(half, half, 3)
-        self.classes = nn.Conv2d(half, len(SEG_CLASSES), 1)
+        self.classes = nn.Conv2d(half, len(classes.seg), 1)
         nn.init.normal_(self.classes.weight, std=QUIET)
-        prior = torch.full((len(SEG_CLASSES),), PRIOR)
-        prior[0] = 1.0 - PRIOR * (len(SEG_CLASSES) - 1)  # class 0 is "nothing"
+        prior = torch.full((len(classes.seg),), PRIOR)
+        nothing = classes.index("seg", "nothing", "the network, for untrained ground,")
+        prior[nothing] = 1.0 - PRIOR * (len(classes.seg) - 1)
         self.classes.bias = nn.Parameter(prior.log())
 
     def forward(self, bev: Tensor, fine: Tensor) -> Tensor:
-        """(B, D, Hp, Wp), (B, D, R, S) -> (B, 7, R, S) logits."""
+        """(B, D, Hp, Wp), (B, D, R, S) -> (B, K, R, S) logits."""
         coarse = nn.functional.interpolate(self.coarse(bev), scale_factor=float(POOL))
         out: Tensor = self.classes(self.mix(coarse + self.fine(fine)))
         return out

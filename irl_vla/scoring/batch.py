@@ -3,7 +3,7 @@
     for outcome in score_files(paths, proposals, jobs=2): ...
 
 Every finished scene can go into a journal, so that an interrupted run goes on where it stopped.
-May import: types, scoring.
+May import: types, unpack, scoring.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from irl_vla.scoring.epdms import PlanScores, SubScores, score, score_case
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import scene_to, try_scenes
 from irl_vla.types import F64, InputError
+from irl_vla.unpack import read_npz
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,8 +75,8 @@ def load_proposals(path: Path) -> Proposals:
     called `trajectories` for all; from .json: the same as lists. Raises InputError."""
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                named = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
+            arrays = read_npz(path)
+            named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:
             data = json.loads(path.read_text(encoding="utf-8"))
             data = {"trajectories": data} if isinstance(data, list) else data

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.paths import inside
 from irl_vla.scoring.scene_check import Field
 from irl_vla.types import F64, InputError
 
@@ -25,7 +26,8 @@ MIN_SPEED, RED_LIGHT, STOP_SIGN = "min_speed_infractions", "red_light", "stop_in
 class RouteRecord:
     """One driven route.
 
-    route: its number; scenario: its type, without the running number; folder: where its motion lies
+    route: its number; scenario: its type, without the running number; folder: where its motion
+    lies, below that of all metrics
     route_percent, composed: completion and score in 0..100; infractions: kind -> messages
     """
 
@@ -106,7 +108,7 @@ def _record_of(raw: Field) -> RouteRecord:
     return RouteRecord(
         route=parts[1],
         scenario=_without_number(raw["scenario_name"].text()),
-        folder=_plain_name(raw["save_name"]),
+        folder=str(inside(Path(), raw["save_name"].text(), raw["save_name"].where)),
         status=raw["status"].text(),
         route_percent=_percent(scores["score_route"]),
         composed=_percent(scores["score_composed"]),
@@ -128,13 +130,6 @@ def _without_number(name: str) -> str:
     """'ParkingCutIn_1' -> 'ParkingCutIn'; 'T_Junction_1' -> 'T_Junction'."""
     head, _, tail = name.rpartition("_")
     return head if tail.isdigit() else name
-
-
-def _plain_name(field: Field) -> str:
-    name = field.text()
-    if not name or Path(name).name != name:
-        raise field.wrong("the name of a folder, without a path")
-    return name
 
 
 def read_motion(metrics: Path, record: RouteRecord) -> Motion:

@@ -4,14 +4,13 @@
     for outcome in try_scenes(path): ...           Scene or InputError, one per scene: others go on
     write_scenes(path, scenes)
 Reading what was written gives the same numbers bit for bit. Errors name file, scene and field.
-May import: types, scoring.scene, scoring.scene_check.
+May import: types, unpack, scoring.scene, scoring.scene_check.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from irl_vla.scoring.scene import (
 )
 from irl_vla.scoring.scene_check import Field, check_scene
 from irl_vla.types import F64, InputError
+from irl_vla.unpack import gunzipped
 
 
 def read_scenes(path: Path) -> list[Scene]:
@@ -88,14 +88,9 @@ def _check_format(data: dict[str, Any], where: str) -> None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        raw = path.read_bytes()
-        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: the gzip stream is damaged or cut short ({error}); copy the file again"
-        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(data, dict):

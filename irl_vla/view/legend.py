@@ -5,8 +5,8 @@ May import: perception (class names), detections, palette, report.
 
 from __future__ import annotations
 
-from irl_vla.perception.preset import AGENT_CLASSES
-from irl_vla.view.detections import MAP_STROKES, SEG_COLORS
+from irl_vla.perception.classes import SceneClasses
+from irl_vla.view.detections import MAP_STROKES, OTHER_STROKE, SEG_COLORS
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION, WHITE, class_color, hex_color
 from irl_vla.view.report import Legend, LegendEntry
 
@@ -17,10 +17,12 @@ UNTRAINED_BANNER = "These weights are untrained: the plans mean nothing yet."
 def banner_of(kind: str, trained: bool) -> str:
     """What a reader must know before looking at the plans; empty for trained networks.
 
-    kind: "rule" or "network"; both as in a bundle's manifest
+    kind: "network" or the name of a policy without one; both as in a bundle's manifest
     """
     if kind == "rule":
         return RULE_BANNER
+    if kind != "network":
+        return f"The policy '{kind}' has no network."
     return "" if trained else UNTRAINED_BANNER
 
 
@@ -42,14 +44,16 @@ def recorded_legend(perceives: bool) -> Legend:
     return Legend("Recorded boxes", (key,))
 
 
-def detected_legends(anchors: int, found: int) -> tuple[Legend, ...]:
+def detected_legends(anchors: int, found: int, classes: SceneClasses) -> tuple[Legend, ...]:
     """Everything the networks can see. anchors: looked at; found: of them, with a detection."""
-    boxes = [LegendEntry("box", hex_color(class_color(name)), name) for name in AGENT_CLASSES]
+    boxes = [LegendEntry("box", hex_color(class_color(name)), name) for name in classes.agents]
+    strokes = [(name, *MAP_STROKES.get(name, OTHER_STROKE)) for name in classes.map]
     lines = [
         LegendEntry("line" if width < 3 else "thick", hex_color(color), name.replace("_", " "))
-        for name, (color, width) in MAP_STROKES.items()
+        for name, color, width in strokes
     ]
-    ground = [LegendEntry("area", hex_color(color), name) for name, color in SEG_COLORS.items()]
+    painted = [name for name in classes.seg if name in SEG_COLORS]
+    ground = [LegendEntry("area", hex_color(SEG_COLORS[name]), name) for name in painted]
     ground.append(LegendEntry("dashed", hex_color(MUTED), "border of what is observed"))
     note = f"Something was detected at {found} of {anchors} anchors."
     if found == 0:

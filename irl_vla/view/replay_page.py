@@ -15,6 +15,7 @@ import numpy as np
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import wrap_angle
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -57,7 +58,7 @@ class ReplayAnchor:
     """Everything about one anchor that the page shows.
 
     boxes: where known, ego frame; tokens: what was perceived, or None; area: the ground that the
-    policy observes, or None where it has no perception
+    policy observes, or None where it has no perception; classes: by which its tokens are to be read
     """
 
     frames: FrameSet
@@ -68,6 +69,7 @@ class ReplayAnchor:
     intent: Intent | None = None
     tokens: SceneTokens | None = None
     area: BevGrid | None = None
+    classes: SceneClasses = CLASSES
 
 
 class EvenSample(Generic[T]):
@@ -118,6 +120,7 @@ class ReplayPageBuilder:
         self._ego_source = ""
         self._plans = EvenSample[PlanTrace](MAX_FANS)
         self._looked, self._found = 0, 0  # anchors with perception, and of them with a detection
+        self._classes = CLASSES  # of the last of them
         self._boxes = False  # whether the recording knows any
 
     def wants_pictures(self) -> bool:
@@ -136,8 +139,8 @@ class ReplayPageBuilder:
             self._ego.append((stamp, float(np.hypot(*ego.velocity)), ego.yaw_rate))
             self._ego_source = ego.source
         if anchor.area is not None and anchor.tokens is not None:
-            self._looked += 1
-            self._found += finds_something(anchor.tokens)
+            self._looked, self._classes = self._looked + 1, anchor.classes
+            self._found += finds_something(anchor.tokens, anchor.classes)
         self._boxes |= anchor.boxes is not None and len(anchor.boxes) > 0
         time_s = (stamp - self._stamps[0]) / SECOND_NS
         plan = isinstance(outcome, Plan) and self._plans.wants_next()
@@ -163,7 +166,7 @@ class ReplayPageBuilder:
         if self._boxes:
             legends.append(recorded_legend(perceives=self._looked > 0))
         if self._looked:
-            legends += detected_legends(self._looked, self._found)
+            legends += detected_legends(self._looked, self._found, self._classes)
         return legends
 
     def _counts(self) -> list[Fact]:
@@ -232,8 +235,9 @@ def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U
     """(mosaic with the trajectory painted in, bird's eye), both RGB. width: of the mosaic [px]."""
     plan = anchor.outcome if isinstance(anchor.outcome, Plan) else None
     overlay = Overlay(
-        boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens, area=anchor.area
-    )
+        boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens,
+        area=anchor.area, classes=anchor.classes,
+    )  # fmt: skip
     cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
     return cameras, paint_bev(overlay, BEV_HEIGHT)
 
@@ -256,7 +260,7 @@ def _caption(anchor: ReplayAnchor) -> str:
     words = outcome.reason.value.replace("_", " ")
     seen = ""
     if anchor.area is not None and anchor.tokens is not None:
-        seen = f" {detected_words(anchor.tokens)}"
+        seen = f" {detected_words(anchor.tokens, anchor.classes)}"
     if isinstance(outcome, Refusal):
         return f"No plan: {words}. {outcome.detail.rstrip('.')}.{seen}"
     speed = "" if anchor.ego is None else f" at {float(np.hypot(*anchor.ego.velocity)):.1f} m/s"

@@ -23,8 +23,8 @@ from irl_vla_nodes.params import CameraParams, folder_of
 from irl_vla_nodes.payload import pack, packed_size
 from irl_vla_nodes.ring import RingWriter
 from irl_vla_nodes.ros_io import HANDLES, LATCHED, ManagedPublisher, RawSubscription, drain, qos
+from irl_vla_nodes.topics import FRAMES
 
-FRAMES = "irl_vla/frames"
 RING = "frames"
 RIG_BYTES = 64 * 1024  # of a rig as text
 DEPTH = 10  # pictures of one camera that may wait: 0.33 s at 30 Hz

@@ -20,13 +20,11 @@ from irl_vla.messages.plan_messages import (
     intent_to_message,
 )
 from irl_vla.types import Command, InputError
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import from_cdr
 from irl_vla_nodes.params import CommandParams
 from irl_vla_nodes.ros_io import HANDLES, ManagedPublisher, RawSubscription
-
-COMMAND, SET_INTENT = "irl_vla/command", "irl_vla/set_intent"
+from irl_vla_nodes.topics import COMMAND, FRAMES, SET_INTENT
 
 
 class CommandNode(CarNode[CommandParams]):

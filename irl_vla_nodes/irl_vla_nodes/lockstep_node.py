@@ -34,8 +34,8 @@ from irl_vla.types import Plan, Refusal
 from irl_vla_nodes.car_node import CarNode
 from irl_vla_nodes.convert import cdr, from_cdr, refusal_from_message, refusal_to_message
 from irl_vla_nodes.params import LockstepParams, folder_of
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, qos
+from irl_vla_nodes.topics import PLAN, REFUSAL
 
 ACK = Duration(seconds=5)
 GAP_NS = 50_000_000  # a longer silence of the recording is played as passing time,

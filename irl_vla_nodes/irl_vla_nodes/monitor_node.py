@@ -14,7 +14,6 @@ from irl_vla.messages.events import Event
 from irl_vla.messages.plan_messages import plan_from_message
 from irl_vla.types import EgoMotion, InputError
 from irl_vla_nodes.autoware import POINT_TYPE, TRAJECTORY_TYPE, trajectory_to_autoware
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     frames_from_message,
@@ -25,7 +24,6 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.health import Health, diagnostics_message
 from irl_vla_nodes.params import MonitorParams
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.ros_io import (
     HANDLES,
     EgoInbox,
@@ -35,10 +33,9 @@ from irl_vla_nodes.ros_io import (
     installed,
     qos,
 )
+from irl_vla_nodes.topics import AUTOWARE, DIAGNOSTICS, FRAMES, PLAN, REFUSAL, TRAJECTORY
 from irl_vla_nodes.watchdog import TrajectoryCommand, Watchdog
 
-TRAJECTORY, DIAGNOSTICS = "irl_vla/trajectory", "/diagnostics"
-AUTOWARE = "irl_vla/trajectory_autoware"
 TICK_S = 0.01  # how soon silence is noticed
 STOP_EVERY = 5  # ticks between two stops: 20 Hz
 

@@ -36,7 +36,6 @@ from irl_vla.types import (
     RefusalReason,
     SceneTokens,
 )  # fmt: skip
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     NOWHERE,
@@ -55,8 +54,8 @@ from irl_vla_nodes.params import PerceptionParams, folder_of
 from irl_vla_nodes.payload import pack, unpack
 from irl_vla_nodes.ring import PayloadExpired, RingReader, RingWriter
 from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
+from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
-TOKENS = "irl_vla/tokens"
 RING = "tokens"
 TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
@@ -72,9 +71,8 @@ class PerceptionNode(CarNode[PerceptionParams]):
 
     def set_up(self, params: PerceptionParams) -> None:
         """See CarNode."""
-        stack = policy_stack_from_bundle(
-            load_bundle(folder_of(params.bundle, "bundle")), params.threads
-        )
+        bundle = load_bundle(folder_of(params.bundle, "bundle"))
+        stack = policy_stack_from_bundle(bundle, params.threads, graphs=("camera", "bev"))
         self._params = params
         self.core = DrivingCore(stack, None, CoreConfig(seed=params.seed))
         self._rig: Rig | None = None
@@ -83,15 +81,9 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._frames_ring = RingReader(Path(params.ring_folder))
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
         self._out = ManagedPublisher(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
-        self._boxes = ManagedPublisher(
-            self, "vision_msgs/msg/Detection3DArray", "irl_vla/detections", SHOWN
-        )
-        self._map = ManagedPublisher(
-            self, "visualization_msgs/msg/MarkerArray", "irl_vla/map", SHOWN
-        )
-        self._seg = ManagedPublisher(
-            self, "nav_msgs/msg/OccupancyGrid", "irl_vla/segmentation", SHOWN
-        )
+        self._boxes = ManagedPublisher(self, "vision_msgs/msg/Detection3DArray", DETECTIONS, SHOWN)
+        self._map = ManagedPublisher(self, "visualization_msgs/msg/MarkerArray", MAP, SHOWN)
+        self._seg = ManagedPublisher(self, "nav_msgs/msg/OccupancyGrid", SEGMENTATION, SHOWN)
         self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
         self._frames = RawSubscription(
             self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
@@ -145,17 +137,17 @@ class PerceptionNode(CarNode[PerceptionParams]):
         seen, missing = self._seen(value, ego, intent)
         took = {**value.latencies_ms, "perceive": (perf_counter() - start) * 1e3}
         took |= core.stack.pop_latency_ms()
-        handle, refusal, memory = NOWHERE, None, None
+        handle, refusal, memory, graphs = NOWHERE, None, None, ()
         if isinstance(seen, Refusal):
             refusal = (seen.reason, seen.detail)
         elif self._ring is not None:
             handle = self._ring.write(pack(tokens_to_arrays(seen), {}))
-            memory = seen.memory_stamp_ns
+            memory, graphs = seen.memory_stamp_ns, seen.computed_by
         self._out.publish(
             tokens_to_message(
                 TokensHandle(
                     stamp, handle, refusal, core.stack.bundle_id, core.epoch, memory,
-                    tuple(missing), ego, intent, took,
+                    tuple(missing), ego, intent, took, graphs,
                 ),
                 self._params.base_frame,
             )
@@ -193,13 +185,15 @@ class PerceptionNode(CarNode[PerceptionParams]):
     def _show(self, tokens: SceneTokens) -> None:
         stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame
         if self._boxes.is_wanted:
-            self._boxes.publish(detections_message(boxes_of(tokens), stamp, frame))
+            found = boxes_of(tokens, self.core.stack.classes)
+            self._boxes.publish(detections_message(found, stamp, frame))
         if self._map.is_wanted:
             lines = LineMarkers("map", map_lines_of(tokens), MAP_COLOUR, 0.15)
             self._map.publish(marker_array_message([lines], stamp, frame))
         area = self.core.stack.perception.area
         if area is not None and self._seg.is_wanted and np.asarray(tokens.seg).size:
-            self._seg.publish(segmentation_to_message(tokens, area, frame))
+            classes = self.core.stack.classes
+            self._seg.publish(segmentation_to_message(tokens, area, classes, frame))
 
 
 def main() -> None:

@@ -21,7 +21,6 @@ from irl_vla.messages.geometry_messages import marker_array_message
 from irl_vla.messages.plan_messages import command_from_message, plan_to_message
 from irl_vla.types import EgoMotion, Plan, Refusal, RefusalReason
 from irl_vla_nodes.car_node import CarNode, run
-from irl_vla_nodes.command_node import COMMAND
 from irl_vla_nodes.convert import (
     TokensHandle,
     from_cdr,
@@ -31,12 +30,11 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.params import PlannerParams, folder_of
 from irl_vla_nodes.payload import unpack
-from irl_vla_nodes.perception_node import TOKENS
 from irl_vla_nodes.ring import PayloadExpired, RingReader
 from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 from irl_vla_nodes.show import plan_lines
+from irl_vla_nodes.topics import CANDIDATES, COMMAND, PLAN, REFUSAL, TOKENS
 
-PLAN, REFUSAL = "irl_vla/plan", "irl_vla/refusal"
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
 NS_PER_MS = 1e6
 
@@ -51,7 +49,8 @@ class PlannerNode(CarNode[PlannerParams]):
         """See CarNode."""
         bundle = load_bundle(folder_of(params.bundle, "bundle"))
         config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
-        self.core = DrivingCore(policy_stack_from_bundle(bundle, params.threads), None, config)
+        stack = policy_stack_from_bundle(bundle, params.threads, graphs=("planner",))
+        self.core = DrivingCore(stack, None, config)
         self._params = params
         self._waiting: deque[TokensHandle] = deque()
         self._busy = False
@@ -59,7 +58,7 @@ class PlannerNode(CarNode[PlannerParams]):
         self._plans = ManagedPublisher(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
         self._refusals = ManagedPublisher(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
         self._lines = ManagedPublisher(
-            self, "visualization_msgs/msg/MarkerArray", "irl_vla/candidates", SHOWN
+            self, "visualization_msgs/msg/MarkerArray", CANDIDATES, SHOWN
         )
         self._inbox = EgoInbox(self, params, self._on_event)
         self._commands = RawSubscription(

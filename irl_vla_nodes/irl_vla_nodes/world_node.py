@@ -27,11 +27,10 @@ from irl_vla.bag.bag_writer import (
     image_topic,
 )
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive import planned
-from irl_vla.cli.drive_run import DEFAULT_RIG, DriveRun
 from irl_vla.drive.closed_loop import ClosedLoop
 from irl_vla.drive.core import DrivingCore
 from irl_vla.drive.step import Step
+from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRun, drive_request
 from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,
@@ -39,7 +38,7 @@ from irl_vla.messages.geometry_messages import (
 )
 from irl_vla.messages.messages import header, new, time_message
 from irl_vla.messages.plan_messages import intent_to_message, plan_from_message
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -55,10 +54,9 @@ from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.routes import RoutePath
 from irl_vla_nodes.car_node import CarNode
 from irl_vla_nodes.convert import cdr, from_cdr, path_from_message, refusal_from_message
-from irl_vla_nodes.monitor_node import TRAJECTORY
 from irl_vla_nodes.params import WorldParams
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
 from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, qos
+from irl_vla_nodes.topics import PLAN, REFUSAL, TRAJECTORY
 
 IMAGE = "sensor_msgs/msg/CompressedImage"
 DISCOVERY_S = 1.0  # subscribers find the new publishers
@@ -107,7 +105,7 @@ class WorldNode(CarNode[WorldParams]):
     def set_up(self, params: WorldParams) -> None:
         """See CarNode."""
         self._params = params
-        self.rig = load_rig(params.rig or shipped(DEFAULT_RIG))
+        self.rig = load_rig(params.rig or resource(DEFAULT_RIG))
         self._plans: dict[int, Plan | Refusal] = {}
         self._paths: dict[int, Trajectory] = {}
         self._out: dict[str, Any] = {}
@@ -134,7 +132,7 @@ class WorldNode(CarNode[WorldParams]):
     def drive(self) -> dict[str, Any]:
         """The whole drive; how it ended, in the words of `irl-vla drive`."""
         params = self._params
-        drive = planned(params.seed, None, params.route_m or None)
+        drive = drive_request(params.seed, None, params.route_m or None)
         simulation = drive.simulation
         if simulation.driver is None:
             raise InputError(f"seed {params.seed}: nobody drives there")
@@ -143,7 +141,7 @@ class WorldNode(CarNode[WorldParams]):
         loop = ClosedLoop(
             simulation, path, cast(DrivingCore, GraphCore(self)), render, drive.route_m
         )
-        run = DriveRun(drive, loop, self.rig, {}, "")
+        run = DriveRun(drive, loop, self.rig, {})
         time.sleep(DISCOVERY_S)
         self._publish_rig()
         for _ in run.go():

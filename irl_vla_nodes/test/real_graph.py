@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 
 ROOT = Path(__file__).resolve().parents[2]
-RULE = shipped("models/rule")
+RULE = resource("models/rule")
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 MISSING = "no real ROS 2 here: `source` its setup.bash and the workspace's (docs/car.md)"
 END_S = 15.0  # a launch has so long to end after SIGINT
@@ -178,10 +178,10 @@ class ProbeNode:
         from irl_vla_nodes.ros_io import qos
         from rosidl_runtime_py.utilities import get_message
 
-        listeners = TopicListener()
+        listener = TopicListener()
         kind = get_message(msgtype)
-        self.node.create_subscription(kind, topic, take or listeners.take, qos(100))
-        return listeners
+        self.node.create_subscription(kind, topic, take or listener.take, qos(100))
+        return listener
 
     def __enter__(self) -> ProbeNode:
         return self

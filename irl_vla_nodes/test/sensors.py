@@ -18,10 +18,10 @@ from irl_vla.messages.geometry_messages import (
     transform_message,
 )
 from irl_vla.messages.messages import header, new
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, EgoMotion
 
-RIG = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+RIG = load_rig(resource("calibration/rigs/tiny3.yaml"))
 CAMERAS = {
     name: (f"/sensing/{name}/image/compressed", f"/sensing/{name}/camera_info")
     for name in RIG.names

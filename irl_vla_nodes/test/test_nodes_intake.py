@@ -17,9 +17,9 @@ from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.messages.geometry_messages import camera_info_message, transform_message
 from irl_vla.messages.messages import header, new
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 
-RIG = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+RIG = load_rig(resource("calibration/rigs/tiny3.yaml"))
 SPEC = ImageSpec(width=64, height=32)
 PERIOD = 100_000_000
 

@@ -22,10 +22,10 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import PerceptionContext
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.planner.rule import RuleConfig, RulePolicy
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import CameraImage, FrameSet, Intent, SceneTokens
 
-RIG = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+RIG = load_rig(resource("calibration/rigs/tiny3.yaml"))
 SPEC = ImageSpec(width=64, height=32)
 
 

@@ -153,9 +153,13 @@ def test_our_bytes_are_the_bytes_of_rclpy_for_every_message_that_goes_by(
     listeners = {
         topic: probe.subscribe(kind, topic) for topic, kind in kinds if topic not in silent
     }
-    until(lambda: all(ear.heard for ear in listeners.values()), 10.0, "a message of each topic")
-    for topic, ear in listeners.items():
-        kind, message = dict(kinds)[topic], ear.heard[-1].message
+    until(
+        lambda: all(listener.heard for listener in listeners.values()),
+        10.0,
+        "a message of each topic",
+    )
+    for topic, listener in listeners.items():
+        kind, message = dict(kinds)[topic], listener.heard[-1].message
         ours = bytes(cdr(from_cdr(serialize_message(message), kind)))
         again: Any = deserialize_message(ours, get_message(kind))
         assert again == message, topic

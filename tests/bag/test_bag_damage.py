@@ -151,6 +151,19 @@ def test_nonsense_in_metadata_does_not_hide_the_bag(tmp_path: Path) -> None:
         assert len(stamps(events)) == 3 and any("metadata.yaml" in w for w in warnings)
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../secret.mcap", "..", "", "[3]"])
+def test_a_name_in_metadata_that_leaves_the_folder_is_not_followed(
+    name: str, tmp_path: Path
+) -> None:
+    folder = write_rosbag2(tmp_path / "a" / "bag", scene(3))
+    write_mcap(tmp_path / "secret.mcap", scene(9))
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("- bag.mcap", f"- {name or repr(name)}"))
+    events, warnings = read_all(folder)
+    assert len(stamps(events)) == 3
+    assert any("metadata.yaml cannot be used (relative_file_paths: " in w for w in warnings)
+
+
 def test_a_damaged_database_gives_the_rows_before_the_damage(tmp_path: Path) -> None:
     folder = write_rosbag2(tmp_path / "bag", scene(60), StoragePlugin.SQLITE3)
     path = next(folder.glob("*.db3"))

@@ -160,3 +160,14 @@ def test_a_broken_nuscenes_folder_is_refused_with_the_file(content: str, tmp_pat
     (tmp_path / "info.json").write_text(content)
     with pytest.raises(InputError, match=r"info\.json"):
         open_source(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/passwd", "..", ""])
+def test_a_nuscenes_picture_outside_its_folder_is_refused(name: str, tmp_path: Path) -> None:
+    (whole,) = recording("nuscenes_scene0061").glob("*.json")
+    content = json.loads(whole.read_text())
+    content["data_list"][0]["images"]["CAM_FRONT"]["img_path"] = name
+    (tmp_path / "a__CAM_FRONT__1.jpg").write_bytes(b"")
+    (tmp_path / "info.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"info\.json: images\.CAM_FRONT\.img_path: "):
+        open_source(tmp_path)

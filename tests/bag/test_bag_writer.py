@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,12 @@ from irl_vla.types import (
     Candidates,
     Command,
     EgoMotion,
+    GraphRecord,
     InputError,
     Intent,
     IntentDirection,
     Meta,
+    ModelRecord,
     Plan,
     PlanReason,
     Rejection,
@@ -80,6 +83,13 @@ def plan_of(rng: np.random.Generator, candidates: int, anchor: int) -> Plan:
         checked_until_m=float(rng.choice([np.inf, 0.1 + 0.2, 1e-300])),
         schedule=Schedule(anchor, anchor + 7, *absent, 3, int(rng.integers(-(2**63), 2**63 - 1))),
         bundle_id="sha256:abc",
+        model=ModelRecord(
+            "w" * 64,
+            tuple(
+                GraphRecord(name, "fp32", "0f" * 32, "onnxruntime-cpu 1.31.1")
+                for name in ("camera", "bev", "planner")[:candidates]
+            ),
+        ),
     )  # fmt: skip
 
 
@@ -94,7 +104,7 @@ def assert_same(one: Plan, other: Plan) -> None:
     assert one.trajectory.step_s == other.trajectory.step_s
     assert one.candidates.step_s == other.candidates.step_s
     for name in ("anchor_stamp_ns", "chosen", "reason", "detail", "rejected", "checked_until_m",
-                 "schedule", "bundle_id"):  # fmt: skip
+                 "schedule", "bundle_id", "model"):  # fmt: skip
         assert getattr(one, name) == getattr(other, name), name
 
 
@@ -212,7 +222,15 @@ def test_every_definition_file_is_a_known_type() -> None:
         assert f"irl_vla_msgs/msg/{path.stem}" in typestore().fielddefs
 
 
-def test_an_interruption_leaves_a_valid_shorter_bag(tmp_path: Path) -> None:
+@pytest.fixture()
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_leaves_a_valid_shorter_bag(tmp_path: Path, ctrl_c: None) -> None:
     path = tmp_path / "drive.mcap"
     with pytest.raises(KeyboardInterrupt), BagWriter(path) as writer:
         for index in range(1000):

@@ -25,6 +25,8 @@ from irl_vla.view.show_page import ShowBuilder
 RECORDINGS = Path(__file__).parents[2] / ".." / "shared" / "recordings"
 STEP = SECOND_NS // 10
 
+pytestmark = pytest.mark.usefixtures("whole_pages")
+
 
 def recording(name: str) -> Path:
     if not (RECORDINGS / name).exists():

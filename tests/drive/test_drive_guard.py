@@ -7,10 +7,11 @@ import pytest
 
 from irl_vla.drive.checks import surroundings
 from irl_vla.drive.guard import Limits, choose, fault, present_arc, rest_of, stop_along
+from irl_vla.perception.classes import CLASSES
 from irl_vla.types import Candidates, EgoStatus, SceneTokens, Trajectory
 
 LIMITS = Limits()
-BLIND = surroundings(SceneTokens.blind(0, 0), None)
+BLIND = surroundings(SceneTokens.blind(0, 0), None, CLASSES)
 TIMES = 0.5 * np.arange(1, 9)
 
 

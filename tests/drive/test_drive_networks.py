@@ -21,8 +21,9 @@ from irl_vla.drive.perception_model import NullPerception, PerceptionContext
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
+from irl_vla.perception.classes import CLASSES
 from irl_vla.planner.rule import RuleConfig, RulePolicy
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import (
     SECOND_NS,
     CameraImage,
@@ -41,7 +42,7 @@ from irl_vla.types import (
 )
 
 MS = 1_000_000
-TINY3 = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+TINY3 = load_rig(resource("calibration/rigs/tiny3.yaml"))
 
 
 def ring(count: int) -> Rig:
@@ -228,6 +229,19 @@ def test_perception_that_gives_no_number_gets_no_plan_and_is_not_remembered() ->
         assert isinstance(step.outcome, Refusal)
         assert step.outcome.reason is RefusalReason.NETWORK_NAN and "'bev'" in step.outcome.detail
     assert all(context.memory is None for context in perception.contexts)
+
+
+class ConfusedPerception(RecordingPerception):
+    """Perception that sees a kind of agent that its bundle has no name for."""
+
+    def perceive(self, images: CalibratedImages, context: PerceptionContext) -> SceneTokens:
+        kinds = np.array([len(CLASSES.agents)])
+        return replace(super().perceive(images, context), agent_class=kinds)
+
+
+def test_a_class_beyond_the_bundles_list_gets_no_plan() -> None:
+    step = drive(core_of(PolicyStack(RulePolicy(RuleConfig()), ConfusedPerception(), "x")), [0])[0]
+    assert isinstance(step.outcome, Refusal) and "beyond the 4 of the bundle" in step.outcome.detail
 
 
 def test_stale_frames_are_refused(stack: PolicyStack) -> None:

@@ -17,7 +17,7 @@ from irl_vla.drive.perception_model import NullPerception, PerceptionContext
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.planner.rule import RuleConfig, RulePolicy
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -36,7 +36,7 @@ from irl_vla.types import (
 )
 
 MS = 1_000_000
-RIG = Rig("one", (load_rig(shipped("calibration/rigs/tiny3.yaml")).camera("front"),))
+RIG = Rig("one", (load_rig(resource("calibration/rigs/tiny3.yaml")).camera("front"),))
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig, ViewDirection, ego_from_look
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import AGENT_CLASSES, MAP_CLASSES, SEG_CLASSES
 from irl_vla.types import (
     Boxes3D,
@@ -99,7 +100,7 @@ def at(image: np.ndarray, window: BevWindow, x: float, y: float) -> tuple[int, .
 
 def test_the_road_is_painted_where_its_cells_lie() -> None:
     image = WINDOW.canvas()
-    paint_ground(image, WINDOW, tokens(), AREA)
+    paint_ground(image, WINDOW, tokens(), AREA, CLASSES)
     for x, y in ((47.4, 0.0), (-15.4, 0.0), (10.0, 3.4), (10.0, -3.4)):
         assert at(image, WINDOW, x, y) == SEG_COLORS["road"]
     for x, y in ((48.6, 0.0), (-16.6, 0.0), (10.0, 4.6), (10.0, -4.6)):
@@ -111,7 +112,7 @@ def test_left_of_the_car_is_left_in_the_picture() -> None:
     found = nothing()
     found.seg[:, 40, 50] = np.eye(len(SEG_CLASSES))[SEG_CLASSES.index("vehicle")]  # x 24, y 18
     image = WINDOW.canvas()
-    paint_ground(image, WINDOW, found, AREA)
+    paint_ground(image, WINDOW, found, AREA, CLASSES)
     rows, columns = np.nonzero((image == SEG_COLORS["vehicle"]).all(-1))
     middle = WINDOW.pixels(np.array([24.5, 18.5]))
     assert (columns.mean(), rows.mean()) == pytest.approx(tuple(middle), abs=0.6)
@@ -120,7 +121,7 @@ def test_left_of_the_car_is_left_in_the_picture() -> None:
 
 def test_only_valid_map_lines_are_painted() -> None:
     image = WINDOW.canvas()
-    paint_map_found(image, WINDOW, tokens())
+    paint_map_found(image, WINDOW, tokens(), CLASSES)
     rows, columns = np.nonzero((image == RED).all(-1))
     assert rows.mean() == pytest.approx(WINDOW.pixels(np.array([30.0, 0.0]))[1], abs=0.6)
     assert np.ptp(columns) == pytest.approx(10 * WINDOW.scale, abs=3)
@@ -129,7 +130,7 @@ def test_only_valid_map_lines_are_painted() -> None:
 
 
 def test_valid_agents_become_boxes_with_their_score() -> None:
-    boxes = detected_boxes(tokens())
+    boxes = detected_boxes(tokens(), CLASSES)
     assert boxes.labels == ("vehicle 0.83", "pedestrian 0.40")
     assert boxes.centers[0].tolist() == pytest.approx([20, 6, 0.8], abs=1e-3)
     assert boxes.sizes[1].tolist() == pytest.approx([0.6, 0.6, 1.8], abs=1e-3)
@@ -144,6 +145,29 @@ def test_the_birds_eye_shows_the_box_where_it_stands() -> None:
     tint = np.array(at(full, window, 19.0, 6.5)) - at(bare, window, 19.0, 6.5)
     assert tint[2] > 40  # a translucent sky blue
     assert at(full, window, 5.0, 1.5) == SEG_COLORS["road"]  # the box there is not valid
+
+
+def test_a_bundle_is_drawn_and_told_by_its_own_words() -> None:
+    """Another order, and a line, a ground and an agent that this version has no name for."""
+    own = SceneClasses(
+        agents=("scooter", "pedestrian", "vehicle"),
+        map=("zipper", "red_stop_line"),
+        seg=("road", "puddle", "nothing"),
+    )
+    known = tokens()
+    order = [SEG_CLASSES.index(name) for name in ("road", "obstacle", "nothing")]
+    found = replace(
+        known, agent_class=np.array([2, 1, 0]), map_class=np.array([1, 0]), seg=known.seg[order]
+    )
+    first = paint_bev(Overlay(tokens=known, area=AREA), BEV_HEIGHT)
+    second = paint_bev(Overlay(tokens=found, area=AREA, classes=own), BEV_HEIGHT)
+    assert (first == second).all()
+    words = "Detected: 1 pedestrian, 1 vehicle, 1 map line, 12 % of the ground."
+    assert detected_words(found, own) == words
+    odd = replace(found, agent_class=np.zeros(3, np.int64), map_class=np.zeros(2, np.int64))
+    odd.seg[1] = 0.9
+    paint_bev(Overlay(tokens=odd, area=AREA, classes=own), BEV_HEIGHT)
+    assert detected_words(odd, own) == "Detected: 2 scooters, 1 map line, 100 % of the ground."
 
 
 def test_the_window_shows_the_whole_observed_grid() -> None:
@@ -189,8 +213,8 @@ def test_dashes_are_half_of_the_line_and_lie_on_it() -> None:
 
 
 def test_what_was_detected_is_said_in_words() -> None:
-    assert detected_words(nothing()) == "Nothing detected."
-    words = detected_words(tokens())
+    assert detected_words(nothing(), CLASSES) == "Nothing detected."
+    words = detected_words(tokens(), CLASSES)
     assert words == "Detected: 1 vehicle, 1 pedestrian, 1 map line, 12 % of the ground."
 
 

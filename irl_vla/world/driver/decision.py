@@ -79,40 +79,44 @@ class LateralDrift(NamedTuple):
 
 
 @lean_kernel
-def find(guide: PathProfile, ego: F64, memory: F64) -> tuple[float, float]:
+def find(profile: PathProfile, ego: F64, memory: F64) -> tuple[float, float]:
     """(s, d) of the ego (11,): near its last place, or anywhere."""
-    n = len(guide.arcs)
-    spacing = guide.arcs[n - 1] / (n - 1)
+    n = len(profile.arcs)
+    spacing = profile.arcs[n - 1] / (n - 1)
     if memory[FRESH] == 0.0:
         low = max(int((memory[PLACE] - BACK_M) / spacing), 0)
         high = min(int((memory[PLACE] + ON_M) / spacing) + 1, n - 1)
-        s, d = nearest(guide.xy, guide.arcs, guide.heading, low, high, ego[0], ego[1], ego[2], 4.0)
+        s, d = nearest(
+            profile.xy, profile.arcs, profile.heading, low, high, ego[0], ego[1], ego[2], 4.0
+        )
         if abs(d) < NEAR_M:
             return s, d
-    return nearest(guide.xy, guide.arcs, guide.heading, 0, n - 1, ego[0], ego[1], ego[2], 12.0)
+    return nearest(
+        profile.xy, profile.arcs, profile.heading, 0, n - 1, ego[0], ego[1], ego[2], 12.0
+    )
 
 
 @lean_kernel
-def along(guide: PathProfile, s: float) -> int:
+def along(profile: PathProfile, s: float) -> int:
     """Index of the path point at s."""
-    n = len(guide.arcs)
-    return int(min(max(int(s / guide.arcs[n - 1] * (n - 1) + 0.5), 0), n - 1))
+    n = len(profile.arcs)
+    return int(min(max(int(s / profile.arcs[n - 1] * (n - 1) + 0.5), 0), n - 1))
 
 
 @lean_kernel
 def free_road(
-    guide: PathProfile, s: float, v: float, pace: float, manner: DrivingParameters
+    profile: PathProfile, s: float, v: float, pace: float, params: DrivingParameters
 ) -> float:
     """Acceleration for limits and bends alone."""
-    ahead = guide.speed[along(guide, s + SPEED_S * v)] * pace
-    here = guide.speed[along(guide, s + 0.3 * v)] * pace
+    ahead = profile.speed[along(profile, s + SPEED_S * v)] * pace
+    here = profile.speed[along(profile, s + 0.3 * v)] * pace
     wish = max(min(ahead, here), 0.0)
     a = max((wish - v) / SPEED_S, EASY)
-    a = min(a, manner.accelerate)
-    for i in range(along(guide, s), min(along(guide, s) + 40, len(guide.arcs)), 2):
-        bend = abs(guide.kappa[i])
+    a = min(a, params.accelerate)
+    for i in range(along(profile, s), min(along(profile, s) + 40, len(profile.arcs)), 2):
+        bend = abs(profile.kappa[i])
         if v * v * bend > EDGE:
-            way = max(guide.arcs[i] - s, 2.0)
+            way = max(profile.arcs[i] - s, 2.0)
             a = min(a, -min((v * v - EDGE / bend) / (2.0 * way), 6.0))
     return float(a)
 
@@ -129,7 +133,7 @@ def first_ahead(s: float, bicycle: F64, body: EgoExtents, seen: F64) -> bool:
 
 @lean_kernel
 def pass_by(
-    guide: PathProfile, s: float, v: float, body: EgoExtents, types: I8, seen: F64
+    profile: PathProfile, s: float, v: float, body: EgoExtents, types: I8, seen: F64
 ) -> float:
     """Where to the side of the path those who stand or ride in the way are passed, 0: nobody."""
     goal, found = 0.0, False
@@ -142,9 +146,9 @@ def pass_by(
             continue
         if types[a] == PEDESTRIAN and abs(row[D]) < body.half + row[ACROSS]:
             continue  # in the way: it is waited for
-        i = along(guide, row[S])
+        i = along(profile, row[S])
         still = row[V] < MOVING
-        slow = types[a] == BICYCLE and -0.5 < row[VS] < guide.speed[i] - SLOWER
+        slow = types[a] == BICYCLE and -0.5 < row[VS] < profile.speed[i] - SLOWER
         if not slow and not (still and (types[a] != VEHICLE or abs(row[D]) > ASKEW)):
             continue
         if slow and (gap > PASS_FROM_M + 2.0 * v or not first_ahead(s, row, body, seen)):
@@ -154,10 +158,10 @@ def pass_by(
         right = row[D] - row[ACROSS] - body.half - keep
         if left <= 0.0 or right >= 0.0:
             continue
-        edge = 0.5 * guide.width[i]
+        edge = 0.5 * profile.width[i]
         if abs(left - edge) < SEAM_M:
             left = edge + SEAM_M  # the vehicle's middle does not run along a lane's edge
-        most, least = guide.room[i, 1] - body.half, guide.room[i, 0] + body.half
+        most, least = profile.room[i, 1] - body.half, profile.room[i, 0] + body.half
         if left <= most and (left <= -right or right < least or slow):
             wish = left
         elif right >= least and not slow:
@@ -180,7 +184,7 @@ def pass_by(
 
 @lean_kernel
 def aim(
-    guide: PathProfile,
+    profile: PathProfile,
     s: float,
     d: float,
     v: float,
@@ -192,13 +196,13 @@ def aim(
 ) -> tuple[float, bool, float]:
     """Where to be to the left of the path, whether a lane change has to wait, and s where waiting
     for it must end at a standstill."""
-    for c in range(len(guide.changes)):
-        begin, end, side = guide.changes[c]
+    for c in range(len(profile.changes)):
+        begin, end, side = profile.changes[c]
         if s < begin - CHANGE_EARLY_M or changed[c] == 1:
             continue
-        shift = guide.shift[along(guide, s)]
-        width = 2.0 * guide.room[along(guide, end), 1]
-        width = abs(guide.shift[along(guide, end)])
+        shift = profile.shift[along(profile, s)]
+        width = 2.0 * profile.room[along(profile, end), 1]
+        width = abs(profile.shift[along(profile, end)])
         if s > end + 55.0 or (s > begin and abs(shift) > 0.5 * width and abs(d) < 1.2):
             changed[c] = 1
             continue
@@ -215,7 +219,7 @@ def aim(
             changed[c] = 1
             continue
         return -shift, True, end + 40.0
-    goal = pass_by(guide, s, v, body, types, seen)
+    goal = pass_by(profile, s, v, body, types, seen)
     if abs(goal - d) > 1.3 and abs(memory[ASIDE] - goal) > 1.3:
         if goal > d:
             low, high = d + body.half, goal + body.half
@@ -228,16 +232,16 @@ def aim(
 
 @lean_kernel
 def decide(
-    guide: PathProfile,
-    gates: StopPoints,
+    profile: PathProfile,
+    stop_points: StopPoints,
     streams: ConflictStreams,
     lamps: SignalPhases,
     walks: F64,
     world: WorldArrays,
     ego: F64,
     body: EgoExtents,
-    manner: DrivingParameters,
-    wander: LateralDrift,
+    params: DrivingParameters,
+    lateral_drift: LateralDrift,
     memory: F64,
     changed: I64,
     going: I64,
@@ -245,41 +249,61 @@ def decide(
     new: F64,
 ) -> None:
     """The ego's next state (11,) -> new; memory, changed and going go on."""
-    s, d = find(guide, ego, memory)
-    v, heading = ego[3], guide.heading[along(guide, s)]
+    s, d = find(profile, ego, memory)
+    v, heading = ego[3], profile.heading[along(profile, s)]
     psi = (ego[2] - heading + math.pi) % (2.0 * math.pi) - math.pi
     if memory[FRESH] == 1.0:
         memory[ASIDE], memory[ASIDE_SPEED] = d, v * math.sin(psi)
         memory[ACCEL] = ego[5]
     memory[PLACE], memory[FRESH] = s, 0.0
-    look(guide, s, ego[0], ego[1], world.states, world.before, world.present, world.sizes, seen)
-    goal, waits, holds = aim(guide, s, d, v, body, world.types, seen, memory, changed)
-    wish = free_road(guide, s, v, SLOW_HOLD if waits else 1.0, manner)
-    wish = min(wish, leader(guide, s, v, d, goal, body, world.types, seen, manner))
-    wish = min(wish, crossing(guide, s, v, d, body, world.types, world.states, seen, walks, manner))
+    look(profile, s, ego[0], ego[1], world.states, world.before, world.present, world.sizes, seen)
+    goal, waits, holds = aim(profile, s, d, v, body, world.types, seen, memory, changed)
+    wish = free_road(profile, s, v, SLOW_HOLD if waits else 1.0, params)
+    wish = min(wish, leader(profile, s, v, d, goal, body, world.types, seen, params))
+    wish = min(
+        wish, crossing(profile, s, v, d, body, world.types, world.states, seen, walks, params)
+    )
     wish = min(
         wish,
         stopping(
-            guide, gates, streams, lamps, world.time_s, s, v, d, body, world.states, world.present,
-            world.types, world.sizes, world.blink, world.lights, seen, manner, going,
+            profile,
+            stop_points,
+            streams,
+            lamps,
+            world.time_s,
+            s,
+            v,
+            d,
+            body,
+            world.states,
+            world.present,
+            world.types,
+            world.sizes,
+            world.blink,
+            world.lights,
+            seen,
+            params,
+            going,
         ),
-    )  # fmt: skip
-    end = min(guide.arcs[-1] - 3.0, holds)
-    wish = min(wish, halt(v, end - s - body.front, manner))
+    )
+    end = min(profile.arcs[-1] - 3.0, holds)
+    wish = min(wish, halt(v, end - s - body.front, params))
     o, od = memory[ASIDE], memory[ASIDE_SPEED]
     if waits:  # the old lane runs straight on beside the path
-        o, od = goal, -guide.shift[along(guide, s + 1.0)] + guide.shift[along(guide, s)]
+        o, od = goal, -profile.shift[along(profile, s + 1.0)] + profile.shift[along(profile, s)]
         od *= v
     else:
         drift = 0.0
-        for w in range(len(wander.size)):
-            drift += wander.size[w] * math.sin(wander.wave[w] * s + wander.phase[w])
+        for w in range(len(lateral_drift.size)):
+            drift += lateral_drift.size[w] * math.sin(
+                lateral_drift.wave[w] * s + lateral_drift.phase[w]
+            )
         o, od = sideways(o, od, goal + drift, v)
     memory[ASIDE], memory[ASIDE_SPEED] = o, od
     if abs(psi - math.atan2(od, max(v, 1.0))) > ASTRAY / 2.0 and v > EASY_SPEED:
         wish = min(wish, EASY)
-    memory[ACCEL] = accelerate(memory[ACCEL], wish, v, manner.swift)
-    bend = guide.kappa[along(guide, s + PREVIEW_S * v + 0.3)]
+    memory[ACCEL] = accelerate(memory[ACCEL], wish, v, params.swift)
+    bend = profile.kappa[along(profile, s + PREVIEW_S * v + 0.3)]
     curvature = curvature_wish(d, psi, o, od, bend, v)
     roll_on(ego, memory[ACCEL], curvature, body.base, new)
     if new[3] == 0.0:
@@ -288,31 +312,35 @@ def decide(
 
 @lean_kernel
 def empty_drive(
-    guide: PathProfile,
-    gates: StopPoints,
+    profile: PathProfile,
+    stop_points: StopPoints,
     lamps: SignalPhases,
     start: float,
     v: float,
     time_s: float,
     steps: int,
     body: EgoExtents,
-    manner: DrivingParameters,
+    params: DrivingParameters,
 ) -> float:
     """Share of `steps` of 0.1 s from path place `start` at speed v that would be stood at lights,
     or at the path's end, if nobody else were there."""
     s, a, still = start, 0.0, 0
     for step in range(steps):
-        now, wish = time_s + step * DT, free_road(guide, s, v, 1.0, manner)
-        for g in range(len(gates.s)):
-            gap = gates.s[g] - STOP_GAP - s - body.front
-            if gates.signal[g] < 0 or gates.crosswalk[g] >= 0 or gap < -3.0:
+        now, wish = time_s + step * DT, free_road(profile, s, v, 1.0, params)
+        for g in range(len(stop_points.s)):
+            gap = stop_points.s[g] - STOP_GAP - s - body.front
+            if stop_points.signal[g] < 0 or stop_points.crosswalk[g] >= 0 or gap < -3.0:
                 continue
-            red = until_red(lamps, gates.signal[g], now, shows(lamps, gates.signal[g], now))
-            top = max(guide.speed[along(guide, 0.5 * (gates.s[g] + gates.end[g]))], 2.0)
-            if red < time_for(v, top, 1.1, gates.end[g] - s + body.rear):
-                wish = min(wish, halt(v, gap, manner))
+            red = until_red(
+                lamps, stop_points.signal[g], now, shows(lamps, stop_points.signal[g], now)
+            )
+            top = max(
+                profile.speed[along(profile, 0.5 * (stop_points.s[g] + stop_points.end[g]))], 2.0
+            )
+            if red < time_for(v, top, 1.1, stop_points.end[g] - s + body.rear):
+                wish = min(wish, halt(v, gap, params))
             break
-        a = accelerate(a, wish, v, manner.swift)
+        a = accelerate(a, wish, v, params.swift)
         s, v = s + v * DT, max(v + a * DT, 0.0)
-        still += 1 if v < MOVING or s > guide.arcs[-1] - ROOM_M else 0
+        still += 1 if v < MOVING or s > profile.arcs[-1] - ROOM_M else 0
     return float(still / steps)

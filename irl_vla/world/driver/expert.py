@@ -93,13 +93,13 @@ class Expert:
             rng.uniform(*WANDER_M, len(lengths)), 2.0 * np.pi / lengths,
             rng.uniform(0.0, 2.0 * np.pi, len(lengths)),
         )  # fmt: skip
-        gates = self._known.gates
-        walks = gates.crosswalk >= 0
-        self._walks = plain(np.stack([gates.s[walks], gates.end[walks]], axis=-1))
+        stop_points = self._known.stop_points
+        walks = stop_points.crosswalk >= 0
+        self._walks = plain(np.stack([stop_points.s[walks], stop_points.end[walks]], axis=-1))
         self._memory = np.zeros(MEMORY)
         self._memory[FRESH] = 1.0
         self._changed = np.zeros(len(self.path.changes), np.int64)
-        self._going = np.zeros(len(gates.s), np.int64)
+        self._going = np.zeros(len(stop_points.s), np.int64)
         self._expected: F64 | None = None
         self._before = np.zeros(0)
 
@@ -110,16 +110,25 @@ class Expert:
 
     def allowed(self, s: float) -> float:
         """Speed [m/s] that this driver wishes at s of its path on an empty road."""
-        return float(np.interp(s, self._known.guide.arcs, self._known.guide.speed))
+        return float(np.interp(s, self._known.profile.arcs, self._known.profile.speed))
 
     def standing(self, s: float, time_s: float, steps: int) -> float:
         """Share of `steps` of 0.1 s from place s of the path on that this driver would stand at
         lights if nobody else were there; time_s: on the town's clock when it sets off."""
         known = self._known
-        return float(empty_drive(
-            known.guide, known.gates, known.lamps, s, self.allowed(s), time_s, steps, self._body,
-            self._manner,
-        ))  # fmt: skip
+        return float(
+            empty_drive(
+                known.profile,
+                known.stop_points,
+                known.lamps,
+                s,
+                self.allowed(s),
+                time_s,
+                steps,
+                self._body,
+                self._manner,
+            )
+        )
 
     def drive(self, moment: WorldState, actors: Actors) -> DriverAction:
         """The next 0.1 s from an instant; the ego may stand anywhere, at any speed."""
@@ -134,7 +143,7 @@ class Expert:
         )  # fmt: skip
         known, new = self._known, np.empty(11)
         decide(
-            known.guide, known.gates, known.streams, known.lamps, self._walks, world, ego,
+            known.profile, known.stop_points, known.streams, known.lamps, self._walks, world, ego,
             self._body, self._manner, self._wander, self._memory, self._changed, self._going,
             nothing_seen(len(actors)), new,
         )  # fmt: skip

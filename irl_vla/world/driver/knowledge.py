@@ -101,11 +101,11 @@ class Crosswalks(NamedTuple):
 class DriverKnowledge:
     """All of it."""
 
-    guide: PathProfile
-    gates: StopPoints
+    profile: PathProfile
+    stop_points: StopPoints
     streams: ConflictStreams
     lamps: SignalPhases
-    zebras: Crosswalks
+    crosswalks: Crosswalks
 
 
 def study(town: Town, path: RoutePath, pace: float, side: float, front: float) -> DriverKnowledge:
@@ -119,19 +119,19 @@ def study(town: Town, path: RoutePath, pace: float, side: float, front: float) -
         if stop.crosswalk == NONE:
             rows += _streams_of(town, path, stop, before)
         first.append(len(rows))
-    gates = StopPoints(
+    stop_points = StopPoints(
         np.array([stop.s for stop in stops], np.float64),
         np.array([stop.end for stop in stops], np.float64),
         np.array([stop.signal for stop in stops], np.int64),
         np.array([stop.crosswalk for stop in stops], np.int64),
         np.array(first, np.int64),
     )
-    zebras = Crosswalks(
+    crosswalks = Crosswalks(
         plain([walk.polygon for walk in town.crosswalks]).reshape(-1, 4, 2),
         plain([walk.ends for walk in town.crosswalks]).reshape(-1, 2, 2),
     )
     return DriverKnowledge(
-        _guide(town, path, pace, side, front), gates, _pack(rows), _lamps(town), zebras
+        _guide(town, path, pace, side, front), stop_points, _pack(rows), _lamps(town), crosswalks
     )
 
 

@@ -77,13 +77,13 @@ class DrivingParameters(NamedTuple):
 
 @lean_kernel
 def look(
-    guide: PathProfile, s: float, x: float, y: float, states: F64, before: F64, present: Mask,
+    profile: PathProfile, s: float, x: float, y: float, states: F64, before: F64, present: Mask,
     sizes: F64, seen: F64,
 ) -> None:  # fmt: skip
     """Others (A, 5) near the path ahead -> seen (A, 11); S is NaN for those that do not matter.
     before: (A,) headings 0.1 s ago, NaN unknown."""
-    n = len(guide.arcs)
-    spacing = guide.arcs[n - 1] / (n - 1)
+    n = len(profile.arcs)
+    spacing = profile.arcs[n - 1] / (n - 1)
     low = max(int((s - BEHIND_M) / spacing), 0)
     high = min(int((s + AHEAD_M) / spacing) + 1, n - 1)
     reach = AHEAD_M + 20.0
@@ -94,29 +94,36 @@ def look(
             continue
         best, at = BESIDE_M * BESIDE_M, -1
         for i in range(low, high + 1, COARSE):
-            away = (guide.xy[i, 0] - ax) ** 2 + (guide.xy[i, 1] - ay) ** 2
+            away = (profile.xy[i, 0] - ax) ** 2 + (profile.xy[i, 1] - ay) ** 2
             if away < best:
                 best, at = away, i
         if at >= 0:
-            note(guide, at, low, high, a, states[a], before[a], sizes[a], seen[a])
+            note(profile, at, low, high, a, states[a], before[a], sizes[a], seen[a])
 
 
 @lean_kernel
 def note(
-    guide: PathProfile, at: int, low: int, high: int, a: int, state: F64, before: float, size: F64,
+    profile: PathProfile,
+    at: int,
+    low: int,
+    high: int,
+    a: int,
+    state: F64,
+    before: float,
+    size: F64,
     row: F64,
-) -> None:  # fmt: skip
+) -> None:
     """One of them, near path point `at`."""
     first, last = max(at - WINDOW, low), min(at + WINDOW, high)
     if last <= first:
         return
     heading = state[2]
     row[S], row[D] = nearest(
-        guide.xy, guide.arcs, guide.heading, first, last, state[0], state[1], heading, 0.0
+        profile.xy, profile.arcs, profile.heading, first, last, state[0], state[1], heading, 0.0
     )
-    spacing = guide.arcs[-1] / (len(guide.arcs) - 1)
-    i = min(max(int(row[S] / spacing + 0.5), 0), len(guide.arcs) - 1)
-    along = guide.heading[i]
+    spacing = profile.arcs[-1] / (len(profile.arcs) - 1)
+    i = min(max(int(row[S] / spacing + 0.5), 0), len(profile.arcs) - 1)
+    along = profile.heading[i]
     cos, sin = math.cos(along), math.sin(along)
     row[AT] = i
     row[REL] = (heading - along + math.pi) % (2.0 * math.pi) - math.pi
@@ -129,25 +136,25 @@ def note(
     if not math.isnan(before) and row[V] > 0.5:
         turn = ((heading - before + math.pi) % (2.0 * math.pi) - math.pi) / 0.1
     row[TURN] = min(max(turn, -TURN_LIMIT), TURN_LIMIT)
-    row[ODD] = row[TURN] - guide.kappa[i] * row[VS] / max(1.0 - guide.kappa[i] * row[D], 0.4)
-    if row[S] <= guide.arcs[low] + 0.01 or row[S] >= guide.arcs[high] - 0.01:
+    row[ODD] = row[TURN] - profile.kappa[i] * row[VS] / max(1.0 - profile.kappa[i] * row[D], 0.4)
+    if row[S] <= profile.arcs[low] + 0.01 or row[S] >= profile.arcs[high] - 0.01:
         row[S] = math.nan  # beyond the ends: its offset means nothing
 
 
 @lean_kernel
-def follow(v: float, gap: float, u: float, manner: DrivingParameters) -> float:
+def follow(v: float, gap: float, u: float, params: DrivingParameters) -> float:
     """Acceleration behind something `gap` [m] ahead that moves with u."""
-    a, b = manner.accelerate, manner.brake
+    a, b = params.accelerate, params.brake
     if gap < 0.2:
         return -MAX_BRAKING if v > u else -AWAY_BRAKING
-    wish = manner.gap + max(0.0, v * manner.headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
+    wish = params.gap + max(0.0, v * params.headway + v * (v - u) / (2.0 * math.sqrt(a * b)))
     own = a * (1.0 - (wish / gap) ** 2)
     if v < CREEP and own < START_ACCEL and u < MOVING:
         return -CREEP_BRAKING
     if u >= v:
         return max(own, -AWAY_BRAKING)
     closing = v - u
-    room = max(gap - 0.5 * manner.gap, 0.3)
+    room = max(gap - 0.5 * params.gap, 0.3)
     constant = -closing * closing / (2.0 * room)
     if own < constant:
         own = (1.0 - COOLNESS) * own + COOLNESS * (constant + b * math.tanh((own - constant) / b))
@@ -155,7 +162,7 @@ def follow(v: float, gap: float, u: float, manner: DrivingParameters) -> float:
 
 
 @lean_kernel
-def halt(v: float, gap: float, manner: DrivingParameters) -> float:
+def halt(v: float, gap: float, params: DrivingParameters) -> float:
     """Acceleration that ends at a standstill `gap` [m] ahead; brakes late and evenly."""
     if gap < 0.3:
         return -max(min(v / 0.5, MAX_BRAKING), 0.8)
@@ -163,7 +170,7 @@ def halt(v: float, gap: float, manner: DrivingParameters) -> float:
     if needed > 2.5:
         return -min(1.1 * needed, MAX_BRAKING)
     limit = 0.6 * gap if v < 1.5 else NOTHING  # creep up to the line
-    return min(manner.accelerate - needed * needed * manner.accelerate / (0.8 * manner.brake) ** 2
+    return min(params.accelerate - needed * needed * params.accelerate / (0.8 * params.brake) ** 2
                - needed * 0.2, limit - v)  # fmt: skip
 
 
@@ -193,7 +200,7 @@ def time_for(v: float, top: float, a: float, way: float) -> float:
 
 @lean_kernel
 def leader(
-    guide: PathProfile,
+    profile: PathProfile,
     s: float,
     v: float,
     aside: float,
@@ -201,7 +208,7 @@ def leader(
     body: EgoExtents,
     types: I8,
     seen: F64,
-    manner: DrivingParameters,
+    params: DrivingParameters,
 ) -> float:
     """Acceleration for those who go ahead on the path, or are about to come into it. aside, goal:
     lateral place of the ego, now and soon."""
@@ -236,15 +243,15 @@ def leader(
         speed = row[VS]
         if speed < -MOVING:  # comes towards us
             meet = max(gap, 0.1) * v / max(v - speed, 0.1)
-            least = min(least, halt(v, meet - 3.0, manner))
+            least = min(least, halt(v, meet - 3.0, params))
         else:
-            least = min(least, follow(v, gap, max(speed, 0.0), manner))
+            least = min(least, follow(v, gap, max(speed, 0.0), params))
     return least
 
 
 @lean_kernel
 def crossing(
-    guide: PathProfile,
+    profile: PathProfile,
     s: float,
     v: float,
     aside: float,
@@ -253,14 +260,14 @@ def crossing(
     states: F64,
     seen: F64,
     halts: F64,
-    manner: DrivingParameters,
+    params: DrivingParameters,
 ) -> float:
     """Acceleration for those whose way crosses the path. halts: (g, 2) begin and end of crosswalks:
     the ego waits before them."""
     least = NOTHING
-    n = len(guide.arcs)
-    spacing = guide.arcs[n - 1] / (n - 1)
-    top = max(guide.speed[min(int((s + 8.0) / spacing), n - 1)], 2.0)
+    n = len(profile.arcs)
+    spacing = profile.arcs[n - 1] / (n - 1)
+    top = max(profile.speed[min(int((s + 8.0) / spacing), n - 1)], 2.0)
     for a in range(len(seen)):
         row = seen[a]
         if math.isnan(row[S]) or row[V] <= MOVING:
@@ -270,20 +277,20 @@ def crossing(
             continue  # goes along the path: `leader` sees it
         if forward > FORWARD and row[S] + row[ALONG] < s:
             continue  # behind: it sees us
-        block = meeting(guide, s, v, top, aside, body, types[a], states[a], row)
+        block = meeting(profile, s, v, top, aside, body, types[a], states[a], row)
         if block < NOTHING:
             for g in range(len(halts)):
                 if halts[g, 0] - 1.0 < block < halts[g, 1] + 2.0:
                     block = min(block, halts[g, 0])
             gap = block - GIVE_WAY_M - s - body.front
             if gap > -2.5:
-                least = min(least, halt(v, gap, manner))
+                least = min(least, halt(v, gap, params))
     return least
 
 
 @lean_kernel
 def meeting(
-    guide: PathProfile,
+    profile: PathProfile,
     s: float,
     v: float,
     top: float,
@@ -294,7 +301,7 @@ def meeting(
     row: F64,
 ) -> float:
     """s of the rear edge of somebody the ego would meet if it went on, or NOTHING."""
-    at, last = int(row[AT]), len(guide.arcs) - 1
+    at, last = int(row[AT]), len(profile.arcs) - 1
     x, y, heading = state[0], state[1], state[2]
     clear = body.half + row[ACROSS] + (CLEAR_WALKER if kind == PEDESTRIAN else CLEAR)
     long = row[ALONG] + CLEAR
@@ -306,8 +313,8 @@ def meeting(
             x += row[V] * math.cos(turned) * LOOK_STEP_S
             y += row[V] * math.sin(turned) * LOOK_STEP_S
         first, end = max(at - WINDOW, 0), min(at + WINDOW, last)
-        its, d = nearest(guide.xy, guide.arcs, guide.heading, first, end, x, y, heading, 0.0)
-        at = min(max(int(its / guide.arcs[last] * last + 0.5), 0), last)
+        its, d = nearest(profile.xy, profile.arcs, profile.heading, first, end, x, y, heading, 0.0)
+        at = min(max(int(its / profile.arcs[last] * last + 0.5), 0), last)
         if abs(d - aside) < clear and its > s:
             earliest = s - body.rear + way_in(v, top, 1.2, max(t - AFTER_S, 0.0))
             latest = s + body.front + way_in(v, top, 1.2, t + BEFORE_S)

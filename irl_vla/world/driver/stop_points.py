@@ -85,7 +85,7 @@ def shows(lamps: SignalPhases, signal: int, time_s: float) -> int:
 
 @lean_kernel
 def others_first(
-    guide: PathProfile,
+    profile: PathProfile,
     streams: ConflictStreams,
     k0: int,
     k1: int,
@@ -101,12 +101,12 @@ def others_first(
     eased: float,
 ) -> bool:
     """Whether somebody on streams k0..k1-1 would be hindered if the ego went on."""
-    n = len(guide.arcs)
+    n = len(profile.arcs)
     for k in range(k0, k1):
         first, last = streams.first[k], streams.first[k + 1] - 1
         shut = streams.signal[k] >= 0 and lights[streams.signal[k]] == RED
-        here = guide.speed[min(int(streams.mine[k, 0]), n - 1)]
-        top = max(min(here, guide.speed[min(int(s + 5.0), n - 1)] + 3.0), 2.5)
+        here = profile.speed[min(int(streams.mine[k, 0]), n - 1)]
+        top = max(min(here, profile.speed[min(int(s + 5.0), n - 1)] + 3.0), 2.5)
         enter = time_for(v, top, PULL_AWAY, streams.mine[k, 0] - s - body.front)
         leave = time_for(v, top, PULL_AWAY, streams.mine[k, 1] - s + body.rear)
         middle = (first + last) // 2
@@ -177,8 +177,8 @@ def is_full(
 
 @lean_kernel
 def stopping(
-    guide: PathProfile,
-    gates: StopPoints,
+    profile: PathProfile,
+    stop_points: StopPoints,
     streams: ConflictStreams,
     lamps: SignalPhases,
     time_s: float,
@@ -193,41 +193,43 @@ def stopping(
     blink: U8,
     lights: I8,
     seen: F64,
-    manner: DrivingParameters,
+    params: DrivingParameters,
     going: I64,
 ) -> float:
     """Acceleration for the next stop lines. going: (g,) 1 where the ego has decided to go."""
     least, front = NOTHING, s + body.front
-    n = len(guide.arcs)
-    for g in range(len(gates.s)):
-        line = gates.s[g]
-        if gates.crosswalk[g] >= 0 or line + SURE_M < front:
+    n = len(profile.arcs)
+    for g in range(len(stop_points.s)):
+        line = stop_points.s[g]
+        if stop_points.crosswalk[g] >= 0 or line + SURE_M < front:
             continue
         if line - front > v * v / 2.0 + 25.0:
             break
         for h in range(g):  # a crosswalk just before the junction has the stop line
-            before = gates.s[g] - WALK_BEFORE < gates.s[h] < gates.s[g] - 1.0
-            if gates.crosswalk[h] >= 0 and before and front < gates.s[h] + 1.0:
-                line = min(line, gates.s[h])
+            before = stop_points.s[g] - WALK_BEFORE < stop_points.s[h] < stop_points.s[g] - 1.0
+            if stop_points.crosswalk[h] >= 0 and before and front < stop_points.s[h] + 1.0:
+                line = min(line, stop_points.s[h])
         gap = line - STOP_GAP - front
         needed = v * v / (2.0 * max(gap + 0.8 * STOP_GAP, 0.1))
         stop = False
-        if gates.signal[g] >= 0:
-            red = until_red(lamps, gates.signal[g], time_s, lights[gates.signal[g]])
-            top = max(guide.speed[min(int(0.5 * (gates.s[g] + gates.end[g])), n - 1)], 2.0)
-            clear = time_for(v, top, CLEARING, gates.end[g] - s + body.rear + 0.5)
+        if stop_points.signal[g] >= 0:
+            red = until_red(lamps, stop_points.signal[g], time_s, lights[stop_points.signal[g]])
+            top = max(
+                profile.speed[min(int(0.5 * (stop_points.s[g] + stop_points.end[g])), n - 1)], 2.0
+            )
+            clear = time_for(v, top, CLEARING, stop_points.end[g] - s + body.rear + 0.5)
             most = TOO_LATE if going[g] == 1 else HARD_STOP  # what was decided stays decided
             stop = red < clear + RED_MARGIN_S and (needed < most or red <= 0.0)
         if not stop and needed < TOO_LATE:
-            stop = is_full(s, v, gates.s[g], gates.end[g], aside, body, types, seen)
-        first, last = gates.streams[g], gates.streams[g + 1]
-        if not stop and last > first and gates.s[g] - front < 35.0:
-            eased = 0.6 if going[g] == 1 and gates.s[g] - front < 6.0 else 1.0
+            stop = is_full(s, v, stop_points.s[g], stop_points.end[g], aside, body, types, seen)
+        first, last = stop_points.streams[g], stop_points.streams[g + 1]
+        if not stop and last > first and stop_points.s[g] - front < 35.0:
+            eased = 0.6 if going[g] == 1 and stop_points.s[g] - front < 6.0 else 1.0
             stop = others_first(
-                guide, streams, first, last, s, v, body, states, present, types, sizes, blink,
+                profile, streams, first, last, s, v, body, states, present, types, sizes, blink,
                 lights, eased,
             ) and needed < 4.5  # fmt: skip
         going[g] = 0 if stop else 1
         if stop:
-            least = min(least, halt(v, gap, manner))
+            least = min(least, halt(v, gap, params))
     return least

@@ -69,9 +69,9 @@ class Renderer:
         self.weather: Weather = weather_of(seed)
         self._views = [view_of(camera) for camera in rig.cameras]
         self._fine = [view_of(c, 2) if quality == "full" else None for c in rig.cameras]
-        self._stage = TownGeometry(town, actors, self.weather)
+        self._geometry = TownGeometry(town, actors, self.weather)
         self._ground = GroundTextures(town, self.weather)
-        texels, atlas = self._ground.texels, self._stage.atlas.texels.ravel()
+        texels, atlas = self._ground.texels, self._geometry.atlas.texels.ravel()
         texels[ATLAS_START : ATLAS_START + atlas.size] = atlas
         texels[WHITE] = 0xFFFFFFFF
         texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
@@ -85,7 +85,7 @@ class Renderer:
     def render(self, moment: WorldState) -> dict[str, U8]:
         """(H, W, 3) uint8 RGB of each camera, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
-        scene = self._stage.at(moment)
+        scene = self._geometry.at(moment)
         return {
             camera.name: self._picture(index, moment, scene)
             for index, camera in enumerate(self.rig.cameras)
@@ -94,7 +94,7 @@ class Renderer:
     def measure(self, moment: WorldState) -> dict[str, PixelTruth]:
         """Depth, road user and class of each camera's pixels, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
-        scene = self._stage.at(moment)
+        scene = self._geometry.at(moment)
         return {
             camera.name: self._truth(index, moment, scene)
             for index, camera in enumerate(self.rig.cameras)
@@ -102,7 +102,7 @@ class Renderer:
 
     def _scan(self, view: View, scene: RenderScene) -> tuple[F32, NDArray[np.int32], int]:
         """Inverse depth and quad of each sample, and how many quads there are."""
-        batches = self._stage.seen(scene, view.cam_from_ego)
+        batches = self._geometry.seen(scene, view.cam_from_ego)
         size = np.array(view.size, np.int64)
         count = place(
             *batches, view.lens, size, self.weather.light, SIGHT_M, self._floats, self._ints
@@ -110,7 +110,7 @@ class Renderer:
         nearest = view.ground_w.copy()
         found = np.full(nearest.shape, -1, np.int32)
         scan(self._floats, self._ints, count, view.rays,
-             self._stage.atlas.finest, nearest, found)  # fmt: skip
+             self._geometry.atlas.finest, nearest, found)  # fmt: skip
         return nearest, found, count
 
     def _picture(self, index: int, moment: WorldState, scene: RenderScene) -> U8:

@@ -32,8 +32,8 @@ from irl_vla.world.roads.pavement import (
     crosswalks_at,
     footpaths,
     kerbs,
+    mid_block_crosswalks,
     spots,
-    zebras,
 )  # fmt: skip
 from irl_vla.world.roads.right_of_way import cross, give_way
 from irl_vla.world.roads.roundabout import Roundabout, build_roundabout
@@ -131,8 +131,8 @@ def _furnished(works: _Works, request: TownRequest) -> Town:
     """With all that does not move beside the lanes."""
     rng = np.random.default_rng([works.seed, _LOOKS])
     streets, sites = works.streets, works.sites
-    crossed = zebras(rng, streets, request.crosswalks)
-    walks = [*works.crosswalks, *(crosswalk_of(zebra, streets) for zebra in crossed)]
+    crossed = mid_block_crosswalks(rng, streets, request.crosswalks)
+    walks = [*works.crosswalks, *(crosswalk_of(planned, streets) for planned in crossed)]
     closures, cones = work_zones(rng, whole(rng, request.work_zones), streets, works.lanes)
     yellow = bool(rng.random() < 0.4)
     return Town(

@@ -30,7 +30,7 @@ class OccupancyRaster:
     """Raster of what is taken."""
 
     def __init__(self, streets: list[Street], sites: list[Site]) -> None:
-        points = np.concatenate([c.poses[:, :2] for street in streets for c in street.courses])
+        points = np.concatenate([c.poses[:, :2] for street in streets for c in street.carriageways])
         self.corner = points.min(axis=0) - _MARGIN_M
         size = np.ceil((points.max(axis=0) + _MARGIN_M - self.corner) / CELL_M).astype(int)
         self.taken: U8 = np.zeros((size[1], size[0]), np.uint8)
@@ -80,8 +80,8 @@ def furniture(
     props: list[Prop] = []
     props += _posts(signals)
     for street in streets:
-        for course in street.courses:
-            props += _signs(street, course)
+        for carriageway in street.carriageways:
+            props += _signs(street, carriageway)
     for site in sites:
         props += _priority_signs(site)
     props += _lamps(streets)
@@ -98,12 +98,12 @@ def _posts(signals: list[Signal]) -> list[Prop]:
     return [_prop("signal_post", head[[0, 1, 3]], _POST_M, 0, "") for head in heads]
 
 
-def _signs(street: Street, course: Carriageway) -> list[Prop]:
+def _signs(street: Street, carriageway: Carriageway) -> list[Prop]:
     """The speed limit, soon after the junction."""
-    if course.length < 40.0:
+    if carriageway.length < 40.0:
         return []
-    pose = at(course, np.array([9.0]))
-    offset = np.interp([9.0], course.along, course.kerb) - _BEHIND_KERB_M
+    pose = at(carriageway, np.array([9.0]))
+    offset = np.interp([9.0], carriageway.along, carriageway.kerb) - _BEHIND_KERB_M
     pose[:, :2] = beside(pose, offset)
     pose[:, 2] += np.pi
     return [_prop("sign", pose[0], _SIGN_M, 0, f"{street.plan.limit * 3.6:.0f}")]
@@ -131,12 +131,14 @@ def _lamps(streets: list[Street]) -> list[Prop]:
     """Along one side of side streets, both sides of main roads, facing the road."""
     props = []
     for street in streets:
-        for which, course in enumerate(street.courses):
+        for which, carriageway in enumerate(street.carriageways):
             if which and not street.plan.main:
                 continue
-            places = np.arange(15.0, course.length - 8.0, 32.0)
-            poses = at(course, places)
-            poses[:, :2] = beside(poses, np.interp(places, course.along, course.kerb) - 0.6)
+            places = np.arange(15.0, carriageway.length - 8.0, 32.0)
+            poses = at(carriageway, places)
+            poses[:, :2] = beside(
+                poses, np.interp(places, carriageway.along, carriageway.kerb) - 0.6
+            )
             poses[:, 2] += np.pi / 2
             props += [_prop("lamp_post", pose, _LAMP_M, 0, "") for pose in poses]
     return props
@@ -157,8 +159,8 @@ def _houses(rng: np.random.Generator, streets: list[Street], ground: OccupancyRa
     props = []
     for street in streets:
         town_like = street.plan.main or rng.random() < 0.35
-        for course in street.courses:
-            poses, sizes = _row_of_houses(rng, course, town_like)
+        for carriageway in street.carriageways:
+            poses, sizes = _row_of_houses(rng, carriageway, town_like)
             if not len(poses):
                 continue
             grid = _placed(poses, sizes[:, None, :2] * _GRID)
@@ -187,10 +189,10 @@ def _placed(poses: F64, offsets: F64) -> F64:
 
 
 def _row_of_houses(
-    rng: np.random.Generator, course: Carriageway, town_like: bool
+    rng: np.random.Generator, carriageway: Carriageway, town_like: bool
 ) -> tuple[F64, F64]:
     """Poses (k, 3), facing the street with their right side's back, and sizes (k, 3)."""
-    count = int(course.length / 8.0) + 2
+    count = int(carriageway.length / 8.0) + 2
     front = rng.uniform(11.0, 24.0, count) if town_like else rng.uniform(8.0, 14.0, count)
     deep = rng.uniform(10.0, 14.0, count) if town_like else rng.uniform(8.0, 11.0, count)
     floors = rng.integers(3, 7, count) if town_like else rng.integers(1, 3, count)
@@ -198,21 +200,21 @@ def _row_of_houses(
     gap = (
         np.where(rng.random(count) < 0.25, 6.0, 0.4) if town_like else rng.uniform(3.0, 9.0, count)
     )
-    bend = np.gradient(course.poses[:, 2], course.along)
+    bend = np.gradient(carriageway.poses[:, 2], carriageway.along)
     places, place = np.zeros(count), 2.0
     shut = 0
     for k in range(count):
-        turn = float(np.interp(place + front[k] / 2, course.along, bend))
+        turn = float(np.interp(place + front[k] / 2, carriageway.along, bend))
         edge = 7.0 if turn > 0 else 13.0 + deep[k]  # the tighter one: front wall, or back wall
         stretch = min(max(1.0 + turn * edge, 0.35), 2.0)
-        if place + front[k] / stretch > course.length + 4.0:
+        if place + front[k] / stretch > carriageway.length + 4.0:
             break
         places[k] = place + front[k] / 2 / stretch
         place += (front[k] + gap[k]) / stretch
         shut = k + 1
     keep = slice(0, shut)
-    poses = at(course, places[keep])
-    kerb = np.interp(places[keep], course.along, course.kerb)
+    poses = at(carriageway, places[keep])
+    kerb = np.interp(places[keep], carriageway.along, carriageway.kerb)
     poses[:, :2] = beside(poses, kerb - SIDEWALK_M - 0.6 - back[keep] - deep[keep] / 2)
     sizes = np.stack([front[keep], deep[keep], 3.0 * floors[keep] + 0.8], axis=1)
     return poses, sizes
@@ -224,12 +226,12 @@ def _greens(
     """Trees in rows behind some sidewalks, trees and bushes wherever ground is free."""
     rows = []
     for street in streets:
-        for course in street.courses:
+        for carriageway in street.carriageways:
             step, lined = rng.uniform(8.0, 14.0), rng.random() < 0.45
             if lined:
-                places = np.arange(6.0, course.length - 6.0, step)
-                poses = at(course, places)
-                offset = np.interp(places, course.along, course.kerb) - SIDEWALK_M - 0.7
+                places = np.arange(6.0, carriageway.length - 6.0, step)
+                poses = at(carriageway, places)
+                offset = np.interp(places, carriageway.along, carriageway.kerb) - SIDEWALK_M - 0.7
                 rows.append(beside(poses, offset))
     lined_up = np.concatenate([np.zeros((0, 2)), *rows])
     height, width = ground.taken.shape

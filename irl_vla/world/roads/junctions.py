@@ -76,7 +76,7 @@ def arms_of(node: NodePlan, streets: list[Street]) -> tuple[Arm, ...]:
     """The arms of a junction with their lanes."""
     arms = []
     for plan in node.arms:
-        out, back = streets[plan.street].courses[:: -1 if plan.end else 1]
+        out, back = streets[plan.street].carriageways[:: -1 if plan.end else 1]
         gate = out.poses[0]
         arms.append(Arm(plan, gate, back.last, out.first))
     return tuple(arms)

@@ -35,7 +35,7 @@ class MidBlockCrosswalk:
 
 def kerbs(streets: list[Street], sites: list[Site]) -> list[F64]:
     """Kerb lines of streets, of junction corners, of roundabouts' islands."""
-    lines = [beside(c.poses, c.kerb) for street in streets for c in street.courses]
+    lines = [beside(c.poses, c.kerb) for street in streets for c in street.carriageways]
     for site in sites:
         lines += site.corners
         if isinstance(site, Roundabout):
@@ -45,7 +45,9 @@ def kerbs(streets: list[Street], sites: list[Site]) -> list[F64]:
 
 def footpaths(streets: list[Street], sites: list[Site]) -> list[F64]:
     """One line along either side of every street, joined around the corners."""
-    lines = [beside(c.poses, c.kerb - FOOTPATH_M) for street in streets for c in street.courses]
+    lines = [
+        beside(c.poses, c.kerb - FOOTPATH_M) for street in streets for c in street.carriageways
+    ]
     return lines + [aside(corner, FOOTPATH_M) for site in sites for corner in site.corners]
 
 
@@ -84,26 +86,26 @@ def crosswalks_at(site: Site, walks: tuple[int, ...]) -> list[Crosswalk]:
     return found
 
 
-def zebras(
+def mid_block_crosswalks(
     rng: np.random.Generator, streets: list[Street], share: float
 ) -> list[MidBlockCrosswalk]:
     """Crosswalks between junctions, on long streets of one lane per direction."""
     found = []
     for number, street in enumerate(streets):
         draw, where = rng.random(), rng.uniform(0.35, 0.65)
-        course = street.courses[0]
-        if draw < share and not street.plan.main and course.length > 70.0:
-            index = int(np.searchsorted(course.along, where * course.length))
-            bend = np.abs(np.gradient(course.poses[:, 2], course.along))
+        carriageway = street.carriageways[0]
+        if draw < share and not street.plan.main and carriageway.length > 70.0:
+            index = int(np.searchsorted(carriageway.along, where * carriageway.length))
+            bend = np.abs(np.gradient(carriageway.poses[:, 2], carriageway.along))
             if bend[index - 3 : index + 4].max() < _CALM_BEND:
-                found.append(MidBlockCrosswalk(number, float(course.along[index])))
+                found.append(MidBlockCrosswalk(number, float(carriageway.along[index])))
     return found
 
 
-def crosswalk_of(zebra: MidBlockCrosswalk, streets: list[Street]) -> Crosswalk:
+def crosswalk_of(planned: MidBlockCrosswalk, streets: list[Street]) -> Crosswalk:
     """The crosswalk; vehicles give way."""
-    ahead, back = streets[zebra.street].courses
-    index = int(np.searchsorted(ahead.along, zebra.place - 1e-6))
+    ahead, back = streets[planned.street].carriageways
+    index = int(np.searchsorted(ahead.along, planned.place - 1e-6))
     right, left = ahead.kerb[index], -back.kerb[::-1][index]
     ring = across(ahead.poses[index], -CROSSWALK_M / 2, CROSSWALK_M / 2, float(left), float(right))
     ends = np.stack([ring[:2].mean(axis=0), ring[2:].mean(axis=0)])
@@ -114,11 +116,15 @@ def crosswalk_of(zebra: MidBlockCrosswalk, streets: list[Street]) -> Crosswalk:
 def bays(streets: list[Street]) -> list[F64]:
     """Rings of the parking bays."""
     rings = []
-    for course in (c for street in streets for c in street.courses):
-        if course.bays:
-            part = slice(*np.searchsorted(course.along, (course.bays[0], course.bays[1] + 1e-6)))
-            edge = course.edge[part]
-            rings.append(ribbon(course.poses[part], edge + 0.02, edge - BAY_M))
+    for carriageway in (c for street in streets for c in street.carriageways):
+        if carriageway.bays:
+            part = slice(
+                *np.searchsorted(
+                    carriageway.along, (carriageway.bays[0], carriageway.bays[1] + 1e-6)
+                )
+            )
+            edge = carriageway.edge[part]
+            rings.append(ribbon(carriageway.poses[part], edge + 0.02, edge - BAY_M))
     return rings
 
 
@@ -128,28 +134,28 @@ def spots(
     """Parking places in the bays; some are kept free for driveways and crosswalks."""
     found: list[ParkingSpace] = []
     for number, street in enumerate(streets):
-        for which, course in enumerate(street.courses):
-            if not course.bays:
+        for which, carriageway in enumerate(street.carriageways):
+            if not carriageway.bays:
                 continue
-            begin, end = course.bays
+            begin, end = carriageway.bays
             places = np.arange(begin + _SPOT_M / 2, end - _SPOT_M / 2, _SPOT_STEP_M)
             free = rng.random(len(places)) > _GAP
-            for zebra in crossed:
-                if zebra.street == number:
-                    at = zebra.place if which == 0 else course.length - zebra.place
+            for planned in crossed:
+                if planned.street == number:
+                    at = planned.place if which == 0 else carriageway.length - planned.place
                     free &= np.abs(places - at) > _KEEP_CLEAR_M
-            found += _spots_along(course, places[free])
+            found += _spots_along(carriageway, places[free])
     return found
 
 
-def _spots_along(course: Carriageway, places: F64) -> list[ParkingSpace]:
-    edge = np.interp(places, course.along, course.edge) - BAY_M / 2
-    poses = at(course, places)
+def _spots_along(carriageway: Carriageway, places: F64) -> list[ParkingSpace]:
+    edge = np.interp(places, carriageway.along, carriageway.edge) - BAY_M / 2
+    poses = at(carriageway, places)
     poses[:, :2] = beside(poses, edge)
     return [ParkingSpace(pose, _SPOT_M, _SPOT_WIDTH_M) for pose in poses]
 
 
-def at(course: Carriageway, places: F64) -> F64:
+def at(carriageway: Carriageway, places: F64) -> F64:
     """(k, 3) poses of a street's middle at so many metres along."""
-    columns = [np.interp(places, course.along, column) for column in course.poses.T]
+    columns = [np.interp(places, carriageway.along, column) for column in carriageway.poses.T]
     return np.stack(columns, axis=1)

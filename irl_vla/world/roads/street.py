@@ -52,16 +52,16 @@ class Carriageway:
 
 @dataclass(frozen=True)
 class Street:
-    """A street with its lanes. courses: with and against its first direction."""
+    """A street with its lanes. carriageways: with and against its first direction."""
 
     plan: StreetPlan
-    courses: tuple[Carriageway, Carriageway]
+    carriageways: tuple[Carriageway, Carriageway]
 
     def outline(self, kerb: bool, overlap: float) -> F64:
         """(m, 2) ring of the asphalt, or up to the kerbs, that reaches `overlap` metres into
         both junctions."""
-        ahead, back = self.courses
-        sides = [course.kerb if kerb else course.edge for course in (ahead, back)]
+        ahead, back = self.carriageways
+        sides = [carriageway.kerb if kerb else carriageway.edge for carriageway in (ahead, back)]
         poses = ahead.poses.copy()
         for end, sign in ((0, -1.0), (-1, 1.0)):
             way = np.array([np.cos(poses[end, 2]), np.sin(poses[end, 2])])

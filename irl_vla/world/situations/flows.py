@@ -1,4 +1,5 @@
-"""Plots in which the ego needs a gap in a flow of others: a left turn through it, a lane that ends.
+"""Setups in which the ego needs a gap in a flow of others: a left turn through it, a lane that
+ends.
 
 May import: world.driver, world.situations, route_lanes, routes, town.
 """

@@ -1,4 +1,4 @@
-"""Plots about lanes: something blocks the ego's, somebody cuts into it.
+"""Setups about lanes: something blocks the ego's, somebody cuts into it.
 
 May import: world.driver, world.situations, route_lanes, routes, town.
 """

@@ -50,7 +50,7 @@ class ScriptedEvent(Protocol):
     def what(self) -> str:
         """Its name in the notes."""
 
-    def begins(self, stage: ScriptContext) -> tuple[int, ...] | None:
+    def begins(self, context: ScriptContext) -> tuple[int, ...] | None:
         """See above."""
 
 
@@ -66,9 +66,9 @@ class ScriptedTraffic(Traffic):
     def step(self, moment: WorldState) -> None:
         """Moves on by 0.1 s, after whatever begins now."""
         if self._events:
-            stage = self._stage(moment)
+            context = self._context(moment)
             for event in self._events:
-                actors = event.begins(stage)
+                actors = event.begins(context)
                 if actors is not None:
                     self._notes += (Note(event.what, moment.time_s, actors),)
                     self._events = tuple(other for other in self._events if other is not event)
@@ -145,7 +145,7 @@ class ScriptedTraffic(Traffic):
         self._fleet.present[actor] = True
         return p
 
-    def _stage(self, moment: WorldState) -> ScriptContext:
+    def _context(self, moment: WorldState) -> ScriptContext:
         return ScriptContext(
             self._net, self._fleet, self._walkers, ego_box(moment.ego, self._vehicle),
             moment.lights, moment.time_s, self._claims, self._places, self._footpaths,

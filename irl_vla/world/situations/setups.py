@@ -1,4 +1,4 @@
-"""The plots of the situations: where in a town each may happen, and who is put where.
+"""The setups of the situations: where in a town each may happen, and who is put where.
 
 Times: the expert drives until TAKE_OVER_S, then whoever is tested. Distances follow from the speed
 an ego has on an empty street, so that whoever sees what happens can handle it without an emergency

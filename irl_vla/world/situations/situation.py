@@ -51,9 +51,9 @@ class Situation:
 
 
 class SituationKind(NamedTuple):
-    """What a situation is made of. plot: a place in a town and what happens there, or None."""
+    """What a situation is made of. setup: a place in a town and what happens there, or None."""
 
-    plot: Callable[[Town, np.random.Generator], SituationSetup | None]
+    setup: Callable[[Town, np.random.Generator], SituationSetup | None]
     town: TownRequest
     traffic: TrafficRequest = TrafficRequest(
         vehicles=14, cyclists=1, people=8, spare=20, parked=0.6, events=0.0
@@ -98,26 +98,26 @@ def situation(name: str, seed: int) -> Situation:
     rng = np.random.default_rng([seed, number, SUITE_SEED])
     for _ in range(TRIES):
         town = build_town(int(rng.integers(*TOWN_SEEDS)), kind.town)
-        plot = kind.plot(town, rng)
-        simulation = _stage(plot, kind, int(rng.integers(2**31))) if plot else None
-        if plot and simulation:
-            return Situation(name, seed, simulation, plot.route_m)
+        setup = kind.setup(town, rng)
+        simulation = _simulation_of(setup, kind, int(rng.integers(2**31))) if setup else None
+        if setup and simulation:
+            return Situation(name, seed, simulation, setup.route_m)
     raise InputError(f"situation '{name}' {seed}: no place for it in {TRIES} towns")
 
 
-def _stage(plot: SituationSetup, kind: SituationKind, seed: int) -> Simulation | None:
-    """The plot with everybody in place, or None where something lacks room."""
-    route = _cut(plot)
+def _simulation_of(setup: SituationSetup, kind: SituationKind, seed: int) -> Simulation | None:
+    """The setup with everybody in place, or None where something lacks room."""
+    route = _cut(setup)
     if route is None:
         return None
-    expert = Expert(plot.town, route, seed * 8 + DRIVER_SEED)
-    ego = _ego(expert, plot.s)
+    expert = Expert(setup.town, route, seed * 8 + DRIVER_SEED)
+    ego = _ego(expert, setup.s)
     traffic = ScriptedTraffic(
-        plot.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle()
+        setup.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle()
     )
-    if not plot.dress(traffic, expert, float(ego[VX])):
+    if not setup.dress(traffic, expert, float(ego[VX])):
         return None
-    simulation = Simulation(plot.town, traffic, expert, ego)
+    simulation = Simulation(setup.town, traffic, expert, ego)
     return simulation if _apart(simulation) else None
 
 
@@ -131,14 +131,14 @@ def _apart(simulation: Simulation) -> bool:
     return not (ego.intersects(boxes).any() or (first != second).any())
 
 
-def _cut(plot: SituationSetup) -> tuple[int, ...] | None:
+def _cut(setup: SituationSetup) -> tuple[int, ...] | None:
     """The route no longer than it need be, so that it hardly comes by the same place twice; None
     where it is too short."""
-    path = RoutePath.of(plot.town, plot.route)
-    end = plot.s + plot.route_m + AFTER_M
+    path = RoutePath.of(setup.town, setup.route)
+    end = setup.s + setup.route_m + AFTER_M
     if path.length < end:
         return None
-    return plot.route[: plot.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
+    return setup.route[: setup.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
 
 
 def _ego(expert: Expert, s: float) -> F64:

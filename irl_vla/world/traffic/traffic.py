@@ -118,7 +118,7 @@ class Traffic:
         self._net, self._cycles = net_of(town), Cycles.of(town)
         self._tick, self._time, self._ego_stood = 0, time_s, 0.0
         self._notes: tuple[Note, ...] = ()
-        self._wishes = agenda(self._rng, request.events, time_s)
+        self._requests = agenda(self._rng, request.events, time_s)
         self._footpaths = np.concatenate([np.zeros((0, 2)), *town.footpaths])
         self._route = tuple(route)
         near = self._near(ego_pose)
@@ -157,7 +157,7 @@ class Traffic:
             request, fleet = self._request, self._fleet
             wanted = request.vehicles + request.cyclists
             recycle(self._net, fleet, ego, self._pool, fleet.dice, wanted, request.people)
-        if self._tick % TRIED_EVERY == 0 and self._wishes:
+        if self._tick % TRIED_EVERY == 0 and self._requests:
             self._perform(ego, moment)
         _, red_left = self._cycles.at(moment.time_s)
         self._advance(ego, moment.lights, red_left, moment.time_s, SIM_DT_S)
@@ -174,13 +174,13 @@ class Traffic:
 
     def _perform(self, ego: F64, moment: WorldState) -> None:
         """Starts scripts whose moment has come."""
-        if self._wishes[0].time_s > moment.time_s:
+        if self._requests[0].time_s > moment.time_s:
             return
-        stage = ScriptContext(
+        context = ScriptContext(
             self._net, self._fleet, self._walkers, ego, moment.lights, moment.time_s, self._claims,
             self._places, self._footpaths,
         )  # fmt: skip
-        self._wishes, notes = perform(stage, self._wishes)
+        self._requests, notes = perform(context, self._requests)
         self._notes += notes
 
     def _advance(self, ego: F64, lights: I8, red_left: F64, time: float, dt: float) -> None:
