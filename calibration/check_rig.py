@@ -79,7 +79,7 @@ def describe(camera: Camera) -> str:
     row = horizon_row(camera)
     horizon = "no horizon" if np.isnan(row) else f"horizon at row {row:.0f}"
     return (
-        f"{camera.name:<16} {camera.width}x{camera.height} {camera.model.value}, view"
+        f"{camera.name:<16} {camera.width}x{camera.height} {camera.model}, view"
         f" {_lens_view(camera)}, at x {x:.2f} y {y:.2f} z {z:.2f} m, looks {turn} and {tilt},"
         f" {horizon}"
     )

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {"types", "frames", "config", "paths", "resources", "unpack", "unpickle"}
-ROOMS = {  # room -> what it may import besides the ground floor and itself (DESIGN, section 2)
+ROOMS = {  # room -> what it may import besides the ground floor and itself, as door plates say
     "camera": set[str](),
     "perception": {"camera"},
     "language": {"perception", "camera"},

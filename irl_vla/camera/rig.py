@@ -16,7 +16,8 @@ import numpy as np
 import yaml
 from transforms3d.euler import euler2mat
 
-from irl_vla.camera.camera import Camera, CameraModel, Region, camera_from_info, resized
+from irl_vla.camera.camera import Camera, Region, camera_from_info, resized
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.config import load_yaml
 from irl_vla.frames import quaternion_xyzw, rigid, rigid_from_quaternion
 from irl_vla.types import F64, InputError
@@ -35,7 +36,7 @@ __all__ = [
     "save_rig",
 ]  # fmt: skip
 
-MAX_CAMERAS = 8  # the `bev` graph has room for so many (DESIGN, section 3)
+MAX_CAMERAS = 8  # the `bev` graph has room for so many (docs/policy.md#perception)
 # Columns: the optical axes (x right, y down, z forward) in a frame x forward, y left, z up.
 LOOK_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 NS_PER_MS = 1_000_000
@@ -80,7 +81,7 @@ def fingerprint(cameras: Sequence[Camera]) -> str:
     """sha256 over every number of every camera, in order."""
     digest = hashlib.sha256()
     for camera in cameras:
-        head = (camera.name, camera.width, camera.height, camera.model.value, camera.offset_ns)
+        head = (camera.name, camera.width, camera.height, camera.model, camera.offset_ns)
         digest.update(repr(head).encode())
         for values in (camera.intrinsics, camera.distortion, camera.ego_from_cam):
             digest.update(np.ascontiguousarray(values, "<f8").tobytes())
@@ -131,7 +132,7 @@ class CameraEntry:
     size: tuple[int, int]  # width, height [px]
     intrinsics: Intrinsics
     mounting: Mounting
-    model: CameraModel = CameraModel.PLUMB_BOB
+    model: str = CameraModel.PLUMB_BOB
     distortion: tuple[float, ...] = ()
     offset_ms: float = 0.0  # by how much its stamps come after the anchor's
 
@@ -197,7 +198,7 @@ def _entry(camera: Camera) -> dict[str, Any]:
     return {
         "name": camera.name,
         "size": [camera.width, camera.height],
-        "model": camera.model.value,
+        "model": camera.model,
         "intrinsics": {
             "fx": float(k[0, 0]), "fy": float(k[1, 1]),
             "cx": float(k[0, 2]), "cy": float(k[1, 2]),

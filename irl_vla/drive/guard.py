@@ -19,7 +19,7 @@ from irl_vla.drive.checks import Surroundings, conflict
 from irl_vla.frames import to_inner, wrap_angle
 from irl_vla.types import F64, PLAN_DT_S, Candidates, EgoStatus, Rejection, Trajectory
 
-STOP_M_S2 = 2.5  # [m/s^2] of the comfortable stop (DESIGN section 3, Guard)
+STOP_M_S2 = 2.5  # [m/s^2] of the comfortable stop (docs/driving.md#the-guard)
 FINE_S = 0.05  # [s] step of a path that is driven along
 
 

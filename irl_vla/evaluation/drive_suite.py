@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.config import named
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop
 from irl_vla.drive.core import CoreConfig, DrivingCore
@@ -29,7 +30,7 @@ from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.route_monitor import Ending, RouteMonitor
 from irl_vla.world.routes import RoutePath
 from irl_vla.world.situations.expert_drive import expert_drive
-from irl_vla.world.situations.situation import NAMES, VERSION, Situation, situation
+from irl_vla.world.situations.situation import KINDS, NAMES, VERSION, Situation, situation
 
 SEEDS = "0:50"
 EXPERT = "expert"
@@ -56,8 +57,7 @@ class Suite:
     ) -> Suite:
         """Everything that can be wrong is found here. Raises InputError."""
         for name in names:
-            if name not in NAMES:
-                raise InputError(f"--situation {name}: expected one of {', '.join(NAMES)}")
+            named(KINDS, name, "--situation")
         loaded = load_bundle(bundle)
         _stack(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)

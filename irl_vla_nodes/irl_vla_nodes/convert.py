@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_quaternion
@@ -244,7 +244,7 @@ def rig_to_notes(rig: Rig) -> dict[str, Any]:
         "cameras": [
             {
                 "name": camera.name, "width": camera.width, "height": camera.height,
-                "model": camera.model.value, "intrinsics": camera.intrinsics.tolist(),
+                "model": camera.model, "intrinsics": camera.intrinsics.tolist(),
                 "distortion": camera.distortion.tolist(),
                 "ego_from_cam": camera.ego_from_cam.tolist(), "offset_ns": camera.offset_ns,
             }
@@ -259,7 +259,7 @@ def rig_from_notes(notes: Mapping[str, Any]) -> Rig:
         notes["name"],
         tuple(
             Camera(
-                entry["name"], entry["width"], entry["height"], CameraModel(entry["model"]),
+                entry["name"], entry["width"], entry["height"], entry["model"],
                 np.array(entry["intrinsics"], np.float64),
                 np.array(entry["distortion"], np.float64),
                 np.array(entry["ego_from_cam"], np.float64), entry["offset_ns"],

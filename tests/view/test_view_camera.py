@@ -23,7 +23,7 @@ AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optic
 
 
 def camera(
-    yaw_deg: float = 0.0, model: CameraModel = CameraModel.PLUMB_BOB, k: F64 | None = None
+    yaw_deg: float = 0.0, model: str = CameraModel.PLUMB_BOB, k: F64 | None = None
 ) -> Camera:
     """640x480, f = 400 px, 1.5 m above the rear axle, level."""
     yaw = np.radians(yaw_deg)
@@ -91,7 +91,7 @@ def test_the_ground_grid_stays_below_the_horizon_in_every_direction(yaw_deg: flo
         (CameraModel.EQUIDISTANT, np.array([-0.02, 0.003, 0.0, 0.0])),
     ],
 )
-def test_distorted_lines_do_not_wrap_into_the_sky(model: CameraModel, k: F64) -> None:
+def test_distorted_lines_do_not_wrap_into_the_sky(model: str, k: F64) -> None:
     image = black()
     paint_grid(image, camera(0.0, model, k))
     assert image[245:].any()

@@ -5,7 +5,7 @@
     found.route_m                        where along its route the situation is over
 Towns are drawn until one has a place that fits; there the ego, the road users who play a part and
 their cues are put. All of it follows from the name and the seed; whether the expert gets through is
-not looked at. May import: frames, scoring.footprint, types, scoring.scene, world.
+not looked at. May import: config, frames, scoring.footprint, types, scoring.scene, world.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
+from irl_vla.config import named
 from irl_vla.frames import box_corners, wrap_angle
 from irl_vla.scoring.footprint import footprint
 from irl_vla.scoring.scene import VX, Vehicle
@@ -72,7 +73,7 @@ def _town(
     )  # fmt: skip
 
 
-KINDS = {
+KINDS = {  # a new one goes to the end: its place is part of what a seed means
     "lead_brakes": SituationKind(setups.lead_brakes, _town(limits_kmh=(40, 50, 60))),
     "red_light": SituationKind(setups.red_light, _town(lights=1.0)),
     "pedestrian_steps_out": SituationKind(
@@ -92,11 +93,9 @@ NAMES = tuple(KINDS)
 
 def situation(name: str, seed: int) -> Situation:
     """The situation of a name and a seed >= 0. Raises InputError for others."""
-    if name not in KINDS:
-        raise InputError(f"situation '{name}': expected one of {', '.join(NAMES)}")
+    kind, number = named(KINDS, name, "situation"), list(KINDS).index(name)
     if seed < 0:
         raise InputError(f"situation: seed: expected 0 or more, got {seed}")
-    kind, number = KINDS[name], NAMES.index(name)
     rng = np.random.default_rng([seed, number, SUITE_SEED])
     for _ in range(TRIES):
         town = build_town(int(rng.integers(*TOWN_SEEDS)), kind.town)

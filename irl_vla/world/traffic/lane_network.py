@@ -33,7 +33,7 @@ class LaneNetwork(NamedTuple):
     or in nothing; before (L,) a predecessor or -1
 
     Ragged, item k of lane l in *_first[l]:*_first[l + 1]: succ lanes; meet lanes in conflict,
-    meet_s (., 4) begin and end on this lane, then on the other, meet_first_goes 1 where the other
+    meet_s (., 4) begin and end on this lane, then on the other, meet_yield 1 where the other
     has priority; walk crosswalks, walk_s (., 2) begin and end on this lane.
     """
 
