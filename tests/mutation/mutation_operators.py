@@ -45,6 +45,7 @@ SILENT = re.compile(
 ALIAS = re.compile(  # Either = A | None, Pair = tuple[int, int]
     r".*\| (None|[\w.]*[a-z])|([\w.]*\.)?([A-Z]\w*[a-z]\w*|dict|list|tuple|set)\["
 )
+LARGE = 10  # integers below count or number something: one more; others measure: twice as much
 NUMBERS = {"float", "int", "F64", "F32"}  # annotations of what can be returned with another sign
 
 
@@ -176,9 +177,9 @@ def _faults(node: ast.AST, returns: ast.expr | None) -> Iterator[Fault]:
 def _another(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
-    if isinstance(value, int):
+    if isinstance(value, int) and value < LARGE:
         return value + 1
-    return 2.0 * value if value else 1.0
+    return 2 * value if value else 1.0
 
 
 def _compare(node: ast.Compare) -> Iterator[Fault]:
