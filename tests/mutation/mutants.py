@@ -3,8 +3,9 @@
     python tests/mutation/mutants.py [--seed 1] [--count 150] [--only camera,drive] [--workers 2]
 
 Draws mutants of irl_vla/ (mutation_operators.py) and runs for each the tests of its room that
-reach the faulty line, until one fails. The tests of room irl_vla/<room>/ are tests/<room>/, those
-of the files directly under irl_vla/ are the files directly under tests/. The sample is uniform,
+reach the faulty line, until one fails. The tests of irl_vla/<room>/ are tests/<room>/, of a folder
+within a room those of its name where there are any, and of the files directly under irl_vla/ the
+files directly under tests/. The sample is uniform,
 but for at least 40 mutants in what decides whether a plan may be driven; it rests on what a mutant
 says, not on where it stands, so that a change elsewhere does not exchange it.
 
@@ -53,16 +54,18 @@ class Result:
     """What became of a mutant: killed, timeout, survived, or unreached (no test runs the line)."""
 
     key: str
+    room: str
     mutant: dict[str, Any]
     outcome: str
     tests: int
     seconds: float
 
 
-def room_of(file: str) -> str:
-    """irl_vla/<room>/... -> room."""
-    parts = file.split("/")
-    return parts[1] if len(parts) > 2 else GROUND
+def room_of(file: str, files: Iterable[str]) -> str:
+    """irl_vla/<room>/... -> room. A folder within a room that has tests of its own is a room."""
+    folders = file.split("/")[1:-1]
+    tested = {test.split("/")[1] for test in files if test.startswith("tests/")}
+    return next((f for f in reversed(folders) if f in tested), folders[0] if folders else GROUND)
 
 
 def room_tests(room: str, files: Iterable[str]) -> list[str]:
@@ -109,6 +112,10 @@ class Campaign:
         lines = results.read_text().splitlines() if results.exists() else []
         self.known = {r.key: r for r in (Result(**json.loads(line)) for line in lines)}
 
+    def room(self, mutant: Mutant) -> str:
+        """Whose tests have to notice it."""
+        return room_of(mutant.file, self.texts)
+
     def state(self, room: str) -> str:
         """Hash of all that decides about the mutants of a room: the source and its tests."""
         parts = []
@@ -132,7 +139,8 @@ class Campaign:
 
     def result(self, mutant: Mutant) -> Result:
         """What becomes of it; taken from the last time where nothing has changed."""
-        key = _hash(mutant.identity, self.state(room_of(mutant.file)))
+        room = self.room(mutant)
+        key = _hash(mutant.identity, self.state(room))
         if key in self.known:
             return self.known[key]
         begin = time.monotonic()
@@ -146,7 +154,7 @@ class Campaign:
         return result
 
     def _tests(self, mutant: Mutant) -> list[str]:
-        reach = self.reaches[room_of(mutant.file)]
+        reach = self.reaches[self.room(mutant)]
         left, tests = TESTS_S, []
         for test in reach.tests(mutant.file, mutant.line):
             left -= reach.seconds[test]
@@ -155,7 +163,7 @@ class Campaign:
         return tests
 
     def _outcome(self, mutant: Mutant, tests: list[str]) -> str:
-        seconds = self.reaches[room_of(mutant.file)].seconds
+        seconds = self.reaches[self.room(mutant)].seconds
         recompile = self.sources.is_compiled_in(mutant.file, mutant.line)
         limit = SPARE_S + 3 * sum(seconds[t] for t in tests) + COMPILE_S * recompile
         faulty = mutant.applied(self.texts[mutant.file])
@@ -180,7 +188,7 @@ def all_mutants(texts: dict[str, bytes]) -> Iterator[Mutant]:
 
 def run(campaign: Campaign, sample: list[Mutant], workers: int, console: Console) -> list[Result]:
     """Results of the sample, in its order."""
-    rooms = sorted({room_of(m.file) for m in sample})
+    rooms = sorted({campaign.room(m) for m in sample})
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                    TimeRemainingColumn(), console=console)  # fmt: skip
     with bar, ThreadPoolExecutor(workers) as pool:
@@ -195,9 +203,9 @@ def run(campaign: Campaign, sample: list[Mutant], workers: int, console: Console
 def report(results: list[Result], reasons: dict[str, str], console: Console) -> None:
     """A table of the rooms, every mutant that lives or ran out of time, and the sum."""
     table = Table("room", "mutants", "killed", "share")
-    rooms = sorted({room_of(r.mutant["file"]) for r in results})
+    rooms = sorted({r.room for r in results})
     for name in [*rooms, "all"]:
-        here = [r for r in results if name in ("all", room_of(r.mutant["file"]))]
+        here = [r for r in results if name in ("all", r.room)]
         dead = sum(r.outcome in ("killed", "timeout") for r in here)
         table.add_row(name, str(len(here)), str(dead), f"{100 * dead / len(here):.0f} %")
     console.print(table)
@@ -240,7 +248,7 @@ def main() -> None:
     mutants = list(all_mutants(campaign.texts))
     reasons = equivalent(EQUIVALENT, mutants)
     if given.only:
-        mutants = [m for m in mutants if room_of(m.file) in given.only.split(",")]
+        mutants = [m for m in mutants if campaign.room(m) in given.only.split(",")]
     sample = drawn(mutants, given.seed, given.count, VITAL_COUNT)
     report(run(campaign, sample, given.workers, console), reasons, console)
 

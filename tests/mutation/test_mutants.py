@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mutants
 import pytest
-from mutants import Campaign, all_mutants, drawn, room_tests
+from mutants import Campaign, all_mutants, drawn, room_of, room_tests
 from mutation_operators import Mutant
 from mutation_reach import Reach, Sources
 from mutation_trees import pytest_in, refresh
@@ -53,6 +53,12 @@ def test_a_room_without_tests_is_named() -> None:
     assert room_tests("ground", ["tests/a/test_b.py", "tests/test_d.py"]) == ["tests/test_d.py"]
     with pytest.raises(SystemExit, match="irl_vla/c has no tests: expected tests/c/test_"):
         room_tests("c", ["tests/a/test_b.py"])
+
+
+def test_the_nearest_folder_with_tests_is_the_room() -> None:
+    tests = ["tests/a/test_b.py", "tests/c/test_d.py", "tests/test_e.py"]
+    found = [room_of(f"irl_vla/{f}.py", tests) for f in ("a/x", "a/c/x", "a/b/x", "b/x", "x")]
+    assert found == ["a", "c", "a", "b", "ground"]
 
 
 def test_what_no_trace_sees_is_reached_by_whatever_mentions_it() -> None:
