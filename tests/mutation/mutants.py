@@ -146,9 +146,8 @@ class Campaign:
         begin = time.monotonic()
         tests = self._tests(mutant)
         outcome = self._outcome(mutant, tests) if tests else "unreached"
-        result = Result(
-            key, asdict(mutant), outcome, len(tests), round(time.monotonic() - begin, 1)
-        )
+        spent = round(time.monotonic() - begin, 1)
+        result = Result(key, room, asdict(mutant), outcome, len(tests), spent)
         with self.lock, self.results.open("a") as out:
             out.write(json.dumps(asdict(result)) + "\n")
         return result

@@ -35,6 +35,8 @@ def refresh(root: Path, scratch: Path) -> Path:
     that numba takes their machine code from the last run, at first from the checkout."""
     tree = scratch / "tree"
     new = not tree.exists()
+    for left_over in scratch.glob("work-*"):  # by a run that was killed
+        shutil.rmtree(left_over)
     names = listed(root)
     for old in set(_files(tree)) - set(names):
         (tree / old).unlink()
