@@ -24,11 +24,11 @@ COLCON_NEEDS := colcon-common-extensions "empy<4" lark catkin-pkg setuptools
 COLCON := $(abspath $(BIN))/python -m colcon
 IN_ROS := source $(ROS_SETUP) && mkdir -p $(ROS_WORK) && cd $(ROS_WORK)
 
-.PHONY: setup demo test test-slow check bench mutants clean help ros-build ros-test ros-table
+.PHONY: setup demo test test-slow check wheel-test bench mutants clean help ros-build ros-test ros-table
 
 help:
 	@sed -n '1,5p' Makefile
-	@echo "targets: setup demo test test-slow check bench mutants clean; with ROS 2: ros-build ros-test ros-table"
+	@echo "targets: setup demo test test-slow check wheel-test bench mutants clean; with ROS 2: ros-build ros-test ros-table"
 
 setup: $(READY)
 
@@ -61,6 +61,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+wheel-test: $(READY)
+	@.ci/wheel-test $(BIN)/python
 
 bench: $(READY)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from irl_vla.data.navsim.city_map import CityMap
-from irl_vla.data.navsim.dataset import Dataset, SplitIndex, index_split
-from irl_vla.data.navsim.evaluation import Evaluator
-from irl_vla.data.navsim.jobs import Plan, Worker, in_processes, units
-from irl_vla.data.navsim.logs import LogShelf
-from irl_vla.data.navsim.map_file import load_layers, map_file
+from irl_vla.navsim.city_map import CityMap
+from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
+from irl_vla.navsim.evaluation import Evaluator
+from irl_vla.navsim.jobs import ScoringJob, ScoringWorker, in_processes, units
+from irl_vla.navsim.logs import LogShelf
+from irl_vla.navsim.map_file import load_layers, map_file
 
 DEFAULT = Path(__file__).parents[1] / ".." / "shared" / "navsim" / "data"
 PREPARE_LIMIT_MS = 20.0
@@ -133,10 +133,10 @@ def walking(index: SplitIndex, tokens: int) -> list[Result]:
 def two_processes(index: SplitIndex, rounds: int) -> list[Result]:
     """The same work in one and in two processes: wall clock, and what sharing costs in CPU time
     (which does not depend on what else the machine does)."""
-    plan = Plan(index=index, agent="constant_velocity", reactive=False)
+    plan = ScoringJob(index=index, agent="constant_velocity", reactive=False)
     work = [tokens[i : i + 4] for tokens in units(index, list(index.places)) * rounds
             for i in range(0, len(tokens), 4)]  # fmt: skip
-    worker = Worker(plan)
+    worker = ScoringWorker(plan)
     worker.score(work[0])
     start, start_cpu = time.perf_counter(), time.process_time()
     list(map(worker.score, work))

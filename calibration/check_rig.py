@@ -21,11 +21,12 @@ from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import horizon_row, project, unproject
 from irl_vla.camera.rig import Camera, Rig, load_rig
 from irl_vla.frames import inverse, move
+from irl_vla.paths import inside
 from irl_vla.types import U8, CameraImage, InputError
-from irl_vla.view import ink
+from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
+from irl_vla.view.calibration_checks import judge
 from irl_vla.view.camera import fit, paint_grid, paint_horizon
-from irl_vla.view.trust import judge
 
 EXIT_BAD_INPUT = 3
 RING_M = 15.0  # [m] coverage is asked for a person this far from the middle of the car ...
@@ -156,8 +157,8 @@ def draw(rig: Rig, images: dict[str, U8], out: Path) -> list[Path]:
             pictures[name.replace("/", "_")] = small
     files = []
     for name, picture in pictures.items():
-        files.append(out / f"{name}.png")
-        files[-1].write_bytes(ink.png(picture))
+        files.append(inside(out, f"{name}.png", "name of a camera"))
+        files[-1].write_bytes(drawing.png(picture))
     return files
 
 

@@ -20,7 +20,7 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 
 HORIZON_POSES = 8  # poses of a plan
-STEP_S = 0.5  # [s] between them: 4 s horizon
+PLAN_DT_S = 0.5  # [s] between them: 4 s horizon
 SECOND_NS = 1_000_000_000
 
 
@@ -141,6 +141,39 @@ class Boxes3D:
 
 
 @dataclass(frozen=True)
+class GraphRecord:
+    """Which file of a bundle computed something, and what ran it.
+
+    graph: "camera", "bev", "planner", ..; variant: its precision, such as "fp32"
+    onnx_sha256: of the graph's ONNX file, hexadecimal; backend: name and version of what ran it,
+    such as "onnxruntime-cpu 1.31.1"
+    """
+
+    graph: str
+    variant: str
+    onnx_sha256: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a plan was computed by.
+
+    weights_id: SHA-256 of what was learnt, whatever the precision; graphs: of all networks that
+    took part, none for a policy without networks
+    """
+
+    weights_id: str = ""
+    graphs: tuple[GraphRecord, ...] = ()
+
+    def after(self, earlier: tuple[GraphRecord, ...]) -> ModelRecord:
+        """With the graphs that made what this one read, in place of its own of these names."""
+        made = {record.graph for record in earlier}
+        own = tuple(record for record in self.graphs if record.graph not in made)
+        return ModelRecord(self.weights_id, (*earlier, *own))
+
+
+@dataclass(frozen=True)
 class SceneTokens:
     """SceneTokens/1: what perception hands on, float16, cast once at the end of the graph.
 
@@ -151,6 +184,7 @@ class SceneTokens:
     Ego frame at `anchor_stamp_ns`. A policy without perception carries empty arrays (A = M = C =
     0).
     memory_stamp_ns: anchor of the BEV that was handed in as memory, or None
+    computed_by: the networks that saw; none for a policy without perception
     """
 
     anchor_stamp_ns: int
@@ -167,10 +201,11 @@ class SceneTokens:
     map_valid: NDArray[np.bool_]
     seg: NDArray[np.float16]
     memory_stamp_ns: int | None = None
+    computed_by: tuple[GraphRecord, ...] = ()
 
     @staticmethod
     def blind(anchor_stamp_ns: int, epoch: int) -> SceneTokens:
-        """The tokens of a policy that has no eyes."""
+        """The tokens of a policy that has no perception."""
         none = np.zeros((0, 0), np.float16)
         index, mask = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         return SceneTokens(
@@ -184,11 +219,11 @@ class SceneTokens:
 
 @dataclass(frozen=True)
 class Meta:
-    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,)."""
+    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,). Their age at an
+    anchor follows from the stamp of the command that carries them."""
 
     tokens: NDArray[np.float16]
     valid: NDArray[np.bool_]
-    age_s: float
     epoch: int
 
 
@@ -217,7 +252,7 @@ class Trajectory:
     """
 
     poses: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)
@@ -227,7 +262,7 @@ class Candidates:
 
     poses: F64
     confidence: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)
@@ -299,6 +334,7 @@ class Plan:
 
     chosen: index into candidates, or None for a comfortable stop
     checked_until_m: how far along the path the guard could check against what was seen
+    bundle_id: of the bundle that drove; model: of it, what was learnt and what computed the plan
     """
 
     anchor_stamp_ns: int
@@ -311,3 +347,4 @@ class Plan:
     checked_until_m: float
     schedule: Schedule
     bundle_id: str
+    model: ModelRecord = field(default_factory=ModelRecord)

@@ -22,8 +22,17 @@ from irl_vla.frames import quaternion_xyzw, rigid, rigid_from_quaternion
 from irl_vla.types import F64, InputError
 
 __all__ = [
-    "Camera", "CameraModel", "Look", "Region", "Rig", "camera_from_info", "ego_from_look",
-    "fingerprint", "load_rig", "resized", "save_rig",
+    "Camera",
+    "CameraModel",
+    "Region",
+    "Rig",
+    "ViewDirection",
+    "camera_from_info",
+    "ego_from_look",
+    "fingerprint",
+    "load_rig",
+    "resized",
+    "save_rig",
 ]  # fmt: skip
 
 MAX_CAMERAS = 8  # the `bev` graph has room for so many (DESIGN, section 3)
@@ -79,7 +88,7 @@ def fingerprint(cameras: Sequence[Camera]) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewDirection:
     """Where a camera looks; all zero = straight ahead and upright.
 
     yaw_deg: to the left; pitch_deg: down; roll_deg: the camera leans to its right
@@ -96,7 +105,7 @@ class Mounting:
     `quaternion` (x, y, z, w) of the optical frame in the ego frame."""
 
     translation: tuple[float, float, float]
-    look: Look | None = None
+    look: ViewDirection | None = None
     quaternion: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -154,7 +163,7 @@ def save_rig(rig: Rig, path: Path | str) -> None:
     draft.replace(target)
 
 
-def ego_from_look(translation: tuple[float, float, float], look: Look) -> F64:
+def ego_from_look(translation: tuple[float, float, float], look: ViewDirection) -> F64:
     """ego_from_cam (4, 4) of a camera at `translation` that looks there."""
     yaw, pitch, roll = (np.radians(v) for v in (look.yaw_deg, look.pitch_deg, look.roll_deg))
     rotation = np.asarray(euler2mat(yaw, pitch, roll, "rzyx"))
@@ -168,7 +177,7 @@ def _camera(entry: CameraEntry) -> Camera:
         if mounting.quaternion is not None:
             ego_from_cam = rigid_from_quaternion(mounting.translation, mounting.quaternion)
         else:
-            ego_from_cam = ego_from_look(mounting.translation, mounting.look or Look())
+            ego_from_cam = ego_from_look(mounting.translation, mounting.look or ViewDirection())
     except InputError as error:
         raise InputError(f"camera '{entry.name}': {error}") from None
     if not np.isfinite(entry.offset_ms):

@@ -14,15 +14,35 @@ from numpy.typing import NDArray
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.frames import to_inner, to_outer
-from irl_vla.perception.preset import MAP_CLASSES, SEG_CLASSES
+from irl_vla.perception.classes import SceneClasses
 from irl_vla.types import F64, SceneTokens, Trajectory
 
-BOUNDARY, RED_LINE = MAP_CLASSES.index("boundary"), MAP_CLASSES.index("red_stop_line")
-DRIVABLE = tuple(SEG_CLASSES.index(name) for name in ("road", "centerline", "vehicle"))
+DRIVABLE = ("road", "centerline", "vehicle")  # classes of cells
 SURE = 0.5  # probability from which a cell counts as seen to be (un)drivable
 FINE = 5  # parts that each interval between poses is checked in: 0.1 s
 FRONT_M, REAR_M, HALF_WIDTH_M = 4.049, 1.127, 1.1485  # from the rear axle (epdms.md section 1)
 CENTRE_M = (FRONT_M - REAR_M) / 2  # of the box, ahead of the rear axle
+
+
+@dataclass(frozen=True)
+class GuardClasses:
+    """Where the classes that the guard needs stand in a bundle's lists.
+
+    boundary, red_line: of map elements; drivable: of cells
+    """
+
+    boundary: int
+    red_line: int
+    drivable: tuple[int, ...]
+
+    @staticmethod
+    def of(classes: SceneClasses) -> GuardClasses:
+        """Found by name. Raises InputError where the bundle does not know one of them."""
+        return GuardClasses(
+            classes.index("map", "boundary", "the guard"),
+            classes.index("map", "red_stop_line", "the guard"),
+            tuple(classes.index("seg", name, "the guard") for name in DRIVABLE),
+        )
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,8 @@ class Surroundings:
 
     boxes: (n, 9) x y z l w h yaw vx vy of valid agents; lines: map polylines (20, 2) by class
     undrivable: (nx, ny) cells that are surely not drivable, or None where the area was not
-    recognised (not even under the ego); area: the observed grid, or None for a policy without eyes
+    recognised (not even under the ego); area: the observed grid, or None for a policy without
+    perception
     """
 
     boxes: F64
@@ -41,22 +62,25 @@ class Surroundings:
     area: BevGrid | None
 
 
-def surroundings(tokens: SceneTokens, area: BevGrid | None) -> Surroundings:
-    """Tokens -> what can be checked against."""
+def surroundings(tokens: SceneTokens, area: BevGrid | None, classes: SceneClasses) -> Surroundings:
+    """Tokens -> what can be checked against. classes: of the bundle that saw."""
+    known = GuardClasses.of(classes)
     boxes = tokens.boxes[tokens.agent_valid, :9].astype(np.float64)
     lines = [
         tuple(tokens.polylines[tokens.map_valid & (tokens.map_class == kind)].astype(np.float64))
-        for kind in (BOUNDARY, RED_LINE)
+        for kind in (known.boundary, known.red_line)
     ]
-    return Surroundings(boxes, lines[0], lines[1], _undrivable(tokens, area), area)
+    return Surroundings(boxes, lines[0], lines[1], _undrivable(tokens, area, known), area)
 
 
-def _undrivable(tokens: SceneTokens, area: BevGrid | None) -> NDArray[np.bool_] | None:
+def _undrivable(
+    tokens: SceneTokens, area: BevGrid | None, known: GuardClasses
+) -> NDArray[np.bool_] | None:
     """None unless the ground under the ego is recognised as drivable: a network that does not even
     see where it stands (an untrained one) has no say about the rest."""
     if area is None or tokens.seg.size == 0:
         return None
-    drivable = tokens.seg[list(DRIVABLE)].astype(np.float32).sum(axis=0)
+    drivable = tokens.seg[list(known.drivable)].astype(np.float32).sum(axis=0)
     here = _cells(area, np.array([[CENTRE_M, 0.0]]))
     if not here[1][0] or drivable[here[0][0, 0], here[0][0, 1]] < SURE:
         return None
@@ -174,7 +198,7 @@ def _cells(area: BevGrid, points: F64) -> tuple[NDArray[np.int64], NDArray[np.bo
 
 
 def checked_until(poses: F64, seen: Surroundings) -> float:
-    """How far along the path [m] the car stays in the observed grid; 0 without eyes."""
+    """How far along the path [m] the car stays in the observed grid; 0 without perception."""
     if seen.area is None:
         return 0.0
     path = np.vstack([np.zeros(3), fine_path(poses)])

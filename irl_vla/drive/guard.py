@@ -17,7 +17,7 @@ import numpy as np
 
 from irl_vla.drive.checks import Surroundings, conflict
 from irl_vla.frames import to_inner, wrap_angle
-from irl_vla.types import F64, STEP_S, Candidates, EgoStatus, Rejection, Trajectory
+from irl_vla.types import F64, PLAN_DT_S, Candidates, EgoStatus, Rejection, Trajectory
 
 STOP_M_S2 = 2.5  # [m/s^2] of the comfortable stop (DESIGN section 3, Guard)
 FINE_S = 0.05  # [s] step of a path that is driven along
@@ -52,11 +52,12 @@ class Choice:
 
 
 def choose(
-    candidates: Candidates, ego: EgoStatus, limits: Limits, seen: Surroundings, stop: Trajectory
-) -> Choice:
-    """The first drivable candidate in the policy's own order, else `stop`."""
+    candidates: Candidates, preference: F64, ego: EgoStatus, limits: Limits, seen: Surroundings,
+    stop: Trajectory,
+) -> Choice:  # fmt: skip
+    """The first drivable candidate in the order of preference (K,), else `stop`."""
     rejected: list[Rejection] = []
-    order = np.argsort(-np.nan_to_num(candidates.confidence, nan=-np.inf), kind="stable")
+    order = np.argsort(-np.nan_to_num(preference, nan=-np.inf), kind="stable")
     for index in order:
         poses = candidates.poses[index]
         step_s = candidates.step_s
@@ -115,7 +116,7 @@ def _turn_fault(
         return "slides", f"moves {aside.max():.1f} m aside of its heading in one step"
     if np.any(np.abs(turn) > limits.max_curvature * np.abs(along) + 0.05):  # 0.05 rad: likewise
         return "turns_on_the_spot", f"{np.abs(turn).max():.2f} rad in {along.min():.1f} m"
-    lateral = np.abs(speed * turn / STEP_S)
+    lateral = np.abs(speed * turn / PLAN_DT_S)
     if lateral.max() > limits.max_lateral:
         return "corners", f"{lateral.max():.1f} m/s^2 sideways, at most {limits.max_lateral}"
     return None
@@ -127,7 +128,7 @@ def stop_along(path: F64, speed: float, braking: float = STOP_M_S2) -> Trajector
     path: (n, 3) poses in the present ego frame, from the ego onwards; beyond its end the car goes
     straight on. speed: present [m/s], negative counts as 0.
     """
-    time = STEP_S * np.arange(1, 9)
+    time = PLAN_DT_S * np.arange(1, 9)
     speed = max(speed, 0.0)
     until = np.minimum(time, speed / braking)
     distance = speed * until - 0.5 * braking * until**2

@@ -16,7 +16,7 @@ YOUNGEST_NS, OLDEST_NS = SECOND_NS // 5, 4 * SECOND_NS // 5  # outside it is no 
 KEEP_NS = SECOND_NS
 
 
-class BevBank:
+class BevBuffer:
     """BEVs by anchor stamp."""
 
     def __init__(self) -> None:

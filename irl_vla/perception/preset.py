@@ -13,9 +13,10 @@ from typing import Literal
 from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.config import load_yaml
+from irl_vla.resources import resource
 from irl_vla.types import InputError
 
-PRESETS = Path(__file__).parents[2] / "models" / "presets"
+PRESETS = "models/presets"
 LAST_STRIDE = 32  # [px] of the backbone's coarsest map
 POOL = 2  # sampled cells per cell of the grid that the planner reads, along one axis
 AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
@@ -107,7 +108,7 @@ def _refuse_empty(sizes: PlannerSize | Preset, prefix: str) -> None:
 
 def preset_names() -> tuple[str, ...]:
     """The presets that ship with the project, by name."""
-    return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+    return tuple(sorted(path.stem for path in resource(PRESETS).glob("*.yaml")))
 
 
 def load_preset(name_or_path: str) -> Preset:
@@ -120,4 +121,4 @@ def load_preset(name_or_path: str) -> Preset:
             f"preset: expected one of {', '.join(preset_names())} or the path of a .yaml file, "
             f"got '{name_or_path}'"
         )
-    return load_yaml(PRESETS / f"{name_or_path}.yaml", Preset)
+    return load_yaml(resource(f"{PRESETS}/{name_or_path}.yaml"), Preset)

@@ -43,7 +43,7 @@ Together = Literal["pairwise", "batch"]
 
 
 @dataclass(frozen=True)
-class Marks:
+class SubScores:
     """Sub-scores of P plans, each (P,), in [0, 1]; `mult` is the product of the four multipliers;
     `pdm_score_no_ec` is mult · (5 EP + 5 TTC + 2 LK + 2 HC) / 14, of the raw marks always."""
 
@@ -60,7 +60,7 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class SubScores:
+class PlanScores:
     """What `score` returns for P plans of one scene.
 
     raw, filtered: sub-scores before and after the human filter (equal where it does not apply)
@@ -71,8 +71,8 @@ class SubScores:
     turns them into sentences
     """
 
-    raw: Marks
-    filtered: Marks
+    raw: SubScores
+    filtered: SubScores
     ec: F64
     epdms: F64
     epdms_raw: F64
@@ -84,7 +84,7 @@ class SubScores:
         return len(self.epdms)
 
 
-def combine(marks: Marks, ec: F64) -> F64:
+def combine(marks: SubScores, ec: F64) -> F64:
     """Final score (P,) of the marks; where ec (P,) is NaN it is left out."""
     total = 5.0 * marks.ep + 5.0 * marks.ttc + 2.0 * marks.lk + 2.0 * marks.hc
     no_ec = np.isnan(ec)
@@ -97,18 +97,18 @@ def multiplied(values: F64) -> F64:
     return np.asarray(values[:, NC] * values[:, DAC] * values[:, DDC] * values[:, TLC])
 
 
-def marks_of(values: F64, best: F64) -> Marks:
+def sub_scores_of(values: F64, best: F64) -> SubScores:
     """Terms (P, 9) and M -> marks."""
     mult = multiplied(values)
     ep = normalised(values[:, PROGRESS], best)
     ttc, lk, hc = values[:, TTC], values[:, LK], values[:, HC]
     score = mult * ((5.0 * ep + 5.0 * ttc + 2.0 * lk + 2.0 * hc) / 14.0)
-    return Marks(
+    return SubScores(
         values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], ep, ttc, lk, hc, mult, score
     )
 
 
-def human_filter(marks: Marks, human: F64 | None) -> Marks:
+def human_filter(marks: SubScores, human: F64 | None) -> SubScores:
     """Set to 1 what the human also failed. human: (9,) terms of the human's own plan, or None.
 
     Quirks: only an exact 0 of the human counts, not 0.5; EP, HC and EC are never touched, EP is not
@@ -125,13 +125,13 @@ def human_filter(marks: Marks, human: F64 | None) -> Marks:
     return replace(new, mult=new.nc * new.dac * new.ddc * new.tlc)
 
 
-def sub_scores(terms: Terms, best: F64, human: F64 | None) -> SubScores:
+def sub_scores(terms: Terms, best: F64, human: F64 | None) -> PlanScores:
     """Terms of P plans, the M of EP, and the human's terms -> all scores."""
     values = terms.values
-    raw, ec = marks_of(values, best), values[:, EC]
+    raw, ec = sub_scores_of(values, best), values[:, EC]
     filtered = human_filter(raw, human)
     final = combine(raw, ec)
-    return SubScores(
+    return PlanScores(
         raw, filtered, ec, final if filtered is raw else combine(filtered, ec), final,
         values[:, PROGRESS], np.asarray(best), terms.evidence,
     )  # fmt: skip
@@ -151,7 +151,7 @@ def best_progress(terms: Terms, reference: F64 | None, together: Together) -> F6
 def score(
     scene: Scene | PreparedScene, trajectories: F64, previous: F64 | None = None,
     together: Together = "pairwise", threads: int = 1,
-) -> SubScores:  # fmt: skip
+) -> PlanScores:  # fmt: skip
     """Score plans (P, 8, 3): poses x, y, heading every 0.5 s in the frame of the initial rear axle.
 
     previous: (P, 8, 3) or (8, 3) the plans of the frame before (scene.previous), in the ego frame
@@ -190,17 +190,17 @@ def _earlier(prepared: PreparedScene, previous: F64, plans: int) -> F64:
     return earlier
 
 
-def score_many(scenes: Iterable[Scene], threads: int = 1) -> Iterator[SubScores]:
+def score_many(scenes: Iterable[Scene], threads: int = 1) -> Iterator[PlanScores]:
     """Score every scene's own candidates, with EC where the scene has a previous frame."""
     for scene in scenes:
         previous = None if scene.previous is None else scene.previous.trajectories
         yield score(scene, scene.plans(), previous, threads=threads)
 
 
-def case_results(scene: Scene, scores: SubScores) -> dict[str, dict[str, Any]]:
+def case_results(scene: Scene, scores: PlanScores) -> dict[str, dict[str, Any]]:
     """Scores of a scene's candidates in the form of results files: candidate id -> raw, filtered,
     ec, epdms, epdms_raw. A missing EC is None."""
-    names = list(Marks.__dataclass_fields__)
+    names = list(SubScores.__dataclass_fields__)
     results: dict[str, dict[str, Any]] = {}
     for i, plan in enumerate(scene.candidates):
         ec = float(scores.ec[i])

@@ -22,7 +22,7 @@ FRAMES = (STEPS - 1) // STEPS_PER_FRAME + 1  # 0 .. 4 s
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """The boxes of one frame. types: (n,) index into AGENT_TYPES; sizes: (n, 2) length, width [m];
     states: (n, 5) x, y, heading, vx, vy of the box centre, global [m, rad, m/s]."""
 
@@ -42,7 +42,7 @@ def between(knots: F64, observed: F64, steps: F64) -> F64:
     return found
 
 
-def tracks_from_sights(sights: Sequence[Sight]) -> Tracks:
+def tracks_from_sights(sights: Sequence[Observation]) -> Tracks:
     """FRAMES sights -> tracks, in the order in which they were first seen.
 
     A track is present from its first to its last sight; gaps are bridged. Type and size are those

@@ -40,7 +40,7 @@ from irl_vla.types import F64, InputError
 
 @dataclass(frozen=True)
 class V1Scores:
-    """Marks of P plans, each (P,), in [0, 1]; `comfort` is v1's comfort term."""
+    """Sub-scores of P plans, each (P,), in [0, 1]; `comfort` is v1's comfort term."""
 
     nc: F64
     dac: F64

@@ -21,7 +21,7 @@ I8 = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
 FORMAT = "epdms-scene/1"
-STEP_S = 0.1  # [s] between the simulated states
+SIM_DT_S = 0.1  # [s] between the simulated states
 STEP_US = 100_000
 STEPS = 41  # simulated states 0..40: 4 s
 TRACK_STEPS = (41, 51)  # steps a scene may carry; 51 (5 s) lets PDMS v1 look beyond the horizon

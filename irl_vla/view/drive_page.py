@@ -16,17 +16,16 @@ from irl_vla.camera.rig import Rig
 from irl_vla.drive.closed_loop import Tick
 from irl_vla.scoring.scene import HEADING, OMEGA, VX, X, Y
 from irl_vla.types import F64, U8, FrameSet, Plan, Refusal
+from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_cameras
-from irl_vla.view.ink import webp
 from irl_vla.view.legend import plan_legend
 from irl_vla.view.plots import MAX_FANS, EgoTrace, PlanTrace, plot_latency, plot_plans
 from irl_vla.view.replay_page import EvenSample, latency_table, plan_trace, sampled_note
-from irl_vla.view.report import DrivePage, Fact, PageFrame, Table, Verdict
+from irl_vla.view.report import DrivePage, Fact, PageFrame, PageTable, Verdict
 from irl_vla.view.score_plot import plot_scores
-from irl_vla.view.town import Overlay as TownOverlay
-from irl_vla.view.town import TownPainter
+from irl_vla.view.town import TownOverlay, TownPainter
 from irl_vla.world.episode import Actors
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Town
 
 CAMERAS_WIDTH, ABOVE_WIDTH, HEIGHT = 800, 480, 640  # [px] of an animation frame's parts
@@ -38,7 +37,7 @@ QUALITY = 78  # of WebP, 0..100
 
 
 @dataclass(frozen=True)
-class Look:
+class TickPictures:
     """One tick as pictures. cameras: (h, CAMERAS_WIDTH, 3); above: (HEIGHT, ABOVE_WIDTH, 3)."""
 
     cameras: U8
@@ -61,15 +60,15 @@ class Look:
 class DrivePainter:
     """Paints the ticks of one drive: the front camera large, the others below, the town beside."""
 
-    def __init__(self, town: Town, actors: Actors, rig: Rig, path: Path) -> None:
+    def __init__(self, town: Town, actors: Actors, rig: Rig, path: RoutePath) -> None:
         self.rig, self.path = rig, path
         self._above = TownPainter(town, actors, width=ABOVE_WIDTH, height=HEIGHT, scale=ABOVE_SCALE)
         facing = [float(np.arctan2(*camera.ego_from_cam[[1, 0], 2])) for camera in rig.cameras]
         self._front = rig.cameras[int(np.argmin(np.abs(facing)))].name
 
-    def paint(self, tick: Tick) -> Look:
-        """See Look."""
-        return Look(self._cameras(tick), self._town(tick))
+    def paint(self, tick: Tick) -> TickPictures:
+        """See TickPictures."""
+        return TickPictures(self._cameras(tick), self._town(tick))
 
     def _cameras(self, tick: Tick) -> U8:
         plan = tick.step.outcome if isinstance(tick.step.outcome, Plan) else None
@@ -123,7 +122,7 @@ class DrivePageBuilder:
         self._ego: list[tuple[float, float, float]] = []
         self._timings: dict[str, list[float]] = {}
 
-    def add(self, tick: Tick, look: Look) -> None:
+    def add(self, tick: Tick, look: TickPictures) -> None:
         """The next tick."""
         ego, step = tick.moment.ego, tick.step
         time_s = len(self._ego) / 10.0
@@ -140,9 +139,13 @@ class DrivePageBuilder:
         self._frames.offer(None if frame is None else (len(self._ego) - 1, frame))
 
     def page(
-        self, verdict: Verdict, tables: Sequence[Table], scores: Mapping[int, Mapping[str, float]],
-        animation: bytes | None, warnings: Sequence[str] = (),
-    ) -> DrivePage:  # fmt: skip
+        self,
+        verdict: Verdict,
+        tables: Sequence[PageTable],
+        scores: Mapping[int, Mapping[str, float]],
+        animation: bytes | None,
+        warnings: Sequence[str] = (),
+    ) -> DrivePage:
         """scores: tick -> name -> sub-score of the plan made then, where its 4 s were driven."""
         frames = [
             replace(frame, caption=frame.caption + score_words(scores.get(index)))

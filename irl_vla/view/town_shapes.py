@@ -13,7 +13,7 @@ import numpy as np
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.view.palette import Rgb
-from irl_vla.world.town import NONE, Crosswalk, Lane, Marking, Spot, Town
+from irl_vla.world.town import NONE, Crosswalk, Lane, Marking, ParkingSpace, Town
 
 ASPHALT: Rgb = (92, 96, 103)
 WORN: Rgb = (86, 90, 97)  # where the tyres run
@@ -106,7 +106,7 @@ def _closed(lane: Lane, begin: float, end: float) -> Shape:
     return Shape(ribbon(cut(lane.centre, begin, end), lane.width), CLOSED)
 
 
-def _bay(spot: Spot) -> list[Shape]:
+def _bay(spot: ParkingSpace) -> list[Shape]:
     x, y, yaw = spot.pose
     cos, sin = np.cos(yaw), np.sin(yaw)
     half = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [spot.length / 2, spot.width / 2]

@@ -26,7 +26,7 @@ RESPAWN_S = 0.2  # before a dead node is started again
 
 
 @dataclass(frozen=True, kw_only=True)
-class Car:
+class CarConfig:
     """What a launch file knows of the car. cameras: name -> image topic, CameraInfo topic or "".
 
     settings: parameters by node name, over everything else; cpus: node name -> list for taskset

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from irl_vla.camera.sync import NS_PER_MS, SyncSpec
-from irl_vla.data.bag_topics import CameraTopics
+from irl_vla.messages.topics import CameraTopics
 from irl_vla.types import InputError
 from irl_vla_nodes.ring import FOLDER
 
@@ -36,7 +36,7 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ego(Common):
+class EgoParams(Common):
     """What every node has that must know how the car moves."""
 
     odometry_topic: str = setting(
@@ -112,7 +112,7 @@ class CameraParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerceptionParams(Ego):
+class PerceptionParams(EgoParams):
     """perception_node."""
 
     bundle: str = setting("", "policy bundle (folder)")
@@ -134,7 +134,7 @@ class CommandParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannerParams(Ego):
+class PlannerParams(EgoParams):
     """planner_node."""
 
     bundle: str = setting("", "policy bundle (folder), the same as perception's")
@@ -144,7 +144,7 @@ class PlannerParams(Ego):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorParams(Ego):
+class MonitorParams(EgoParams):
     """monitor_node."""
 
     cameras: tuple[str, ...] = setting((), "names of the cameras, so that dead ones can be named")

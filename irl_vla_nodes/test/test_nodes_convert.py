@@ -13,11 +13,13 @@ from irl_vla_nodes.show import plan_lines
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.shipped import shipped
+from irl_vla.perception.classes import CLASSES
 from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
+from irl_vla.resources import resource
 from irl_vla.types import (
     Candidates,
     EgoStatus,
+    GraphRecord,
     Intent,
     IntentDirection,
     Plan,
@@ -53,11 +55,12 @@ def test_frame_handles_come_back() -> None:
 def test_token_handles_come_back(refusal: Any, memory: int | None) -> None:
     intent = Intent(IntentDirection.LEFT, np.array([[1.0, 2.0], [3.0, 4.5]]), STAMP)
     value = TokensHandle(
-        STAMP, HANDLE, refusal, "b" * 64, 3, memory, ("rear",), EGO, intent, {"perceive": 2.0}
-    )
+        STAMP, HANDLE, refusal, "b" * 64, 3, memory, ("rear",), EGO, intent, {"perceive": 2.0},
+        (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),),
+    )  # fmt: skip
     back = convert.tokens_from_message(through(convert.tokens_to_message(value, "base_link")))
     for name in ("anchor_stamp_ns", "handle", "refusal", "bundle_id", "epoch", "memory_stamp_ns",
-                 "missing", "latencies_ms"):  # fmt: skip
+                 "missing", "latencies_ms", "graphs"):  # fmt: skip
         assert getattr(back, name) == getattr(value, name), name
     assert back.intent.direction is intent.direction
     assert np.array_equal(back.intent.route, intent.route)
@@ -88,7 +91,7 @@ def test_a_path_comes_back_to_the_last_bits_of_its_headings() -> None:
 
 
 def test_a_rig_comes_back_with_every_bit() -> None:
-    rig = load_rig(shipped("calibration/rigs/nuscenes_like6.yaml"))
+    rig = load_rig(resource("calibration/rigs/nuscenes_like6.yaml"))
     assert convert.rig_from_notes(convert.rig_to_notes(rig)).fingerprint == rig.fingerprint
 
 
@@ -104,9 +107,10 @@ def tokens(**changed: Any) -> SceneTokens:
 
 def test_tokens_come_back_from_their_arrays() -> None:
     made = tokens(boxes=np.random.default_rng(0).normal(size=(30, 10)).astype(np.float16))
-    value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent())
+    graphs = (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),)
+    value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent(), {}, graphs)
     back = convert.tokens_from_arrays(value, convert.tokens_to_arrays(made))
-    assert back.memory_stamp_ns == STAMP - 7
+    assert back.memory_stamp_ns == STAMP - 7 and back.computed_by == graphs
     for name in convert.TOKEN_ARRAYS:
         assert np.array_equal(getattr(back, name), getattr(made, name), equal_nan=True), name
 
@@ -118,7 +122,7 @@ def test_only_agents_that_are_held_for_real_are_shown() -> None:
     valid[4] = True
     kinds = np.zeros(30, np.uint8)
     kinds[4] = 1
-    shown = convert.boxes_of(tokens(boxes=boxes, agent_valid=valid, agent_class=kinds))
+    shown = convert.boxes_of(tokens(boxes=boxes, agent_valid=valid, agent_class=kinds), CLASSES)
     assert shown.labels == (AGENT_CLASSES[1],)
     assert np.allclose(shown.centers[0], [10, 2, 1]) and np.allclose(shown.sizes[0], [4, 2, 1.5])
 
@@ -129,7 +133,7 @@ def test_the_grid_has_forward_along_its_width_and_left_along_its_height() -> Non
     seg[SEG_CLASSES.index("road")] = 1.0
     seg[SEG_CLASSES.index("vehicle"), 3, 5] = 2.0
     area = BevGrid((-2.0, 6.0), (-6.0, 6.0), (4, 6), (0.0,))
-    grid = through(convert.segmentation_to_message(tokens(seg=seg), area, "base_link"))
+    grid = through(convert.segmentation_to_message(tokens(seg=seg), area, CLASSES, "b"))
     assert (grid.info.width, grid.info.height, grid.info.resolution) == (4, 6, 2.0)
     cells = np.asarray(grid.data).reshape(6, 4)
     assert cells[5, 3] == 100 and (cells == 0).sum() == 23

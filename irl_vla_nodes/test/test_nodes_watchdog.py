@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from irl_vla_nodes.watchdog import Order, Watchdog, Wheel
+from irl_vla_nodes.watchdog import ControlAuthority, TrajectoryCommand, Watchdog
 
 from irl_vla.frames import rigid_from_pose
 from irl_vla.types import (
@@ -50,44 +50,44 @@ def driving(until: float = 1.0) -> Watchdog:
     dog = Watchdog(SILENCE_S, max_plan_age_s=1.0, good_plans=5)
     for i in range(round(until * 10) + 1):
         dog.add_motion(motion(i / 10))
-        order = dog.take_plan(plan(i / 10), ns(i / 10 + 0.05), i / 10 + 0.05)
-        assert order is not None and order.stamp_ns == ns(i / 10)
+        command = dog.take_plan(plan(i / 10), ns(i / 10 + 0.05), i / 10 + 0.05)
+        assert command is not None and command.stamp_ns == ns(i / 10)
     return dog
 
 
-def first_stop(dog: Watchdog, since: float) -> tuple[float, Order]:
+def first_stop(dog: Watchdog, since: float) -> tuple[float, TrajectoryCommand]:
     for i in range(200):
         t = since + i / 100
         dog.add_motion(motion(t))
-        order = dog.tick(ns(t), t)
-        if order is not None:
-            return t, order
+        command = dog.tick(ns(t), t)
+        if command is not None:
+            return t, command
     raise AssertionError("no stop")
 
 
 def test_nothing_is_published_before_a_first_plan() -> None:
     dog = Watchdog(SILENCE_S, 1.0, 5)
     assert all(dog.tick(ns(t), t) is None for t in np.arange(0.0, 5.0, 0.1))
-    assert dog.wheel is Wheel.NOBODY
+    assert dog.authority is ControlAuthority.NOBODY
 
 
 def test_plans_are_passed_on_as_they_are() -> None:
     dog = driving()
     dog.add_motion(motion(1.1))
     given = plan(1.1)
-    order = dog.take_plan(given, ns(1.15), 1.15)
-    assert order is not None and order.trajectory is given.trajectory
+    command = dog.take_plan(given, ns(1.15), 1.15)
+    assert command is not None and command.trajectory is given.trajectory
     assert dog.tick(ns(1.2), 1.2) is None
 
 
 def test_silence_stops_the_car_in_time_and_comfortably_from_where_it_is_now() -> None:
     dog = driving()
-    t, order = first_stop(dog, 1.05)
-    assert SILENCE_S < t - 1.05 <= SILENCE_S + 0.02 and dog.wheel is Wheel.STOP
-    assert order.stamp_ns == ns(t)
-    length = order.trajectory.poses[-1, 0]
+    t, command = first_stop(dog, 1.05)
+    assert SILENCE_S < t - 1.05 <= SILENCE_S + 0.02 and dog.authority is ControlAuthority.STOP
+    assert command.stamp_ns == ns(t)
+    length = command.trajectory.poses[-1, 0]
     assert length == pytest.approx(SPEED**2 / (2 * 2.5), rel=0.01), "v^2 / 2a"
-    assert np.allclose(order.trajectory.poses[:, 1:], 0.0, atol=1e-9)
+    assert np.allclose(command.trajectory.poses[:, 1:], 0.0, atol=1e-9)
 
 
 def test_the_planner_drives_again_after_five_good_plans_in_a_row() -> None:
@@ -97,7 +97,11 @@ def test_the_planner_drives_again_after_five_good_plans_in_a_row() -> None:
     for i in range(14, 22):
         dog.add_motion(motion(i / 10))
         heard.append(dog.take_plan(plan(i / 10), ns(i / 10 + 0.05), i / 10 + 0.05) is not None)
-    assert heard == [False] * 4 + [True] * 4 and dog.wheel is Wheel.PLANNER and dog.stops == 1
+    assert (
+        heard == [False] * 4 + [True] * 4
+        and dog.authority is ControlAuthority.PLANNER
+        and dog.stops == 1
+    )
 
 
 def test_a_refusal_or_a_gap_begins_the_row_anew() -> None:
@@ -110,7 +114,7 @@ def test_a_refusal_or_a_gap_begins_the_row_anew() -> None:
     dog.add_motion(motion(1.8))
     assert dog.take_plan(plan(1.8), ns(1.8), 1.8) is None
     dog.add_motion(motion(2.6))
-    assert dog.take_plan(plan(2.6), ns(2.6), 2.6) is None and dog.wheel is Wheel.STOP
+    assert dog.take_plan(plan(2.6), ns(2.6), 2.6) is None and dog.authority is ControlAuthority.STOP
 
 
 @pytest.mark.parametrize(
@@ -133,10 +137,10 @@ def test_a_plan_that_is_stale_or_broken_is_never_driven(wrong: Plan, word: str) 
 def test_where_the_ego_is_not_known_any_more_the_stop_that_was_begun_goes_on() -> None:
     dog = driving()
     orders = [dog.tick(ns(t), t) for t in np.arange(1.4, 4.0, 0.1)]
-    given = [order for order in orders if order is not None]
+    given = [command for command in orders if command is not None]
     assert len(given) == len(orders)
     last = given[-1]
-    assert all(order is last for order in given[-10:]), "the same stop, in its own frame"
+    assert all(command is last for command in given[-10:]), "the same stop, in its own frame"
     assert last.stamp_ns < ns(2.0) and "ego unknown" in last.reason
     assert np.isfinite(last.trajectory.poses).all()
 
@@ -146,8 +150,8 @@ def test_after_a_jump_of_place_nothing_follows_the_old_path() -> None:
     turned = rigid_from_pose(np.array([500.0, 500.0, 1.5]))
     dog.add_motion(motion(1.1, world_from_ego=turned))
     dog.add_motion(motion(1.15, world_from_ego=turned))
-    order = dog.tick(ns(1.4), 1.4)
-    assert order is not None and np.abs(order.trajectory.poses).max() < 20.0
+    command = dog.tick(ns(1.4), 1.4)
+    assert command is not None and np.abs(command.trajectory.poses).max() < 20.0
 
 
 def test_a_clock_that_begins_again_is_no_reason_to_wait_for_the_old_hour() -> None:
@@ -156,4 +160,4 @@ def test_a_clock_that_begins_again_is_no_reason_to_wait_for_the_old_hour() -> No
     dog.add_motion(motion(0.0))
     assert dog.take_plan(plan(0.0), ns(0.05), 0.05) is not None
     later = [dog.tick(ns(t), t) for t in np.arange(0.1, 0.6, 0.05)]
-    assert any(order is not None for order in later) and dog.wheel is Wheel.STOP
+    assert any(command is not None for command in later) and dog.authority is ControlAuthority.STOP

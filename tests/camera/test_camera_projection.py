@@ -20,7 +20,7 @@ from irl_vla.camera.projection import (
     sampling_grid,
     unproject,
 )  # fmt: skip
-from irl_vla.camera.rig import Camera, CameraModel, Look, Region, ego_from_look, resized
+from irl_vla.camera.rig import Camera, CameraModel, Region, ViewDirection, ego_from_look, resized
 from irl_vla.frames import inverse, move, rigid
 from irl_vla.types import F64, InputError
 
@@ -32,9 +32,11 @@ LENSES = {
 MODELS = list(LENSES)
 
 
-def camera(model: CameraModel, *, focal: float = 900.0, look: Look | None = None) -> Camera:
+def camera(
+    model: CameraModel, *, focal: float = 900.0, look: ViewDirection | None = None
+) -> Camera:
     matrix = np.array([[focal, 0.0, 811.3], [0.0, focal * 1.01, 447.8], [0.0, 0.0, 1.0]])
-    mounting = ego_from_look((1.7, 0.1, 1.5), look or Look())
+    mounting = ego_from_look((1.7, 0.1, 1.5), look or ViewDirection())
     return Camera("lens", 1600, 900, model, matrix, np.array(LENSES[model]), mounting)
 
 
@@ -158,7 +160,7 @@ def test_pixels_that_no_ray_reaches_have_no_ray() -> None:
 def test_resizing_moves_no_ground_point_by_more_than_a_tenth_of_a_pixel(
     model: CameraModel, size: tuple[int, int]
 ) -> None:
-    lens = camera(model, look=Look(pitch_deg=8))
+    lens = camera(model, look=ViewDirection(pitch_deg=8))
     crop = Region(0, 100, 1600, 800)
     small = resized(lens, *size, crop)
     ground = np.random.default_rng(6).uniform([3, -12, 0], [40, 12, 0], (3000, 3))
@@ -186,7 +188,7 @@ def test_resizing_twice_is_resizing_once_and_the_same_size_changes_nothing() -> 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("turn", [0.7, -2.1, 3.0])
 def test_rotating_rig_and_scene_together_changes_nothing(model: CameraModel, turn: float) -> None:
-    lens = camera(model, look=Look(yaw_deg=20, pitch_deg=5, roll_deg=2))
+    lens = camera(model, look=ViewDirection(yaw_deg=20, pitch_deg=5, roll_deg=2))
     outer = rigid(np.asarray(euler2mat(turn, 0.1, -0.2, "rzyx")), [3.0, -7.0, 0.4])
     turned = Camera(
         lens.name, lens.width, lens.height, lens.model, lens.intrinsics, lens.distortion,
@@ -210,7 +212,7 @@ def test_bev_points_are_counted_cell_by_cell_then_by_height() -> None:
 
 
 def test_grid_sample_reads_the_pixel_that_a_point_falls_on() -> None:
-    lens = resized(camera(CameraModel.PLUMB_BOB, look=Look(pitch_deg=10)), 160, 90)
+    lens = resized(camera(CameraModel.PLUMB_BOB, look=ViewDirection(pitch_deg=10)), 160, 90)
     grid = sampling_grid([lens], BevGrid(x=(2, 30), y=(-8, 8), cells=(20, 20), heights=(0.0,)))
     columns, rows = np.meshgrid(np.arange(160.0), np.arange(90.0))
     picture = torch.from_numpy(np.stack([columns, rows])[None].astype(np.float32))
@@ -257,5 +259,5 @@ def test_the_grid_is_computed_once_per_calibration() -> None:
     for _ in range(100):
         cache.lookup(lenses)
     assert (time.process_time() - start) / 100 < 1e-4  # [s], a tenth of its budget
-    other = cache.lookup((camera(MODELS[0], look=Look(yaw_deg=0.1)),))
+    other = cache.lookup((camera(MODELS[0], look=ViewDirection(yaw_deg=0.1)),))
     assert other is not first and not np.array_equal(other.grid, first.grid)

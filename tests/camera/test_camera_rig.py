@@ -13,9 +13,9 @@ from irl_vla.camera.projection import project, unproject
 from irl_vla.camera.rig import (
     Camera,
     CameraModel,
-    Look,
     Region,
     Rig,
+    ViewDirection,
     camera_from_info,
     ego_from_look,
     load_rig,
@@ -25,7 +25,7 @@ from irl_vla.types import InputError
 
 RIGS = Path(__file__).parents[2] / "calibration" / "rigs"
 K = [800.0, 0, 640.0, 0, 810.0, 360.0, 0, 0, 1]
-AHEAD = ego_from_look((1.7, 0.0, 1.5), Look())
+AHEAD = ego_from_look((1.7, 0.0, 1.5), ViewDirection())
 
 
 def plain(**changes: Any) -> Camera:
@@ -43,13 +43,13 @@ def test_a_camera_that_looks_nowhere_in_particular_looks_ahead() -> None:
 
 
 def test_yaw_turns_left_pitch_turns_down_roll_leans_right() -> None:
-    left = ego_from_look((0, 0, 0), Look(yaw_deg=90))
+    left = ego_from_look((0, 0, 0), ViewDirection(yaw_deg=90))
     np.testing.assert_allclose(left[:3, 2], [0, 1, 0], atol=1e-12)
-    down = ego_from_look((0, 0, 0), Look(pitch_deg=90))
+    down = ego_from_look((0, 0, 0), ViewDirection(pitch_deg=90))
     np.testing.assert_allclose(down[:3, 2], [0, 0, -1], atol=1e-12)
-    leaning = ego_from_look((0, 0, 0), Look(roll_deg=90))
+    leaning = ego_from_look((0, 0, 0), ViewDirection(roll_deg=90))
     np.testing.assert_allclose(leaning[:3, 0], [0, 0, -1], atol=1e-12)  # its right is down
-    both = ego_from_look((0, 0, 0), Look(yaw_deg=90, pitch_deg=30))
+    both = ego_from_look((0, 0, 0), ViewDirection(yaw_deg=90, pitch_deg=30))
     np.testing.assert_allclose(both[:3, 2], [0, np.cos(np.pi / 6), -0.5], atol=1e-12)
 
 
@@ -119,7 +119,7 @@ BAD_CAMERAS: list[tuple[dict[str, Any], str]] = [
     ({"ego_from_cam": MIRROR}, "a mirror image"),
     ({"ego_from_cam": STRETCHED}, "not a rotation"),
     ({"ego_from_cam": NAN}, "finite"),
-    ({"ego_from_cam": ego_from_look((1700.0, 0, 1500.0), Look())}, "in metres"),
+    ({"ego_from_cam": ego_from_look((1700.0, 0, 1500.0), ViewDirection())}, "in metres"),
 ]
 
 

@@ -17,6 +17,7 @@ from irl_vla.drive.checks import (
     slowed,
     surroundings,
 )
+from irl_vla.perception.classes import CLASSES
 from irl_vla.perception.preset import MAP_CLASSES, SEG_CLASSES
 from irl_vla.types import SceneTokens
 
@@ -79,7 +80,7 @@ def tokens(road: np.ndarray) -> SceneTokens:
 def test_a_plan_off_the_seen_road_is_refused_and_one_on_it_is_not() -> None:
     road = np.zeros(AREA.cells)
     road[:, 28:36] = 1.0  # 8 m wide, straight ahead
-    seen = surroundings(tokens(road), AREA)
+    seen = surroundings(tokens(road), AREA, CLASSES)
     assert conflict(straight(10.0), 0.5, seen) is None
     aside = straight(10.0)
     aside[:, 1] = np.linspace(0.0, 6.0, 8)
@@ -88,7 +89,7 @@ def test_a_plan_off_the_seen_road_is_refused_and_one_on_it_is_not() -> None:
 
 
 def test_an_untrained_network_that_sees_no_road_anywhere_forbids_nothing() -> None:
-    seen = surroundings(tokens(np.full(AREA.cells, 0.01)), AREA)
+    seen = surroundings(tokens(np.full(AREA.cells, 0.01)), AREA, CLASSES)
     assert seen.undrivable is None
     assert conflict(straight(10.0), 0.5, seen) is None
 
@@ -103,7 +104,7 @@ def test_only_valid_agents_and_map_elements_count() -> None:
             blind, boxes=boxes, agent_valid=np.zeros(2, np.bool_), polylines=lines,
             map_valid=np.ones(1, np.bool_), map_class=np.array([MAP_CLASSES.index("crosswalk")]),
         ),
-        AREA,
+        AREA, CLASSES,
     )  # fmt: skip
     assert len(seen.boxes) == 0 and not seen.boundaries and not seen.red_lines
 

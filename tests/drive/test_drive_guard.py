@@ -7,10 +7,11 @@ import pytest
 
 from irl_vla.drive.checks import surroundings
 from irl_vla.drive.guard import Limits, choose, fault, present_arc, rest_of, stop_along
+from irl_vla.perception.classes import CLASSES
 from irl_vla.types import Candidates, EgoStatus, SceneTokens, Trajectory
 
 LIMITS = Limits()
-BLIND = surroundings(SceneTokens.blind(0, 0), None)
+BLIND = surroundings(SceneTokens.blind(0, 0), None, CLASSES)
 TIMES = 0.5 * np.arange(1, 9)
 
 
@@ -75,7 +76,9 @@ def test_what_no_car_can_do_is_refused_by_name(
 def test_the_next_best_candidate_drives_when_the_best_is_refused() -> None:
     poses = np.stack([straight(10.0), bent((0, 0), np.nan), straight(10.0, -1.0)])
     candidates = Candidates(poses, np.array([0.2, 0.7, 0.1]))
-    choice = choose(candidates, ego(10.0), LIMITS, BLIND, Trajectory(np.zeros((8, 3))))
+    choice = choose(
+        candidates, candidates.confidence, ego(10.0), LIMITS, BLIND, Trajectory(np.zeros((8, 3)))
+    )
     assert choice.chosen == 0
     assert [(r.candidate, r.reason) for r in choice.rejected] == [(1, "nan")]
     np.testing.assert_array_equal(choice.trajectory.poses, straight(10.0))
@@ -84,7 +87,7 @@ def test_the_next_best_candidate_drives_when_the_best_is_refused() -> None:
 def test_without_a_drivable_candidate_the_car_stops() -> None:
     candidates = Candidates(np.full((3, 8, 3), np.nan), np.array([np.nan, 0.5, 0.5]))
     stop = stop_along(np.zeros((1, 3)), 10.0)
-    choice = choose(candidates, ego(10.0), LIMITS, BLIND, stop)
+    choice = choose(candidates, candidates.confidence, ego(10.0), LIMITS, BLIND, stop)
     assert choice.chosen is None and choice.trajectory is stop and len(choice.rejected) == 3
 
 

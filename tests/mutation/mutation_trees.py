@@ -27,7 +27,17 @@ def listed(root: Path) -> list[str]:
     """All files of the project, relative to its root."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     text = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    return [name for name in text.splitlines() if (root / name).is_file()]
+    return [name for name in text.splitlines() if _is_here(root / name)]
+
+
+def _is_here(path: Path) -> bool:
+    return path.is_file() or path.is_symlink()
+
+
+def _is_same(a: Path, b: Path) -> bool:
+    if a.is_symlink() or b.is_symlink():
+        return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
+    return b.exists() and a.read_bytes() == b.read_bytes()
 
 
 def refresh(root: Path, scratch: Path) -> Path:
@@ -42,10 +52,10 @@ def refresh(root: Path, scratch: Path) -> Path:
         (tree / old).unlink()
     for name in names:
         source, copy = root / name, tree / name
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+        if not _is_same(source, copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.unlink(missing_ok=True)
-            shutil.copy2(source, copy)
+            shutil.copy2(source, copy, follow_symlinks=False)
     if new:
         for machine_code in (root / "irl_vla").rglob("__pycache__/*.nb[ic]"):
             copy = tree / machine_code.relative_to(root)
@@ -60,7 +70,7 @@ def refresh(root: Path, scratch: Path) -> Path:
 def _files(tree: Path) -> Iterator[str]:
     for path in tree.rglob("*"):
         name = path.relative_to(tree)
-        if path.is_file() and "__pycache__" not in name.parts and name.parts[0][0] != ".":
+        if _is_here(path) and "__pycache__" not in name.parts and name.parts[0][0] != ".":
             yield str(name)
 
 

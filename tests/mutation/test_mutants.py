@@ -139,6 +139,7 @@ def house(tmp_path: Path) -> Path:
     }.items():  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
+    (root / "irl_vla" / "data").symlink_to("../tests")  # links to folders are part of a project
     (root / "tests" / "mutation").mkdir()
     shutil.copy(Path(__file__).with_name("mutation_plugin.py"), root / "tests" / "mutation")
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
@@ -162,6 +163,7 @@ def test_faults_are_noticed_or_not_and_a_second_run_starts_where_the_first_ended
                 "a": "unreached", "3": "killed"}  # fmt: skip
     assert outcomes(house, set(expected)) == expected
     assert (house / "irl_vla/toy/shapes.py").read_text() == SOURCE
+    assert (house.parent / "scratch/tree/irl_vla/data").readlink() == Path("../tests")
 
     results = house.parent / "scratch" / "results.jsonl"
     first = results.read_text()

@@ -9,16 +9,16 @@ import pytest
 from scoring_cases import intermediate, needs_cases
 
 from irl_vla.frames import wrap_angle
-from irl_vla.scoring.observation import Sight, held_lights, tracks_from_sights
+from irl_vla.scoring.observation import Observation, held_lights, tracks_from_sights
 from irl_vla.types import InputError
 
 
-def sight(*rows: Any) -> Sight:
+def sight(*rows: Any) -> Observation:
     """id, x, y, heading, vx, vy each; vehicles of 4 x 2 m."""
     n = len(rows)
     states = np.array([row[1:] for row in rows], np.float64).reshape(-1, 5)
     ids = tuple(row[0] for row in rows)
-    return Sight(ids, np.zeros(n, np.int8), np.tile([4.0, 2.0], (n, 1)), states)
+    return Observation(ids, np.zeros(n, np.int8), np.tile([4.0, 2.0], (n, 1)), states)
 
 
 @needs_cases
@@ -54,7 +54,9 @@ def test_what_was_seen_once_stands_there_all_the_time() -> None:
 
 def test_type_and_size_are_those_of_the_first_sight() -> None:
     frames = [sight(("a", 1.0, 2.0, 0.3, 4.0, 5.0)) for _ in range(9)]
-    frames[0] = Sight(("a",), np.array([2], np.int8), np.array([[1.0, 0.5]]), frames[0].states)
+    frames[0] = Observation(
+        ("a",), np.array([2], np.int8), np.array([[1.0, 0.5]]), frames[0].states
+    )
     found = tracks_from_sights(frames)
     assert found.types[0] == 2 and found.sizes[0].tolist() == [1.0, 0.5]
 

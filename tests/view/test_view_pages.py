@@ -37,9 +37,9 @@ from irl_vla.view.report import (
     Check,
     Fact,
     PageFrame,
+    PageTable,
     ReplayPage,
     ShowPage,
-    Table,
     Verdict,
     replace_file,
     write_replay_page,
@@ -81,7 +81,7 @@ def show_page() -> ShowPage:
     return ShowPage(
         "a & b", (Fact("source", "/bag"),), Verdict("ok", "Yes.", (Check("ok", "Size", "1x1"),)),
         plots=(plot_sync(sync), plot_ego(ego)),
-        tables=(Table("Topics", ("topic", "rate"), (("/a<b>", "10"),), ("rate",)),),
+        tables=(PageTable("Topics", ("topic", "rate"), (("/a<b>", "10"),), ("rate",)),),
         missing=("no <rig>",), warnings=("truncated",),
     )  # fmt: skip
 

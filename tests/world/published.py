@@ -25,7 +25,7 @@ from irl_vla.types import F64
 from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.benchmark.splits import VERSION as SPLITS
 from irl_vla.world.build import EpisodeRequest, episode_of
-from irl_vla.world.episode import MODELS, Moment
+from irl_vla.world.episode import MODELS, WorldState
 from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.situations.expert_drive import expert_drive
@@ -84,7 +84,7 @@ def situation_numbers(name: str) -> dict[str, Numbers]:
             "actors": number(drive.found.simulation.others.actors)}  # fmt: skip
 
 
-def seen(renderer: Renderer, now: Moment) -> dict[str, Numbers]:
+def seen(renderer: Renderer, now: WorldState) -> dict[str, Numbers]:
     """Of one camera's picture, and of what is known of its pixels."""
     (name,) = renderer.rig.names
     truth = renderer.measure(now)[name]
