@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import shapely
 
+from irl_vla.drive.fallback import unchecked_stop
 from irl_vla.frames import to_inner
 from irl_vla.navsim.calibration import rig_of
 from irl_vla.navsim.centerline import drivable_map
@@ -18,7 +19,6 @@ from irl_vla.navsim.records import LogFrame, SceneWindow
 from irl_vla.navsim.sensors import frame_set
 from irl_vla.paths import inside
 from irl_vla.scoring.footprint import middle
-from irl_vla.scoring.simulate import PACIFICA
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
@@ -31,6 +31,7 @@ from irl_vla.types import (
     Schedule,
     Trajectory,
 )
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view import bev, drawing
 from irl_vla.view.frame import Overlay, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
@@ -93,6 +94,7 @@ def painted_plan(window: SceneWindow, poses: F64, detail: str) -> Plan:
     return Plan(
         stamp, Trajectory(poses), Candidates(np.zeros((0, len(poses), 3)), np.zeros(0)), None,
         PlanReason.BEST_CANDIDATE, detail, (), 0.0, Schedule(stamp, stamp, None, None, 0, 0), "",
+        unchecked_stop(np.zeros((1, 3)), 0.0, PACIFICA),
     )  # fmt: skip
 
 
@@ -112,7 +114,7 @@ def map_from_above(
     bev.paint_metres(image, view, 10.0)
     if overlay.boxes is not None:
         bev.paint_boxes_above(image, view, overlay.boxes)
-    bev.paint_ego(image, view)
+    bev.paint_ego(image, view, overlay.vehicle)
     if overlay.plan is not None:
         bev.paint_plan_above(image, view, overlay.plan.trajectory)
     drawing.write(image, title, 8, 6, drawing.text_size(image.shape[0]), MUTED)

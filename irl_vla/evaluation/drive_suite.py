@@ -125,7 +125,7 @@ def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
         render = Renderer(
             simulation.town, simulation.others.actors, rig, found.seed, suite.quality
         ).render
-    loop = ClosedLoop(simulation, path, core, render, found.route_m)
+    loop = ClosedLoop(simulation, path, core, render, found.route_m, rig.vehicle)
     for _ in loop.ticks():
         pass
     return loop.monitor

@@ -15,10 +15,10 @@ from irl_vla.navsim.records import SceneWindow, TrackedObjects
 from irl_vla.navsim.route import BlockRoute, correct_route, route_lanes
 from irl_vla.navsim.tracks import FUTURE_FRAMES, lights_of, observations_of, tracks_of
 from irl_vla.scoring.footprint import footprint, middle
-from irl_vla.scoring.scene import Tracks, Vehicle
+from irl_vla.scoring.scene import Tracks
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA
 
-PACIFICA = Vehicle()
 CityMaps = Callable[[str], CityMap]  # city name -> its map
 
 

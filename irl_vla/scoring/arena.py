@@ -30,11 +30,11 @@ from irl_vla.scoring.scene import (
     RedLights,
     Scene,
     Tracks,
-    Vehicle,
     X,
     Y,
 )  # fmt: skip
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 
 BEYOND = 0.01  # [m] between the circles around two boxes: they do not touch, whatever rounding does
 STOPPED_TRACK = 0.05  # [m/s] tracks at or below count as stopped

@@ -29,9 +29,9 @@ from irl_vla.scoring.scene import (
     Mask,
     Polygons,
     Tracks,
-    Vehicle,
 )
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 
 RADIUS = 100.0  # [m] between the boxes' centres
 NEAREST = {VEHICLE: 50, PEDESTRIAN: 25, BICYCLE: 10}  # at most so many of a kind

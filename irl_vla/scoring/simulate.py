@@ -17,15 +17,15 @@ import numpy as np
 
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.geometry import wrap
-from irl_vla.scoring.scene import PLAN_POSES, SIM_DT_S, STEPS, Vehicle
+from irl_vla.scoring.scene import PLAN_POSES, SIM_DT_S, STEPS
 from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed
 from irl_vla.types import F64, PLAN_DT_S, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 ACCELERATION_LAG = DT / (DT + 0.2)  # first-order low pass of the commanded acceleration
 STEER_LAG = DT / (DT + 0.05)  # of the commanded steering angle
 MAX_STEER = math.pi / 3.0  # [rad]
 US = 1e6  # [us/s]
-PACIFICA = Vehicle()
 
 
 @lru_cache(maxsize=64)

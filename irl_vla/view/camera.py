@@ -18,6 +18,7 @@ from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Camera, resized
 from irl_vla.frames import box_corners, inverse, move, step_lengths
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view import drawing
 from irl_vla.view.palette import SKY, VERMILLION, WHITE, YELLOW, Rgb, class_color, speed_colors
 
@@ -25,7 +26,6 @@ GRID_STEP = 5.0  # [m] between grid lines
 GRID_REACH = (-60.0, 60.0)  # [m] forward and to either side
 PIECE = 0.5  # [m] of a grid line or path between projected points
 EDGE_PIECES = 12  # of one edge of a box
-EGO_WIDTH = 2.0  # [m] of the painted ribbon, about a car's
 KEPT_ALPHA, REFUSED_ALPHA = 0.7, 0.5  # of candidates: dozens of them must stay legible
 MARGIN = 1.0  # of the image size: how far outside the image points are still followed
 EDGES = np.array(
@@ -204,7 +204,7 @@ def dense_path(trajectory: Trajectory) -> DensePath:
 
 
 def paint_trajectory(
-    image: U8, camera: Camera, trajectory: Trajectory, width: float = EGO_WIDTH
+    image: U8, camera: Camera, trajectory: Trajectory, width: float = PACIFICA.width
 ) -> None:
     """A translucent ribbon on the ground, coloured by speed and fading with time, with a bar
     across at every pose and a dot at every full second."""

@@ -29,6 +29,7 @@ from irl_vla.types import (
     Refusal,
     SceneTokens,
 )
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view.detections import detected_words, finds_something
 from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
@@ -237,6 +238,7 @@ def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U
     overlay = Overlay(
         boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens,
         area=anchor.area, classes=anchor.classes,
+        vehicle=PACIFICA if anchor.rig is None else anchor.rig.vehicle,
     )  # fmt: skip
     cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
     return cameras, paint_bev(overlay, BEV_HEIGHT)

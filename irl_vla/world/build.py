@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from irl_vla.frames import arc_lengths, wrap_angle
-from irl_vla.scoring.scene import AX, SIM_DT_S, VX, Vehicle
+from irl_vla.scoring.scene import AX, SIM_DT_S, VX
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
 from irl_vla.world.roads.build import build_town
@@ -44,7 +45,7 @@ class EpisodeRequest:
     steps: int = STEPS
     town: TownRequest = field(default_factory=TownRequest)
     traffic: TrafficRequest = field(default_factory=TrafficRequest)
-    vehicle: Vehicle = field(default_factory=Vehicle)
+    vehicle: Vehicle = PACIFICA
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -27,11 +27,11 @@ from irl_vla.scoring.scene import (
     PEDESTRIAN,
     VEHICLE,
     VX,
-    Vehicle,
     X,
     Y,
 )  # fmt: skip
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Actors, WorldState
 from irl_vla.world.route_place import place_near
 from irl_vla.world.routes import RoutePath

@@ -18,8 +18,14 @@ from irl_vla.navsim.records import (
     TrackedObjects,
     relative_poses,
 )
-from irl_vla.navsim.sensors import CAMERAS, camera_geometry, decode_rgb, image_path, sensor_root
-from irl_vla.scoring.scene import Vehicle
+from irl_vla.navsim.sensors import (
+    CAMERAS,
+    camera_geometry,
+    decode_rgb,
+    image_path,
+    sensor_root,
+)
+from irl_vla.vehicle import Vehicle
 
 CAR = Vehicle()
 GRID = (9, 16)  # cells of the image means

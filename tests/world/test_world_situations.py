@@ -12,8 +12,9 @@ import shapely
 from irl_vla.frames import box_corners
 from irl_vla.scoring.bench2drive import succeeded
 from irl_vla.scoring.footprint import footprint
-from irl_vla.scoring.scene import VEHICLE, VX, Vehicle
+from irl_vla.scoring.scene import VEHICLE, VX
 from irl_vla.types import InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import WorldState
 from irl_vla.world.route_monitor import STUCK_S, Ending, RouteMonitor

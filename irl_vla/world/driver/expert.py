@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.scoring.compiled import plain
-from irl_vla.scoring.scene import Vehicle
 from irl_vla.types import F64, IntentDirection
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.decision import (
     ASIDE,
     FRESH,
@@ -76,7 +76,7 @@ class Expert:
     """A driver of a route; see the module's text."""
 
     def __init__(
-        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = Vehicle(),  # noqa: B008 (frozen)
+        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = PACIFICA,
         style: DriverStyle | None = None,
     ) -> None:  # fmt: skip
         self.path = RoutePath.of(town, route)

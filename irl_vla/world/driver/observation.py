@@ -18,8 +18,9 @@ import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.geometry import wrap
-from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask, Vehicle
+from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.knowledge import PathProfile
 from irl_vla.world.route_lanes import nearest
 

@@ -17,8 +17,9 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import numpy as np
 
 from irl_vla.frames import ahead_of, evenly_along
-from irl_vla.scoring.scene import SIM_DT_S, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.imported_town import RecordedLane, RecordedMap, town_of
 from irl_vla.world.recorded.motion import (

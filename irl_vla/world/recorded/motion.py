@@ -33,11 +33,11 @@ from irl_vla.scoring.scene import (
     VX,
     VY,
     Mask,
-    Vehicle,
     X,
     Y,
 )
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import MODELS, Actors
 from irl_vla.world.town import NONE, Town
 

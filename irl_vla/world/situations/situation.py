@@ -20,8 +20,9 @@ import shapely
 from irl_vla.config import named
 from irl_vla.frames import box_corners, wrap_angle
 from irl_vla.scoring.footprint import footprint
-from irl_vla.scoring.scene import VX, Vehicle
+from irl_vla.scoring.scene import VX
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
