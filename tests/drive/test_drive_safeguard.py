@@ -8,15 +8,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from guard_scenes import AREA, driven, rows, tokens_of
-from irl_vla.shipped import shipped
 
 from irl_vla.camera.preprocess import CalibratedImages, ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.drive.core import CoreConfig, DrivingCore, PolicyStack, Step
+from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.guard import GuardConfig
 from irl_vla.drive.perception_model import PerceptionContext
+from irl_vla.drive.stack import PolicyStack
+from irl_vla.drive.step import Step
 from irl_vla.frames import rigid_from_pose
+from irl_vla.resources import resource
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -36,7 +38,7 @@ from irl_vla.types import (
 )
 from irl_vla.vehicle import Limits, Vehicle
 
-FRONT = load_rig(shipped("calibration/rigs/tiny3.yaml")).camera("front")
+FRONT = load_rig(resource("calibration/rigs/tiny3.yaml")).camera("front")
 PICTURE = CameraImage("front", 0, pixels=np.zeros((360, 640, 3), np.uint8))
 SPEED = 10.0
 MS = 1_000_000
