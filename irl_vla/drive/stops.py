@@ -36,7 +36,7 @@ def stop_along(
 
 
 def lengths(path: F64) -> F64:
-    """(n, 3) poses -> (n,) distance [m] along them from the first."""
+    """(n, 2 or 3) points or poses -> (n,) distance [m] along them from the first."""
     return np.asarray(np.r_[0.0, np.cumsum(np.hypot(*np.diff(path[:, :2], axis=0).T))])
 
 
