@@ -14,10 +14,11 @@ from irl_vla.navsim.centerline import drivable_map
 from irl_vla.navsim.city_map import CityMap, LayerName
 from irl_vla.navsim.dataset import Dataset
 from irl_vla.navsim.find import find_window
-from irl_vla.navsim.preparation import ego_centre
 from irl_vla.navsim.records import LogFrame, SceneWindow
 from irl_vla.navsim.sensors import frame_set
 from irl_vla.paths import inside
+from irl_vla.scoring.footprint import middle
+from irl_vla.scoring.simulate import PACIFICA
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
@@ -120,7 +121,7 @@ def map_from_above(
 
 def paint_map(image: U8, view: bev.BevWindow, city: CityMap, frame: LogFrame) -> None:
     """Outlines of the drivable map, centre lines (route: green), red connectors (red)."""
-    areas = drivable_map(city, ego_centre(frame.pose))
+    areas = drivable_map(city, middle(frame.pose, PACIFICA))
     for area in areas:
         if area.lane is None:
             for part in shapely.get_parts(area.polygon):

@@ -20,9 +20,10 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import NullPerception
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import SceneOutcome, spread
+from irl_vla.scoring.batch import SceneOutcome
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
+from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.render.renderer import Quality, Renderer

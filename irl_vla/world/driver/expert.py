@@ -120,7 +120,7 @@ class Expert:
             empty_drive(
                 known.profile,
                 known.stop_points,
-                known.lamps,
+                known.cycles,
                 s,
                 self.allowed(s),
                 time_s,
@@ -143,7 +143,7 @@ class Expert:
         )  # fmt: skip
         known, new = self._known, np.empty(11)
         decide(
-            known.profile, known.stop_points, known.streams, known.lamps, self._walks, world, ego,
+            known.profile, known.stop_points, known.streams, known.cycles, self._walks, world, ego,
             self._body, self._manner, self._wander, self._memory, self._changed, self._going,
             nothing_seen(len(actors)), new,
         )  # fmt: skip
