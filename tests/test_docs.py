@@ -32,7 +32,7 @@ FOREIGN_FILES = {  # files of other projects, of results and of users
     "docs/en/advanced_guides/datasets/nuscenes.md", "RIG.yaml", "FILE.md", "bench2drive220.xml",
     "docs/decisions/NNN.md", "metadata.yaml", "summary.json", "suite.json", "engines/index.json",
 }  # fmt: skip
-FILE = r"[\w./-]*\w\.(?:py|md|yaml|xml|rviz|msg|srv|j2)"
+FILE = r"\w(?:[\w./-]*\w)?\.(?:py|md|yaml|xml|rviz|msg|srv|j2)"
 
 
 class Said(NamedTuple):
