@@ -93,7 +93,7 @@ class TruthPerception:
 
     def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
         """See PerceptionModel."""
-        seen, state = self.seer.see(images, moment), self.state_at(moment.stamp_ns)
+        seen, state = self.seer.perceive(images, moment), self.state_at(moment.stamp_ns)
         ego_from_world = inverse(rigid_from_pose(ego_pose(state)))
         boxes, classes = self._agents(truth(state, self.actors))
         lines, kinds = self._map(state, ego_from_world)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from irl_vla.shipped import shipped
 
 from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import load_rig
@@ -19,7 +20,6 @@ from irl_vla.evaluation.truth_perception import (
     TruthPerception,
 )
 from irl_vla.perception.preset import SEG_CLASSES
-from irl_vla.shipped import shipped
 from irl_vla.types import EgoStatus, Intent, SceneTokens
 from irl_vla.vehicle import PACIFICA
 from irl_vla.world.build import EpisodeRequest, episode_of
