@@ -22,6 +22,7 @@ from render_cases import LENSES, front_rig, moment, street, users
 from irl_vla.camera.camera import resized
 from irl_vla.camera.rig import Rig
 from irl_vla.types import F64
+from irl_vla.vehicle import Limits
 from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.benchmark.splits import VERSION as SPLITS
 from irl_vla.world.build import EpisodeRequest, episode_of
@@ -40,7 +41,10 @@ Numbers = list[float]
 
 
 def values(thing: object) -> Iterator[F64]:
-    """All values of a thing, in order; texts as numbers."""
+    """All values of a thing, in order; texts as numbers. What the ego can be asked to do is the
+    guard's, and no part of a world."""
+    if isinstance(thing, Limits):
+        return
     if is_dataclass(thing):
         for entry in fields(thing):
             yield from values(getattr(thing, entry.name))
