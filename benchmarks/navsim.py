@@ -38,7 +38,7 @@ SPLIT = "syn_test"
 
 
 @dataclass(frozen=True)
-class Result:
+class Measurement:
     """name, measured value, its unit, the limit (None: information only)."""
 
     name: str
@@ -65,7 +65,7 @@ def resident_mb() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def windows(index: SplitIndex) -> list[Result]:
+def windows(index: SplitIndex) -> list[Measurement]:
     """A scene without sensors, from a log in memory: frames, agent input, human trajectory."""
     times = []
     for _ in range(5):
@@ -81,10 +81,10 @@ def windows(index: SplitIndex) -> list[Result]:
                     window.human_trajectory()
 
             times.append(cpu_ms(walk) / len(tokens))
-    return [Result("scene without sensors", float(np.median(times)), "ms", WINDOW_LIMIT_MS)]
+    return [Measurement("scene without sensors", float(np.median(times)), "ms", WINDOW_LIMIT_MS)]
 
 
-def preparation(index: SplitIndex, rounds: int) -> list[Result]:
+def preparation(index: SplitIndex, rounds: int) -> list[Measurement]:
     """Everything up to a scoring scene, PDM-Closed included; the map is open, nothing is cached."""
     evaluator = Evaluator(index)
     tokens = list(index.places)
@@ -96,23 +96,23 @@ def preparation(index: SplitIndex, rounds: int) -> list[Result]:
         for token in tokens
     ]
     return [
-        Result("scene preparation, mean", float(np.mean(times)), "ms", PREPARE_LIMIT_MS),
-        Result("scene preparation, 95 %", float(np.percentile(times, 95)), "ms"),
+        Measurement("scene preparation, mean", float(np.mean(times)), "ms", PREPARE_LIMIT_MS),
+        Measurement("scene preparation, 95 %", float(np.percentile(times, 95)), "ms"),
     ]
 
 
-def opening(dataset: Dataset, index: SplitIndex, cache: Path) -> list[Result]:
+def opening(dataset: Dataset, index: SplitIndex, cache: Path) -> list[Measurement]:
     city = next(iter(index.places.values())).city
     path = map_file(dataset.maps, city)
     first = cpu_ms(lambda: load_layers(path, cache))
     mapped = cpu_ms(lambda: CityMap.open(dataset.maps, city, cache))
     return [
-        Result("map from GeoPackage", first, "ms"),
-        Result("map from our cache", mapped, "ms"),
+        Measurement("map from GeoPackage", first, "ms"),
+        Measurement("map from our cache", mapped, "ms"),
     ]
 
 
-def walking(index: SplitIndex, tokens: int) -> list[Result]:
+def walking(index: SplitIndex, tokens: int) -> list[Measurement]:
     """Resident memory over a long walk; one log is held at a time, so files are read again."""
     walked = SplitIndex(**{**vars(index), "shelf": LogShelf(kept=1)})
     evaluator, names, early = Evaluator(walked), list(index.places), 0.0
@@ -125,13 +125,15 @@ def walking(index: SplitIndex, tokens: int) -> list[Result]:
         if count == tokens // 10:
             early = resident_mb()
     return [
-        Result(f"memory growth over {tokens} scenes", resident_mb() - early, "MB", GROWTH_LIMIT_MB),
-        Result("memory of the process", resident_mb(), "MB"),
-        Result("walk, per scene", (time.process_time() - start) / tokens * 1e3, "ms"),
+        Measurement(
+            f"memory growth over {tokens} scenes", resident_mb() - early, "MB", GROWTH_LIMIT_MB
+        ),
+        Measurement("memory of the process", resident_mb(), "MB"),
+        Measurement("walk, per scene", (time.process_time() - start) / tokens * 1e3, "ms"),
     ]
 
 
-def two_processes(index: SplitIndex, rounds: int) -> list[Result]:
+def two_processes(index: SplitIndex, rounds: int) -> list[Measurement]:
     """The same work in one and in two processes: wall clock, and what sharing costs in CPU time
     (which does not depend on what else the machine does)."""
     plan = ScoringJob(index=index, agent="constant_velocity", reactive=False)
@@ -147,8 +149,8 @@ def two_processes(index: SplitIndex, rounds: int) -> list[Result]:
     shared, shared_cpu = time.perf_counter() - start, children_seconds() - start_cpu
     name = f"two processes against one ({os.cpu_count()} cores)"
     return [
-        Result(name, alone / shared, "x", SPEED_UP_LIMIT, at_least=True),
-        Result("two processes, by CPU time", 2.0 * alone_cpu / shared_cpu, "x"),
+        Measurement(name, alone / shared, "x", SPEED_UP_LIMIT, at_least=True),
+        Measurement("two processes, by CPU time", 2.0 * alone_cpu / shared_cpu, "x"),
     ]
 
 

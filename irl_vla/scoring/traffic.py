@@ -40,7 +40,7 @@ from irl_vla.scoring.scene import (
 )
 from irl_vla.scoring.simulate import as_plans, sample_plans, simulate
 from irl_vla.scoring.traffic_lanes import LaneVehicles, box_at, lay_rails
-from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, TrafficState
+from irl_vla.scoring.traffic_leader import HEADWAY, EgoAgent, TrafficState
 from irl_vla.types import F64, InputError
 
 MIN_GAP = 1.0  # [m] s0; no gap counts as less
@@ -59,16 +59,16 @@ def idm_acceleration(speed: float, desired: float, gap: float, leader_speed: flo
     return min(max(-MAX_BRAKING, value), MAX_ACCELERATION)
 
 
-def ego_seen(scene: Scene, state: F64) -> EgoBox:
+def ego_seen(scene: Scene, state: F64) -> EgoAgent:
     """The ego (11,) as agents see it. Quirk: its box is centred at the REAR AXLE."""
     vehicle = scene.ego.vehicle
-    return EgoBox(
+    return EgoAgent(
         np.array([state[X], state[Y], state[HEADING]]), vehicle.length, vehicle.width,
         math.hypot(state[VX], state[VY]),
     )  # fmt: skip
 
 
-def advance(road: TrafficState, ego: EgoBox) -> None:
+def advance(road: TrafficState, ego: EgoAgent) -> None:
     """One step of all agents, one after the other: later ones see the earlier ones moved.
 
     Without a leader the end of the path is one, standing, met by the agent's nose.

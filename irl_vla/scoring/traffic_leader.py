@@ -120,7 +120,7 @@ def box_shape(pose: F64, length: float, width: float) -> shapely.Polygon:
 
 
 @dataclass(frozen=True)
-class EgoBox:
+class EgoAgent:
     """The ego as agents see it. pose: (3,); length, width [m]; speed [m/s]."""
 
     pose: F64
@@ -182,7 +182,7 @@ class TrafficState:
             return True
         return bool(lines_within(course, self.axes[j], reach))
 
-    def things(self, i: int, course: F64, ego: EgoBox) -> Iterator[tuple[int, shapely.Polygon]]:
+    def things(self, i: int, course: F64, ego: EgoAgent) -> Iterator[tuple[int, shapely.Polygon]]:
         """Who may touch agent i's corridor: agents, then EGO, with their figures.
 
         Quirk: whose name is part of agent i's name is overlooked.
@@ -194,7 +194,7 @@ class TrafficState:
         if "ego" not in self.ids[i] and lines_within(course, axis_of(ego.pose, ego.length), reach):
             yield EGO, box_shape(ego.pose, ego.length, ego.width)
 
-    def leader(self, i: int, ego: EgoBox) -> tuple[float, float] | None:
+    def leader(self, i: int, ego: EgoAgent) -> tuple[float, float] | None:
         """Distance [m] to the leader of agent i and its speed [m/s] along agent i's heading, or
         None on a free road."""
         course = stretch(self.rails.paths[i], self.progress[i], math.inf)
