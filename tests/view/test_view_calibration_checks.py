@@ -50,7 +50,7 @@ def test_a_good_rig_is_trusted_when_its_pixels_agree() -> None:
 def test_without_evidence_from_pixels_it_is_not_proven() -> None:
     verdict = judge(rig(), {"front": (640, 480)}, (), {})
     assert verdict.level == "warn"
-    assert "not proven" in verdict.sentence
+    assert "could not confirm" in verdict.sentence
 
 
 def test_without_calibration_there_is_nothing_to_judge() -> None:
