@@ -84,7 +84,7 @@ def merge(sections: Sequence[FileSection], wanted: frozenset[str]) -> Iterator[R
 def _refuse_too_much(section: FileSection, held: int) -> None:
     if held + section.held > MAX_HELD_BYTES:
         raise InputError(
-            f"{section.file}: chunks that overlap in time hold {held + section.held} bytes "
-            f"together, at most {MAX_HELD_BYTES} are read at once. Write the recording again in "
-            "the order of time (mcap sort)"
+            f"{section.file}: chunks that overlap in time hold {held + section.held} bytes, at "
+            f"most {MAX_HELD_BYTES} are read at once. Write the recording again in the order of "
+            "time (mcap sort)"
         )
