@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from irl_vla.shipped import shipped
 
 from irl_vla.bag.source import open_source
 from irl_vla.camera.rig import Rig, load_rig
@@ -25,7 +26,6 @@ from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.evaluation.truth_perception import TRUTH_ELEMENTS, TruthPerception
-from irl_vla.shipped import shipped
 from irl_vla.types import CameraImage, FrameSet, Plan
 from irl_vla.world.build import EpisodeRequest, episode_of
 from irl_vla.world.episode import Episode, WorldState
