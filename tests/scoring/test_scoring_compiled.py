@@ -20,12 +20,11 @@ from irl_vla.scoring.epdms import score
 from irl_vla.scoring.evaluate import judge_plans, judge_states
 from irl_vla.scoring.prepare import prepare
 
+PACKAGES = Path(compiled.__file__).parents[2]
 SMALL = "from irl_vla.scoring.geometry import wrap; print(wrap(4.0), wrap.stats.cache_hits)"
 
 
-def run(
-    code: str, cache: Path, packages: Path = compiled._PACKAGES
-) -> subprocess.CompletedProcess[str]:
+def run(code: str, cache: Path, packages: Path = PACKAGES) -> subprocess.CompletedProcess[str]:
     """packages: the folder that holds irl_vla."""
     paths = {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(packages)}
     return subprocess.run(
@@ -44,7 +43,7 @@ def test_compiling_is_said_once_and_only_when_it_happens(tmp_path: Path) -> None
 @pytest.fixture
 def own_sources(tmp_path: Path) -> Path:
     """A copy of the package that a test may change."""
-    return Path(shutil.copytree(compiled._PACKAGES / "irl_vla", tmp_path / "copy" / "irl_vla"))
+    return Path(shutil.copytree(PACKAGES / "irl_vla", tmp_path / "copy" / "irl_vla"))
 
 
 def test_machine_code_counts_only_while_all_that_it_was_made_from_is_unchanged(
