@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scoring_cases import change_lane, plan, street, tracks
 
-from irl_vla.scoring.epdms import FILTERED, SubScores, combine, human_filter, score
+from irl_vla.scoring.epdms import SubScores, combine, human_filter, score
 from irl_vla.scoring.evaluate import DAC, DDC, EC, HC, LK, NC, PROGRESS, TLC, TTC
 from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, NamedPlan, Scene
 
@@ -57,7 +57,7 @@ def human(**values: float) -> np.ndarray:
     return terms
 
 
-@pytest.mark.parametrize("name", FILTERED)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_what_the_human_fails_is_forgiven_and_nothing_else_is(name: str) -> None:
     failed = marks(**dict.fromkeys(COLUMNS, 0.0))
     filtered = human_filter(failed, human(**{name: 0.0}))
@@ -67,7 +67,7 @@ def test_what_the_human_fails_is_forgiven_and_nothing_else_is(name: str) -> None
     assert getattr(half, name)[0] == 0.0, "half a failure forgives nothing"
 
 
-@pytest.mark.parametrize("name", FILTERED)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_forgiving_mends_the_product_or_the_weighted_mean(name: str) -> None:
     """A plan that fails one sub-score alone is whole again."""
     lost = marks(**{name: 0.0})
@@ -76,6 +76,15 @@ def test_forgiving_mends_the_product_or_the_weighted_mean(name: str) -> None:
     filtered = human_filter(lost, human(**{name: 0.0}))
     assert filtered.mult[0] == 1.0 and float(combine(filtered, np.array([1.0]))[0]) == 1.0
     assert filtered.pdm_score_no_ec[0] == -1.0, "is not refreshed"
+
+
+@pytest.mark.parametrize("kept", MULTIPLIERS)
+def test_what_is_not_forgiven_stays_in_the_product(kept: str) -> None:
+    """The human fails the three other multipliers; the plan fails all four, this one by half."""
+    others = dict.fromkeys([name for name in MULTIPLIERS if name != kept], 0.0)
+    filtered = human_filter(marks(**others, **{kept: 0.5}), human(**others))
+    assert filtered.mult[0] == 0.5 and getattr(filtered, kept)[0] == 0.5
+    assert float(combine(filtered, np.array([1.0]))[0]) == 0.5
 
 
 def test_progress_and_comfort_are_never_forgiven() -> None:
