@@ -48,7 +48,9 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class TruthPerception:
-    """The truth of the built-in world behind the PerceptionModel protocol. state_at: stamp [ns] -> the world then.
+    """The truth of the built-in world behind the PerceptionModel protocol.
+
+    state_at: stamp [ns] -> the world then
 
     model: what the networks' tensors come from; its area is observed, else TRUTH_AREA
     elements: places for map elements, those of the model's bundle

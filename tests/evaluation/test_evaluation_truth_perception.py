@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from irl_vla.shipped import shipped
 
 from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import load_rig
@@ -20,6 +19,7 @@ from irl_vla.evaluation.truth_perception import (
     TruthPerception,
 )
 from irl_vla.perception.preset import SEG_CLASSES
+from irl_vla.resources import resource
 from irl_vla.types import EgoStatus, Intent, SceneTokens
 from irl_vla.vehicle import PACIFICA
 from irl_vla.world.build import EpisodeRequest, episode_of
@@ -36,7 +36,7 @@ def episode() -> Episode:
 
 
 def seen(episode: Episode, step: int, perception: TruthPerception | None = None) -> SceneTokens:
-    camera = load_rig(shipped("calibration/rigs/tiny3.yaml")).cameras[:1]
+    camera = load_rig(resource("calibration/rigs/tiny3.yaml")).cameras[:1]
     images = CalibratedImages(np.zeros((1, 3, 8, 8), np.float32), np.ones(1, bool), camera)
     stamp = stamp_of(episode.moment(step))
     ego = EgoStatus(stamp, np.zeros(2), np.zeros(2), 0.0, valid=True, source="")
