@@ -68,18 +68,21 @@ def gunzipped(data: bytes, where: str, limit: int = MAX_BYTES) -> bytes:
         ) from None
 
 
-def read_npz(path: Path, limit: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
-    """All arrays of an .npz file. Raises InputError where it is none, holds objects, or holds more
-    than `limit` bytes; what the directory of the file says is what can come out of it."""
+def read_npz(
+    file: Path | io.BytesIO, where: str, limit: int = MAX_BYTES
+) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file. where: for the error. Raises InputError where it is none, holds
+    objects, or holds more than `limit` bytes; what the directory of the file says is what can come
+    out of it."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             total = sum(entry.file_size for entry in archive.infolist())
         if total <= limit:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
     except NPZ_DAMAGE as error:
-        raise InputError(f"{path}: not a readable .npz file: {error}") from None
+        raise InputError(f"{where}: not a readable .npz file: {error}") from None
     raise InputError(
-        f"{path}: its arrays unpack to {total} bytes, at most {limit} are read. Give them in "
+        f"{where}: its arrays unpack to {total} bytes, at most {limit} are read. Give them in "
         "smaller parts"
     )

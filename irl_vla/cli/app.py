@@ -10,39 +10,80 @@ import signal
 import sys
 
 import typer
-from rich.console import Console
 
 from irl_vla import __version__
-from irl_vla.cli.bag import bag_app
-from irl_vla.cli.bench import bench
-from irl_vla.cli.demo import demo
-from irl_vla.cli.drive import drive
-from irl_vla.cli.explain import explain
-from irl_vla.cli.export import export
-from irl_vla.cli.replay import replay
-from irl_vla.cli.score import score
-from irl_vla.cli.show import show
-from irl_vla.cli.world import world_app
-from irl_vla.types import InputError
+from irl_vla.cli.lazy import CommandEntry, GroupEntry, lazy_group
 
 EXIT_INPUT = 3
 
+BAG = {
+    "info": CommandEntry(
+        "irl_vla.cli.bag:info",
+        "Topics with counts, rates and gaps; what is damaged; what a replay would lack.",
+    ),
+}
+WORLD = {
+    "scenes": CommandEntry("irl_vla.cli.world:scenes", "Write scoring scenes, one file per seed."),
+    "table": CommandEntry(
+        "irl_vla.cli.world:table",
+        "Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a "
+        "split.",
+    ),
+    "bag": CommandEntry(
+        "irl_vla.cli.world_bag:bag",
+        "Record the expert's drive (or a recorded driver's): 10 Hz, JPEG pictures, odometry, tf, "
+        "navigation and the truth.",
+    ),
+    "statistics": CommandEntry(
+        "irl_vla.cli.world_statistics:statistics",
+        "Histograms of how both move, how far apart they are, and where plans lose points.",
+    ),
+}
+COMMANDS: dict[str, CommandEntry | GroupEntry] = {
+    "show": CommandEntry(
+        "irl_vla.cli.show:show",
+        "Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; "
+        "of the built-in world and of scenarios the town and the drive from above.",
+    ),
+    "replay": CommandEntry(
+        "irl_vla.cli.replay:replay",
+        "Drive a recording: plans, pictures, latency, refusals.",
+    ),
+    "drive": CommandEntry(
+        "irl_vla.cli.drive:drive",
+        "Drive until the route ends: animation, report and Bench2Drive's measures.",
+    ),
+    "demo": CommandEntry(
+        "irl_vla.cli.demo:demo",
+        "Drive the `rule` policy through a town: an animation and a report that open offline.",
+    ),
+    "score": CommandEntry(
+        "irl_vla.cli.score:score",
+        "Score driving as the NAVSIM v2 benchmark does, to the last digit.",
+    ),
+    "explain": CommandEntry(
+        "irl_vla.cli.explain:explain",
+        "Say which agent or area cost which point, when, and draw it.",
+    ),
+    "export": CommandEntry(
+        "irl_vla.cli.export:export",
+        "Export untrained networks as ONNX graphs, each proven equal to torch.",
+    ),
+    "bench": CommandEntry(
+        "irl_vla.cli.bench:bench",
+        "Latency of each graph on random scenes; the last line is one JSON object.",
+    ),
+    "bag": GroupEntry("Recordings.", BAG),
+    "world": GroupEntry("The built-in world: scenes, tables, bags.", WORLD),
+}
+
 app = typer.Typer(
+    cls=lazy_group(COMMANDS),
     help="A driving policy that sees, reasons and acts: look at recordings, replay, score.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(show)
-app.command()(replay)
-app.command()(drive)
-app.command()(demo)
-app.command()(score)
-app.command()(explain)
-app.command()(export)
-app.command()(bench)
-app.add_typer(bag_app, name="bag")
-app.add_typer(world_app, name="world")
 
 
 def _version(asked: bool) -> None:
@@ -67,11 +108,22 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
-    except InputError as error:
-        Console(stderr=True, emoji=False).print(
-            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(EXIT_INPUT)
+    except ValueError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValueError) -> None:
+    """Bad input is said; any other error is raised again."""
+    from irl_vla.types import InputError  # with numpy, which help does without
+
+    if not isinstance(error, InputError):
+        raise error
+    from rich.console import Console
+
+    Console(stderr=True, emoji=False).print(
+        f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    sys.exit(EXIT_INPUT)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,7 @@ from rich.table import Table
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import open_source
 
-bag_app = typer.Typer(help="Recordings.", no_args_is_help=True)
 
-
-@bag_app.callback()
-def _bag() -> None:
-    """Recordings."""
-
-
-@bag_app.command()
 def info(
     source: Annotated[Path, typer.Argument(help="rosbag, or a DGP, nuScenes or comma2k19 folder")],
     topics: Annotated[

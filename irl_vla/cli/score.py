@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from irl_vla.cli.navsim import score_navsim
 from irl_vla.cli.score_two_stage import score_two_stage
 from irl_vla.scoring.batch import (
     Journal,
@@ -66,6 +65,8 @@ def score(
     if navsim is not None:
         if scenes:
             raise InputError("give either scene files or --navsim, not both")
+        from irl_vla.cli.navsim import score_navsim  # with pyarrow, pyproj and matplotlib
+
         folder = out if out.suffix != ".json" else out.parent
         code = score_navsim(
             navsim, split, agent, folder, jobs=jobs, ray=ray, traffic=traffic, cache=cache

@@ -13,9 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.explain import explain
 from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.navsim_show import show_navsim
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topics import Role
@@ -64,6 +62,8 @@ def show(
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
     built-in world and of scenarios the town and the drive from above."""
     if navsim is not None:
+        from irl_vla.cli.navsim_show import show_navsim  # with pyarrow and pyproj
+
         picture = None if out is None else inside(out, f"{source}.png", "token")
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
@@ -78,6 +78,8 @@ def show(
             f"{source}: --animate is for world:SEED, situation:NAME:SEED and scenarios (.pkl, .xml)"
         )
     if source.name.endswith((".json", ".json.gz")):
+        from irl_vla.cli.explain import explain  # with matplotlib
+
         explain(source, scene, None, trajectory, out or Path("out/show"))
         return
     folder = out or Path("out") / "show" / source.resolve().stem

@@ -16,8 +16,6 @@ from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
 from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.world_bag import bag
-from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
@@ -43,10 +41,6 @@ from irl_vla.world.benchmark.table import (
 MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
 ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name
 
-world_app = typer.Typer(help="The built-in world: scenes, tables, bags.", no_args_is_help=True)
-world_app.command()(bag)
-world_app.command()(statistics)
-
 SplitName = Annotated[
     str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")
 ]
@@ -54,7 +48,6 @@ SeedRange = Annotated[str | None, typer.Option("--seeds", help="A:B, the seeds A
 Jobs = Annotated[int, typer.Option(help="processes", min=1)]
 
 
-@world_app.command()
 def scenes(
     out: Annotated[Path, typer.Option(help="folder for one file per seed")],
     split: SplitName = None,
@@ -82,7 +75,6 @@ def scenes(
         raise typer.Exit(130)
 
 
-@world_app.command()
 def table(
     out: Annotated[Path, typer.Option(help="folder for table.md and table.json")],
     split: SplitName = None,

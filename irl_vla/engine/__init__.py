@@ -1,3 +1,3 @@
 """Engine: networks -> bundles (hashed folders) -> runners that all give the same numbers.
 In:  Preset and weights, or a bundle folder   Out: Bundle, Policy, Runner
-May import: types, frames, config, perception, language, planner, reward."""
+May import: types, frames, config, unpack, perception, language, planner, reward."""

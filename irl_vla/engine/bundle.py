@@ -12,12 +12,9 @@ import os
 import shutil
 import stat
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from irl_vla.engine.manifest import (
     ENGINES,
@@ -33,6 +30,7 @@ from irl_vla.engine.manifest import (
 )
 from irl_vla.perception.tokens import Tensors
 from irl_vla.types import InputError
+from irl_vla.unpack import read_npz
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,7 @@ class Bundle:
     def golden(self, graph: str, variant: str) -> Golden:
         """Known inputs and outputs of one variant; entries are named in.<name> and out.<name>."""
         name = self.variant(graph, variant).golden
-        try:
-            with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as entries:
-                arrays = {key: entries[key] for key in entries.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"bundle {self.root}: '{name}' is no npz file: {error}") from None
+        arrays = read_npz(io.BytesIO(self.read(name)), f"bundle {self.root}: '{name}'")
         parts = {
             side: {k.removeprefix(side): v for k, v in arrays.items() if k.startswith(side)}
             for side in ("in.", "out.")

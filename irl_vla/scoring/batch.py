@@ -70,7 +70,7 @@ def load_proposals(path: Path) -> Proposals:
     called `trajectories` for all; from .json: the same as lists. Raises InputError."""
     try:
         if path.suffix == ".npz":
-            arrays = read_npz(path)
+            arrays = read_npz(path, f"{path}")
             named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:
             data = json.loads(path.read_text(encoding="utf-8"))

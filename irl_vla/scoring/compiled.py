@@ -3,16 +3,20 @@
 `kernel` compiles with numba: no GIL, no fastmath (results are exact and repeatable), cached on disk
 beside the source or, where that cannot be written, in the user's cache; without either the kernels
 work uncached. numba compares the cache with the function's own file only, so a changed callee in
-another file would go unnoticed: `_forget_stale` also looks at all that the file imports.
+another file would go unnoticed: `KernelCache` also looks at all that the file imports. Nothing is
+read, compiled or written before a kernel is first called.
 May import: types.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +24,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core import event
+from numba.core.caching import FunctionCache
 from numpy.typing import ArrayLike
 
 from irl_vla.types import F64
@@ -28,6 +33,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG = logging.getLogger(__name__)
 _PACKAGES = Path(__file__).parents[2]  # the folder that holds irl_vla
+IMPORT = re.compile(r"^from (irl_vla[\w.]*) import ([^\n]*)", re.MULTILINE)
+DAMAGE = (  # what a file that is cut or overwritten makes pickle raise
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ImportError,
+    MemoryError,
+    OverflowError,
+)
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 # _nrt: numba's runtime, which makes arrays and counts who uses them; said in full, because what is
 # compiled on behalf of another kernel would do as that one does
@@ -46,14 +63,36 @@ def lean_kernel(function: F) -> F:
 
 
 def _compiled(function: F, options: Mapping[str, Any]) -> F:
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba: "cannot cache function: no locator available"
-        uncached: F = numba.njit(**options)(function)
-        return uncached
-    _forget_stale(Path(compiled.stats.cache_path), function)
-    cached: F = compiled
-    return cached
+    compiled: F = numba.njit(**options)(function)
+    with suppress(RuntimeError):  # numba: "cannot cache function: no locator available"
+        compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+    return compiled
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function, as `numba.njit(cache=True)` would set it, but what is in it
+    counts only while nothing has changed that the function's file imports, and damage costs no more
+    than compiling again."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The machine code for a signature; None: there is none, or none that can be used."""
+        module = self._py_func.__module__
+        if module.startswith("irl_vla."):
+            self._cache_file._source_stamp = _digest(module)
+        try:
+            return super().load_overload(sig, target_context)
+        except DAMAGE as error:
+            _LOG.warning("%s: damaged, compiled again: %r", self.cache_path, error)
+            with suppress(OSError):
+                self.flush()
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code; where that is impossible it is compiled again by the next process."""
+        try:
+            super().save_overload(sig, data)
+        except (OSError, *DAMAGE) as error:
+            _LOG.warning("%s: cannot be written: %r", self.cache_path, error)
 
 
 def plain(array: ArrayLike) -> F64:
@@ -64,36 +103,35 @@ def plain(array: ArrayLike) -> F64:
 
 
 @cache
-def _newest(module: str) -> float:
-    """Time of the last change of a module of ours or of anything of ours that it imports."""
+def _digest(module: str) -> str:
+    """Of a module of ours and of everything of ours that it imports, directly or not."""
     seen, open_ = {module}, [module]
     while open_:
-        text = _source(open_.pop()).read_text(encoding="utf-8")
-        for name in re.findall(r"^from (irl_vla[\w.]*) import", text, re.MULTILINE):
-            if name not in seen:
-                seen.add(name)
-                open_.append(name)
-    return max(_source(name).stat().st_mtime for name in seen)
+        new = set(_imports(open_.pop())) - seen
+        seen |= new
+        open_ += new
+    total = hashlib.sha256()
+    for name in sorted(seen):
+        total.update(_source(name).read_bytes())
+    return total.hexdigest()
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """What of ours a module imports at its head; of a package also the modules taken by name."""
+    found = []
+    text = _source(module).read_text(encoding="utf-8")
+    for package, names in IMPORT.findall(text):
+        found.append(package)
+        taken = [f"{package}.{name.split()[0]}" for name in names.split(",") if name.strip(" (")]
+        found += [name for name in taken if _source(name).is_file()]
+    return tuple(found)
 
 
 def _source(module: str) -> Path:
     """File of a module or package."""
     path = _PACKAGES / module.replace(".", "/")
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _forget_stale(folder: Path, function: Callable[..., Any]) -> None:
-    """Remove this function's machine code where it is older than what it was made from."""
-    module = function.__module__
-    if not module.startswith("irl_vla."):
-        return
-    name = module.rpartition(".")[2]
-    for path in folder.glob(f"{name}.{function.__name__}-*.nb[ic]"):
-        try:
-            if path.stat().st_mtime < _newest(module):
-                path.unlink()
-        except OSError:  # read-only, or another process was faster
-            return
 
 
 class _Notice(event.Listener):  # type: ignore[misc]

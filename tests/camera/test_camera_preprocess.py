@@ -142,6 +142,24 @@ def test_pixels_are_normalised_rgb_and_absent_cameras_have_none() -> None:
     assert out.cameras is fitted_cameras(rig, ImageSpec())  # one calibration, one object
 
 
+@pytest.mark.parametrize(
+    "width", [704, 1408, 2816]
+)  # as it is, halved and quartered by the decoder
+def test_red_stays_red_and_blue_stays_blue_in_a_jpeg(width: int) -> None:
+    """A picture that is red on the left and blue on the right, in the planes R, G, B."""
+    camera = lens(width, width * 4 // 11)
+    picture = np.zeros((camera.height, camera.width, 3), np.uint8)
+    picture[:, : width // 2] = (200, 60, 10)
+    picture[:, width // 2 :] = (20, 80, 220)
+    image = jpeg("cam", picture)
+    out = preprocess(FrameSet(0, {"cam": image}), Rig("one", (camera,)), PLAIN).pixels[0]
+    assert fit(camera, PLAIN).reduction == width // 704
+    for column, colour in ((100, (200, 60, 10)), (600, (20, 80, 220))):
+        np.testing.assert_allclose(out[:, 128, column], colour, atol=8)
+        whole = decode(image)[camera.height // 2, column * width // 704]
+        np.testing.assert_allclose(whole, colour, atol=8)
+
+
 def test_png_and_raw_pixels_give_the_same_picture() -> None:
     picture = np.random.default_rng(1).integers(0, 255, (901, 1601, 3)).astype(np.uint8)
     _done, data = cv2.imencode(".png", picture[..., ::-1])

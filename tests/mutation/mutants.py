@@ -166,11 +166,14 @@ class Campaign:
         recompile = self.sources.is_compiled_in(mutant.file, mutant.line)
         limit = SPARE_S + 3 * sum(seconds[t] for t in tests) + COMPILE_S * recompile
         faulty = mutant.applied(self.texts[mutant.file])
-        with mutated(self.tree, mutant.file, faulty, recompile=recompile) as work:
+        with mutated(self.tree, mutant.file, faulty) as work:
             chosen, log = work / "chosen.json", work / "pytest.log"
             chosen.write_text(json.dumps(tests))
             files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-            code = pytest_in(work, files, {"MUTATION_TESTS": str(chosen)}, log, limit)
+            given = {"MUTATION_TESTS": str(chosen)}
+            if not recompile:
+                given["MUTATION_MACHINE_CODE"] = str(self.tree)
+            code = pytest_in(work, files, given, log, limit)
             if code == 5:
                 raise RuntimeError(
                     f"{mutant}: none of its tests were found, see\n{log.read_text()}"

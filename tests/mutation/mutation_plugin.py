@@ -4,6 +4,7 @@ MUTATION_RECORD=FILE   writes which functions each test runs: in its own calls, 
                        uses, and behind the caches (`functools.cache`) that it finds filled.
 MUTATION_TESTS=FILE    runs only the tests that this JSON list names, in its order.
 MUTATION_CPU_S=N       ends after N seconds of CPU time.
+MUTATION_MACHINE_CODE=FOLDER   takes machine code for good that was made from the sources there.
 """
 
 from __future__ import annotations
@@ -168,6 +169,10 @@ class Chosen:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if "MUTATION_MACHINE_CODE" in os.environ:
+        from irl_vla.scoring import compiled
+
+        compiled._PACKAGES = Path(os.environ["MUTATION_MACHINE_CODE"])
     if "MUTATION_TESTS" in os.environ:
         names = json.loads(Path(os.environ["MUTATION_TESTS"]).read_text(encoding="utf-8"))
         config.pluginmanager.register(Chosen(names))

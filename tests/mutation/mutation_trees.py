@@ -41,8 +41,8 @@ def _is_same(a: Path, b: Path) -> bool:
 
 
 def refresh(root: Path, scratch: Path) -> Path:
-    """The copy of the project, brought up to date. Files that have not changed keep their time, so
-    that numba takes their machine code from the last run, at first from the checkout."""
+    """The copy of the project, brought up to date. Machine code is that of the last run, at first
+    of the checkout."""
     tree = scratch / "tree"
     new = not tree.exists()
     for left_over in scratch.glob("work-*"):  # by a run that was killed
@@ -75,20 +75,16 @@ def _files(tree: Path) -> Iterator[str]:
 
 
 @contextmanager
-def mutated(tree: Path, file: str, source: bytes, *, recompile: bool) -> Iterator[Path]:
-    """A copy of `tree` with another text of `file`. Without `recompile` the file looks as old as
-    it was: machine code made from it and of what imports it is still taken for good."""
+def mutated(tree: Path, file: str, source: bytes) -> Iterator[Path]:
+    """A copy of `tree` with another text of `file`."""
     work = Path(tempfile.mkdtemp(prefix="work-", dir=tree.parent))
     try:
         shutil.copytree(tree, work, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
         path = work / file
-        before = path.stat()
         path.unlink()
         path.write_bytes(source)
         for byte_code in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
             byte_code.unlink()
-        if not recompile:
-            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -23,6 +23,7 @@ from irl_vla.planner.sampler import (
     chain_log_probs,
     ddim_mean,
     log_prob,
+    noised_anchors,
     sample,
     sample_chain,
     training_noise,
@@ -207,6 +208,39 @@ def test_a_perfect_denoiser_ends_at_the_truth_whatever_the_noise() -> None:
         expected = step.abar_next**0.5 * truth + (1 - step.abar_next) ** 0.5 * noise
         np.testing.assert_allclose(x, expected, atol=2e-5)
     np.testing.assert_allclose(x, truth, atol=1e-6)
+
+
+def test_noise_is_cut_at_three_standard_deviations_and_left_alone_below() -> None:
+    anchors, abar = torch.full((1, 8, 2), 2.0), 0.64
+    for given, used in [(0.5, 0.5), (2.9, 2.9), (3.0, 3.0), (7.0, 3.0), (-2.9, -2.9), (-9.0, -3.0)]:
+        noisy = noised_anchors(anchors, torch.full((1, 1, 8, 2), given), abar)
+        np.testing.assert_allclose(noisy, 0.8 * 2.0 + 0.6 * used, atol=1e-6)
+
+
+def test_the_noise_of_exploring_is_cut_as_well(preset: Preset, net: Denoiser) -> None:
+    """Of each step; its floor is the standard deviation where DDIM adds none."""
+    scene = scene_of(full(example_planner(preset, np.random.default_rng(6))))
+    calm = torch.zeros(3, 1, *net.anchors.shape)
+    how = Exploration(eta=0.0, explore_floor=0.1)
+    with torch.no_grad():
+        before = sample_chain(net, scene, calm, steps(2), how).states[-1]
+        for given, used in [(1.0, 1.0), (2.5, 2.5), (5.0, 3.0), (-5.0, -3.0)]:
+            wild = calm.clone()
+            wild[-1] = given
+            after = sample_chain(net, scene, wild, steps(2), how).states[-1]
+            np.testing.assert_allclose(after - before, 0.1 * used, atol=1e-5)
+
+
+def test_a_second_of_age_adds_one_times_the_age_layer_to_every_meta_token(
+    preset: Preset, net: Denoiser
+) -> None:
+    scene = scene_of(full(example_planner(preset, np.random.default_rng(7))))
+    young, old = (replace(scene, meta_age_s=torch.tensor([[age]])) for age in (0.0, 2.5))
+    with torch.no_grad():
+        grown = net._with_age(old).meta - net._with_age(young).meta
+        assert torch.equal(net._with_age(young).meta, scene.meta + net.age.bias)
+    expected = 2.5 * net.age.weight[:, 0].detach()
+    np.testing.assert_allclose(grown, expected.expand_as(grown), atol=1e-5)
 
 
 def test_log_prob_is_the_gaussian_density_clamped_and_averaged() -> None:
