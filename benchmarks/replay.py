@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -27,10 +28,11 @@ from rich.table import Table
 
 from irl_vla.bag.bag_writer import BagWriter
 from irl_vla.bag.source import open_source
-from irl_vla.camera.preprocess import prepared
+from irl_vla.camera.preprocess import CalibratedImages, prepared
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.perception_model import PerceptionContext, PerceptionModel
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.engine.onnx_runner import OnnxRunner
@@ -38,10 +40,13 @@ from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.planner.example import example_planner
 from irl_vla.resources import resource
-from irl_vla.types import CameraImage
+from irl_vla.types import CameraImage, SceneTokens
 from irl_vla.world.build import EpisodeRequest, simulation_of
 from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.simulated_sensors import exposures, motion_of, stamp_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "drive"))
+from guard_scenes import busy
 
 DISTINCT = 10  # frames with pictures of their own
 WARM = 3  # first frames that do not count
@@ -72,6 +77,37 @@ def replay(bag: Path, bundle: Bundle, threads: int) -> tuple[list[Step], float]:
         start = time.perf_counter()
         steps = [step for _, step in ReplayLoop(core).steps(source.events()) if step is not None]
         return steps, time.perf_counter() - start
+
+
+class CrowdedEyes:
+    """Perception that does all its work and then says: 30 agents around, and a map element in every
+    place. What the guard costs in a busy street, whatever the weights see."""
+
+    def __init__(self, eyes: PerceptionModel, elements: int) -> None:
+        self._eyes, self.image = eyes, eyes.image
+        self._scene = busy(elements=elements)
+        self.area = self._scene.area
+
+    def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+        """See PerceptionModel. The tensors that the planner network reads stay the network's."""
+        seen, crowd = self._eyes.see(images, moment), self._scene.tokens
+        return replace(
+            seen, boxes=crowd.boxes, agent_valid=crowd.agent_valid, agent_class=crowd.agent_class,
+            polylines=crowd.polylines, map_valid=crowd.map_valid, map_class=crowd.map_class,
+            seg=crowd.seg,
+        )  # fmt: skip
+
+
+def crowded_ms(bag: Path, bundle: Bundle, threads: int) -> tuple[float, float]:
+    """(median, p99) milliseconds of planning besides the planner network, in a crowd."""
+    with open_source(bag) as source:
+        stack = policy_stack_from_bundle(bundle, threads)
+        eyes = CrowdedEyes(stack.perception, bundle.network.preset.map_queries)
+        core = DrivingCore(replace(stack, eyes=eyes), source.rig(), CoreConfig())
+        steps = [step for _, step in ReplayLoop(core).steps(source.events()) if step is not None]
+    timed = [step.timings_ms for step in steps[WARM:]]
+    besides = [ms["plan"] - ms.get("network planner", 0.0) for ms in timed]
+    return float(np.median(besides)), float(np.percentile(besides, 99))
 
 
 def decode_seconds(bag: Path, bundle: Bundle) -> float:
@@ -138,6 +174,7 @@ def measure(bundle_path: Path, threads: int, frames: int) -> dict[str, float]:
         bag = Path(folder) / "bag"
         write_bag(bag, rig, frames)
         steps, wall = replay(bag, bundle, threads)
+        crowd_p50, crowd_p99 = crowded_ms(bag, bundle, threads)
         decode = decode_seconds(bag, bundle) * 1e3 / frames
     timed = [step.timings_ms for step in steps[WARM:]]
     networks = np.array([sum(ms.get(name, 0.0) for name in NETWORKS) for ms in timed])
@@ -155,6 +192,11 @@ def measure(bundle_path: Path, threads: int, frames: int) -> dict[str, float]:
         "frames_per_s": len(steps) / wall,
         "plain_frames_per_s": 1e3 / plain,
         "wall_over_serial": wall / serial_s,
+        "plan_besides_network_p50_ms": float(
+            np.median([ms["plan"] - ms.get("network planner", 0.0) for ms in timed])
+        ),
+        "the_same_with_30_agents_and_full_map_p50_ms": crowd_p50,
+        "the_same_with_30_agents_and_full_map_p99_ms": crowd_p99,
     }
 
 

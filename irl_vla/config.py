@@ -1,7 +1,7 @@
 """YAML -> frozen dataclasses. A dataclass is documentation, check and file format in one.
 
-Unknown keys are refused with "did you mean"; a value that the dataclass itself refuses keeps the
-file's name.
+Unknown keys are refused with "did you mean", and so are unknown names of a table (`named`); a value
+that the dataclass itself refuses keeps the file's name.
 May import: types.
 """
 
@@ -80,6 +80,20 @@ def _checked(
         raise InputError(f"{where}: nested too deeply") from None
 
 
+def named(table: Mapping[str, T], name: str, what: str) -> T:
+    """The entry of a table by its name. Raises InputError with the known names and "did you
+    mean"."""
+    if name in table:
+        return table[name]
+    hint = _did_you_mean(name, list(table))
+    raise InputError(f"{what} '{name}': expected one of {', '.join(table)}{hint and f'. {hint}'}")
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean '{near[0]}'?" if near else ""
+
+
 def _sentence(key: str, message: str, value: Any) -> str:
     if message == "Field required":
         return f"setting '{key}' is missing"
@@ -108,8 +122,7 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
     names = [f.name for f in fields(kind)]
     for key, value in data.items():
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known settings: {', '.join(names)}."
+            hint = _did_you_mean(str(key), names) or f"Known settings: {', '.join(names)}."
             raise UnknownSetting(f"{where}: unknown setting '{path + str(key)}'. {hint}")
         _refuse_unknown(hints[key], value, where, f"{path}{key}.")
 

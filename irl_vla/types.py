@@ -21,6 +21,7 @@ U8 = NDArray[np.uint8]
 
 HORIZON_POSES = 8  # poses of a plan
 PLAN_DT_S = 0.5  # [s] between them: 4 s horizon
+FALLBACK_UNTIL_S = 0.5  # [s after the anchor] a car at 10 Hz begins the fallback at the latest
 SECOND_NS = 1_000_000_000
 
 
@@ -270,6 +271,7 @@ class Schedule:
     """Which inputs made a plan; repeating it gives the same plan, bit for bit on one back-end.
 
     motion_stamp_ns: the newest measurement of the ego that was used
+    fallback_until_s: [s after the anchor] the latest moment for which the fallback was made
     """
 
     tokens_stamp_ns: int
@@ -278,44 +280,78 @@ class Schedule:
     command_stamp_ns: int | None
     epoch: int
     seed: int
+    fallback_until_s: float = FALLBACK_UNTIL_S
 
 
 class RefusalReason(str, Enum):
     """Why there is no plan from this input."""
 
     NO_IMAGES = "no_images"
-    CAMERAS_MISSING = "cameras_missing"
     NO_CALIBRATION = "no_calibration"
     BAD_IMAGE = "bad_image"
     NO_EGO_MOTION = "no_ego_motion"
     STALE_EGO_MOTION = "stale_ego_motion"
     BAD_EGO_MOTION = "bad_ego_motion"
     STALE_INPUT = "stale_input"
-    TIME_JUMP = "time_jump"
     NETWORK_NAN = "network_nan"
     EPOCH_MISMATCH = "epoch_mismatch"
+
+
+class StopReason(str, Enum):
+    """How a stop brakes, and what is known of it.
+
+    COMFORTABLE_STOP: with at most 2.5 m/s^2; EMERGENCY_STOP: harder, because a seen agent is in the
+    way; LEAST_BAD_STOP: an agent is touched however hard the car brakes; UNCHECKED_STOP: nothing is
+    known to check it against
+    """
+
+    COMFORTABLE_STOP = "comfortable_stop"
+    EMERGENCY_STOP = "emergency_stop"
+    LEAST_BAD_STOP = "least_bad_stop"
+    UNCHECKED_STOP = "unchecked_stop"
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """The stop that is driven where no further plan comes. Ego frame at the anchor stamp.
+
+    path: (n, 3) poses that it goes along, the first is the ego's own; beyond the last straight on
+    braking: [m/s^2] from whatever speed the car has when the stop begins
+    trajectory: the stop as it is when it begins at the anchor
+    checked_until_m: how far along the path it could be checked against what was seen
+    detail: what is still in its way, or empty
+    """
+
+    path: F64
+    braking: float
+    trajectory: Trajectory
+    checked_until_m: float
+    reason: StopReason
+    detail: str = ""
 
 
 @dataclass(frozen=True)
 class Refusal:
     """No plan for this anchor, and why.
 
-    stop: the comfortable stop along the last good path, from where the ego is now; None where there
-    is no such path or the ego's place is unknown
+    fallback: the stop along the last good path, from where the ego is at the anchor; None where the
+    ego's motion is unknown
     """
 
     anchor_stamp_ns: int
     reason: RefusalReason
     detail: str
-    stop: Trajectory | None = None
+    fallback: Fallback | None = None
 
 
 class PlanReason(str, Enum):
-    """Why this trajectory was chosen."""
+    """Why this trajectory was chosen; the stops are those of StopReason."""
 
     BEST_CANDIDATE = "best_candidate"
     NEXT_BEST_CANDIDATE = "next_best_candidate"
     COMFORTABLE_STOP = "comfortable_stop"
+    EMERGENCY_STOP = "emergency_stop"
+    LEAST_BAD_STOP = "least_bad_stop"
 
 
 @dataclass(frozen=True)
@@ -332,9 +368,10 @@ class Rejection:
 class Plan:
     """A checked trajectory for one anchor.
 
-    chosen: index into candidates, or None for a comfortable stop
+    chosen: index into candidates, or None for a stop
     checked_until_m: how far along the path the guard could check against what was seen
     bundle_id: of the bundle that drove; model: of it, what was learnt and what computed the plan
+    fallback: what to do where the next plan does not come
     """
 
     anchor_stamp_ns: int
@@ -347,4 +384,5 @@ class Plan:
     checked_until_m: float
     schedule: Schedule
     bundle_id: str
+    fallback: Fallback
     model: ModelRecord = field(default_factory=ModelRecord)

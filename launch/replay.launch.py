@@ -55,7 +55,12 @@ def _replay(context: LaunchContext) -> list:
     if lockstep:
         player = car.player(
             "lockstep_node",
-            {"bag": bag, "bundle": car.bundle, "results": full_path(given(context, "results"))},
+            {
+                "bag": bag,
+                "bundle": car.bundle,
+                "fallback_until_s": car.fallback_until_s,
+                "results": full_path(given(context, "results")),
+            },
         )
     else:
         player = ExecuteProcess(

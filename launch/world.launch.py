@@ -34,7 +34,9 @@ def _world(context: LaunchContext) -> list:
         settings={
             "camera_node": {"frozen_after": 0},  # a world that stands still looks the same
             "perception_node": {"threads": threads, "seed": seed, "latest_only": False},
-            "planner_node": {"threads": threads, "seed": seed},
+            "planner_node": {
+                "threads": threads, "seed": seed, "rig": full_path(given(context, "rig")),
+            },
         },
     )  # fmt: skip
     ready = car.ready()

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
-from irl_vla.bag.bag_files import StoredBag, open_files
+from irl_vla.bag.bag_files import Closing, StoredBag, open_files
 from irl_vla.bag.bag_info import BagInfo, topic_rows
 from irl_vla.bag.file_sections import merge
 from irl_vla.camera.rig import Rig
@@ -50,7 +49,7 @@ def open_bag(path: Path | str, topics: Topics | Path | str | None = None) -> Bag
         raise
 
 
-class Bag:
+class Bag(Closing):
     """An open recording; a context manager. Made by `open_bag`."""
 
     def __init__(self, stored: StoredBag, given: Topics) -> None:
@@ -61,17 +60,6 @@ class Bag:
         self.chosen = choose_topics(stored.topics, stored.stats, given, str(stored.path))
         self._notes: list[str] = []
         self._boxes = _BoxesAt(self._box_events)
-
-    def __enter__(self) -> Bag:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free what was unpacked."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from irl_vla.bag.bag import Bag
+from irl_vla.bag.bag_files import Closing
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.folder_recording import nearest_boxes
 from irl_vla.bag.json_file import read_json, shape_of
@@ -33,7 +33,7 @@ def is_dgp(folder: Path) -> bool:
     return (folder / "bounding_box_3d").is_dir() and (folder / "calibration").is_dir()
 
 
-class DgpSource:
+class DgpSource(Closing):
     """A bag whose boxes come from DGP files."""
 
     def __init__(self, folder: Path, bag: Bag) -> None:
@@ -43,17 +43,6 @@ class DgpSource:
         boxes = _read_boxes(folder)
         self._shift_ns = _shift(boxes, bag)
         self._boxes = {stamp + self._shift_ns: found for stamp, found in boxes.items()}
-
-    def __enter__(self) -> DgpSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the bag."""

@@ -11,9 +11,11 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from irl_vla.messages.records import Record, StoredTopic, TopicStats
+from irl_vla.types import InputError
+
 MAX_CHUNK_BYTES = 2**29  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
 MAX_HELD_BYTES = 2**30  # [B] of all chunks that are open at a time: usually one or two
-from irl_vla.messages.records import Record, StoredTopic, TopicStats, _refuse_too_much
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,12 @@ def merge(sections: Sequence[FileSection], wanted: frozenset[str]) -> Iterator[R
                 heapq.heappop(heap)
             else:
                 heapq.heapreplace(heap, (following.log_ns, order, following, records, section))
+
+
+def _refuse_too_much(section: FileSection, held: int) -> None:
+    if held + section.held > MAX_HELD_BYTES:
+        raise InputError(
+            f"{section.file}: chunks that overlap in time hold {held + section.held} bytes, at "
+            f"most {MAX_HELD_BYTES} are read at once. Write the recording again in the order of "
+            "time (mcap sort)"
+        )

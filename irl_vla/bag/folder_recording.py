@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
+from irl_vla.bag.bag_files import Closing
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.camera.rig import Rig
 from irl_vla.messages.events import Event
@@ -33,7 +33,7 @@ class PictureFile:
 
 
 @dataclass(frozen=True)
-class FolderRecording:
+class FolderRecording(Closing):
     """A source (see source.py) made of lists.
 
     known_boxes: stamp -> boxes in the ego frame at that stamp; missing: as in BagInfo
@@ -50,20 +50,6 @@ class FolderRecording:
     def name(self) -> str:
         """Name of the folder."""
         return self.path.resolve().name
-
-    def __enter__(self) -> FolderRecording:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

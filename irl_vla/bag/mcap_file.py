@@ -20,8 +20,8 @@ import lz4.frame
 import numpy as np
 import zstandard
 
-from irl_vla.bag.file_sections import FileSection, StoredFile
-from irl_vla.messages.records import MAX_CHUNK_BYTES, Record, StoredTopic, TopicStats
+from irl_vla.bag.file_sections import MAX_CHUNK_BYTES, FileSection, StoredFile
+from irl_vla.messages.records import Record, StoredTopic, TopicStats
 from irl_vla.types import InputError
 
 MAGIC = b"\x89MCAP0\r\n"

@@ -16,7 +16,8 @@ import numpy as np
 
 from irl_vla.bag.folder_recording import FolderRecording, PictureFile
 from irl_vla.bag.json_file import read_json, shape_of
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import move, rigid
 from irl_vla.paths import inside

@@ -16,8 +16,8 @@ import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader, ReaderError
 
-from irl_vla.bag.file_sections import FileSection, StoredFile
-from irl_vla.messages.records import MAX_CHUNK_BYTES, Record, StoredTopic, TopicStats
+from irl_vla.bag.file_sections import MAX_CHUNK_BYTES, FileSection, StoredFile
+from irl_vla.messages.records import Record, StoredTopic, TopicStats
 from irl_vla.types import InputError
 from irl_vla.unpack import pieces
 

@@ -1,11 +1,15 @@
-"""Anything a person can record -> one interface: a bag, a DGP clip, nuScenes, comma2k19."""
+"""Anything a person can record -> one interface: a bag, a DGP clip, nuScenes, comma2k19.
+
+Your own folder format: a Source, and `READERS["mine"] = Reader(is_mine, open_mine)`
+(docs/extending.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from irl_vla.bag.bag import open_bag
 from irl_vla.bag.bag_info import BagInfo
@@ -58,13 +62,25 @@ class Source(Protocol):
         """Close."""
 
 
+class Reader(NamedTuple):
+    """A folder format. open: raises InputError for a folder that it recognises and cannot use."""
+
+    recognises: Callable[[Path], bool]
+    open: Callable[[Path], Source]
+
+
+READERS: dict[str, Reader] = {  # asked in this order; what none recognises is opened as a bag
+    "nuscenes": Reader(is_nuscenes, open_nuscenes),
+    "comma2k19": Reader(is_comma2k19, open_comma2k19),
+}
+
+
 def open_source(path: Path | str, topics: Topics | Path | str | None = None) -> Source:
     """Open any recording. topics: for bags, names or a YAML file with them. Raises InputError."""
     folder = Path(path)
-    if is_nuscenes(folder):
-        return open_nuscenes(folder)
-    if is_comma2k19(folder):
-        return open_comma2k19(folder)
+    for reader in READERS.values():
+        if reader.recognises(folder):
+            return reader.open(folder)
     bag = open_bag(folder, topics)
     if not is_dgp(folder):
         return bag

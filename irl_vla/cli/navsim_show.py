@@ -8,16 +8,17 @@ import cv2
 import numpy as np
 import shapely
 
+from irl_vla.drive.fallback import unchecked_stop
 from irl_vla.frames import to_inner
 from irl_vla.navsim.calibration import rig_of
 from irl_vla.navsim.centerline import drivable_map
 from irl_vla.navsim.city_map import CityMap, LayerName
 from irl_vla.navsim.dataset import Dataset
 from irl_vla.navsim.find import find_window
-from irl_vla.navsim.preparation import ego_centre
 from irl_vla.navsim.records import LogFrame, SceneWindow
 from irl_vla.navsim.sensors import frame_set
 from irl_vla.paths import inside
+from irl_vla.scoring.footprint import middle
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
@@ -30,6 +31,7 @@ from irl_vla.types import (
     Schedule,
     Trajectory,
 )
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view import bev, drawing
 from irl_vla.view.frame import Overlay, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
@@ -92,6 +94,7 @@ def painted_plan(window: SceneWindow, poses: F64, detail: str) -> Plan:
     return Plan(
         stamp, Trajectory(poses), Candidates(np.zeros((0, len(poses), 3)), np.zeros(0)), None,
         PlanReason.BEST_CANDIDATE, detail, (), 0.0, Schedule(stamp, stamp, None, None, 0, 0), "",
+        unchecked_stop(np.zeros((1, 3)), 0.0, PACIFICA),
     )  # fmt: skip
 
 
@@ -111,7 +114,7 @@ def map_from_above(
     bev.paint_metres(image, view, 10.0)
     if overlay.boxes is not None:
         bev.paint_boxes_above(image, view, overlay.boxes)
-    bev.paint_ego(image, view)
+    bev.paint_ego(image, view, overlay.vehicle)
     if overlay.plan is not None:
         bev.paint_plan_above(image, view, overlay.plan.trajectory)
     drawing.write(image, title, 8, 6, drawing.text_size(image.shape[0]), MUTED)
@@ -120,7 +123,7 @@ def map_from_above(
 
 def paint_map(image: U8, view: bev.BevWindow, city: CityMap, frame: LogFrame) -> None:
     """Outlines of the drivable map, centre lines (route: green), red connectors (red)."""
-    areas = drivable_map(city, ego_centre(frame.pose))
+    areas = drivable_map(city, middle(frame.pose, PACIFICA))
     for area in areas:
         if area.lane is None:
             for part in shapely.get_parts(area.polygon):

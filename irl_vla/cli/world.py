@@ -23,7 +23,8 @@ from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.plan_makers import makers
 from irl_vla.resources import resource
-from irl_vla.scoring.batch import Journal, SceneOutcome, spread
+from irl_vla.scoring.batch import Journal, SceneOutcome
+from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 from irl_vla.world.benchmark.plans import PlanMaker

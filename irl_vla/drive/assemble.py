@@ -26,7 +26,7 @@ def policy_stack_from_bundle(
     Raises InputError where a network gives other numbers, or does not know a class that the guard
     needs.
     """
-    if bundle.manifest.kind == "rule":
+    if bundle.manifest.network is None:
         model = ModelRecord(bundle.weights_id)
         return PolicyStack(policy_from_bundle(bundle), NullPerception(), bundle.id, model=model)
     from irl_vla.engine.onnx_runner import OnnxRunner  # 117 MB that only networks need

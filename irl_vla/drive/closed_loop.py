@@ -15,9 +15,17 @@ import numpy as np
 
 from irl_vla.drive.core import DrivingCore
 from irl_vla.drive.step import Step
-from irl_vla.scoring.scene import OMEGA, VX, Vehicle
-from irl_vla.scoring.simulate import PACIFICA, sample_plans, simulate
-from irl_vla.types import F64, FrameSet, Plan, Trajectory
+from irl_vla.drive.stops import stop_along
+from irl_vla.scoring.scene import OMEGA, VX
+from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.types import (
+    F64,
+    FrameSet,
+    Plan,
+    Refusal,
+    Trajectory,
+)
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.episode import Episode, WorldState
 from irl_vla.world.route_monitor import Ending, RouteMonitor
 from irl_vla.world.routes import RoutePath
@@ -29,8 +37,6 @@ from irl_vla.world.simulated_sensors import (
     stamp_of,
 )
 from irl_vla.world.simulation import Simulation, episode_from
-
-STOP_M_S2 = 2.5  # [m/s²] where neither plan nor stop is known
 
 
 @dataclass(frozen=True)
@@ -112,16 +118,22 @@ class ClosedLoop:
 
     def _steered(self, moment: WorldState, step: Step) -> F64:
         """(11,) the ego 0.1 s later."""
-        outcome = step.outcome
-        wanted = outcome.trajectory if isinstance(outcome, Plan) else outcome.stop
-        return follow(wanted, moment.ego, self.vehicle)
+        return follow(driven(step.outcome), moment.ego, self.vehicle)
+
+
+def driven(outcome: Plan | Refusal) -> Trajectory | None:
+    """What the car drives now: the plan, or the stop of a refusal, where it has one."""
+    if isinstance(outcome, Plan):
+        return outcome.trajectory
+    return None if outcome.fallback is None else outcome.fallback.trajectory
 
 
 def follow(wanted: Trajectory | None, ego: F64, vehicle: Vehicle) -> F64:
     """(11,) the ego 0.1 s after `ego` (11,), tracking a trajectory in its frame; without one it
     brakes straight ahead."""
-    poses = straight_stop(float(ego[VX])) if wanted is None else wanted.poses
-    refs = sample_plans(poses, ego, 0, vehicle)
+    if wanted is None:
+        wanted = stop_along(np.zeros((1, 3)), float(ego[VX]))
+    refs = sample_plans(wanted.poses, ego, 0, vehicle)
     state: F64 = simulate(ego, refs, vehicle.wheel_base)[0, 1]
     if state[VX] < 0.0:  # the scorer's bicycle knows no brakes that hold
         state = ego.copy()
@@ -129,11 +141,3 @@ def follow(wanted: Trajectory | None, ego: F64, vehicle: Vehicle) -> F64:
         state[5:7] = 0.0
         state[8:] = 0.0
     return state
-
-
-def straight_stop(speed: float, step_s: float = 0.5, poses: int = 8) -> F64:
-    """(8, 3) braking at STOP_M_S2 straight ahead."""
-    t = np.arange(1, poses + 1) * step_s
-    t = np.minimum(t, max(speed, 0.0) / STOP_M_S2)
-    x = max(speed, 0.0) * t - STOP_M_S2 * t * t / 2.0
-    return np.column_stack([x, np.zeros(poses), np.zeros(poses)])

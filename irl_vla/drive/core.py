@@ -8,23 +8,22 @@ the desk and the closed loop call `step`. May import: see the room's door plate.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import Rig
-from irl_vla.drive.checks import checked_until, slowed, surroundings
+from irl_vla.drive.checks import Surroundings
 from irl_vla.drive.command_memory import CommandMemory, stamp_of, unknown
-from irl_vla.drive.guard import STOP_M_S2, Limits, choose, present_arc, rest_of, stop_along
+from irl_vla.drive.guard import GuardConfig, best_first
 from irl_vla.drive.history import EgoHistory
 from irl_vla.drive.intent import IntentMemory
 from irl_vla.drive.perception_stage import PerceptionStage
 from irl_vla.drive.ranker import Ranker
+from irl_vla.drive.safeguard import Safeguard
 from irl_vla.drive.stack import ActiveStack, PolicyStack
 from irl_vla.drive.step import Clock, Perceived, Step
-from irl_vla.frames import inverse, pose_of
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -35,30 +34,28 @@ from irl_vla.types import (
     FrameSet,
     Intent,
     Plan,
-    PlanReason,
     Refusal,
     RefusalReason,
-    Rejection,
     SceneTokens,
     Schedule,
     Trajectory,
 )
-
-LAST_PATH_NS = 2 * SECOND_NS  # a stop follows a path that is at most so old
+from irl_vla.vehicle import Vehicle
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
-    """How the core drives."""
+    """How the core drives. vehicle: in place of the rig's."""
 
     seed: int = 0
     max_input_age_s: float = 0.5  # older frame sets are refused
     pictures: bool = True  # False: none is asked for, and tokens hold nothing
-    limits: Limits = field(default_factory=Limits)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    vehicle: Vehicle | None = None
 
 
 class DrivingCore:
-    """One car's driving: it remembers ego motion, intent and the last good path."""
+    """The state of one car: it remembers ego motion, intent, and what it saw and drove last."""
 
     def __init__(self, stack: PolicyStack, rig: Rig | None, config: CoreConfig) -> None:
         """rig: None for a core that only plans, or until `recalibrate` brings it."""
@@ -67,7 +64,7 @@ class DrivingCore:
         self.commands = CommandMemory()
         self._perception = PerceptionStage(rig, self.history, config.pictures)
         self._intent = IntentMemory()
-        self._last_plan: Plan | None = None  # the last good path
+        self._safeguard = Safeguard(self.history, config.guard, self.vehicle)
 
     @property
     def stack(self) -> PolicyStack:
@@ -93,12 +90,17 @@ class DrivingCore:
         """Whose pictures are perceived."""
         return self._perception.rig
 
+    @property
+    def vehicle(self) -> Vehicle:
+        """The car that drives."""
+        return self.config.vehicle or self._perception.vehicle
+
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego. A time jump forgets path and route."""
         resets = self.history.resets
         self.history.add(motion)
         if self.history.resets != resets:
-            self._last_plan = None
+            self._safeguard.forget()
             self._intent.forget_route()
             self._perception.forget()
             self.commands.clear()
@@ -118,6 +120,7 @@ class DrivingCore:
     def recalibrate(self, rig: Rig) -> None:
         """From now on the pictures come from this rig, of the same cameras."""
         self._perception.recalibrate(rig)
+        self._safeguard.vehicle = self.vehicle
 
     def perceive(
         self, frames: FrameSet, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
@@ -151,70 +154,54 @@ class DrivingCore:
         return active.stack.language.think(images, context)
 
     def plan(
-        self, tokens: SceneTokens, command: Command, ego: EgoStatus, intent: Intent, now_ns: int
-    ) -> Plan | Refusal:
-        """Tokens -> a guarded plan. Refused: stale input, no ego motion, tokens of another
-        epoch."""
-        return self._plan(self._active, tokens, command, ego, intent, now_ns)
+        self, tokens: SceneTokens, command: Command, ego: EgoStatus, intent: Intent, now_ns: int,
+        fallback_until_s: float | None = None,
+    ) -> Plan | Refusal:  # fmt: skip
+        """Tokens -> a guarded plan. Refused: stale input, no ego motion, tokens of another epoch.
+
+        fallback_until_s: of a followed schedule, in place of the configured one
+        """
+        return self._plan(self._active, tokens, command, ego, intent, now_ns, fallback_until_s)
 
     def _plan(
         self, active: ActiveStack, tokens: SceneTokens, command: Command, ego: EgoStatus,
-        intent: Intent, now_ns: int,
+        intent: Intent, now_ns: int, fallback_until_s: float | None,
     ) -> Plan | Refusal:  # fmt: skip
-        stamp = tokens.anchor_stamp_ns
-        age_s = (now_ns - stamp) / SECOND_NS
-        if tokens.epoch != active.epoch:
-            detail = f"tokens of epoch {tokens.epoch}, the engines are at {active.epoch}"
-            return self.refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
-        if age_s > self.config.max_input_age_s:
-            detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
-            return self.refuse(ego, RefusalReason.STALE_INPUT, detail)
-        gap = self.history.gap(stamp, ego.measured_ns)
-        if gap is not None or not ego.valid:
-            reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
-            return self.refuse(ego, reason, gap.detail if gap else ego.source)
-        candidates = active.stack.policy.propose(tokens, command, ego, intent, self.config.seed)
+        refusal, stack = self._unusable(active.epoch, tokens, ego, now_ns), active.stack
+        if refusal is not None:
+            return self.refuse(ego, *refusal)
+        candidates = stack.policy.propose(tokens, command, ego, intent, self.config.seed)
+        seen = self._safeguard.surroundings(tokens, stack.perception.area, stack.classes, ego)
         if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
             detail = "planner: every candidate is not a number"
-            return self.refuse(ego, RefusalReason.NETWORK_NAN, detail)
+            return self.refuse(ego, RefusalReason.NETWORK_NAN, detail, seen)
+        until_s = self.config.guard.fallback_until_s
         schedule = Schedule(
-            stamp, ego.measured_ns, tokens.memory_stamp_ns, stamp_of(command), active.epoch,
-            self.config.seed,
+            tokens.anchor_stamp_ns, ego.measured_ns, tokens.memory_stamp_ns, stamp_of(command),
+            active.epoch, self.config.seed,
+            until_s if fallback_until_s is None else fallback_until_s,
         )  # fmt: skip
-        plan = self._guarded(active.stack, candidates, tokens, ego, intent, schedule)
-        if plan.chosen is not None:
-            self._last_plan = plan
-        return plan
+        order = best_first(self._preference(stack.ranker, candidates, tokens, ego, intent))
+        model = stack.model.after(tokens.computed_by)
+        bundle_id = stack.bundle_id
+        return self._safeguard.plan(candidates, order, seen, ego, schedule, bundle_id, model)
 
-    def _guarded(
-        self, stack: PolicyStack, candidates: Candidates, tokens: SceneTokens, ego: EgoStatus,
-        intent: Intent, schedule: Schedule,
-    ) -> Plan:  # fmt: skip
-        """Choose, and slow down where the plan leaves what was observed."""
-        stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
-        seen = surroundings(tokens, stack.perception.area, stack.classes)
-        preference = self._preference(stack.ranker, candidates, tokens, ego, intent)
-        choice = choose(candidates, preference, ego, self.config.limits, seen, self._stop(ego))
-        trajectory, notes = choice.trajectory, _refused(choice.rejected)
-        until_m = checked_until(trajectory.poses, seen)
-        if seen.area is not None and choice.chosen is not None:
-            capped = slowed(trajectory.poses, trajectory.step_s, until_m, speed, STOP_M_S2)
-            if not np.allclose(capped.poses, trajectory.poses, atol=1e-6):
-                trajectory = capped
-                notes.append(f"slowed down: nothing is known beyond {until_m:.1f} m")
-        return Plan(
-            anchor_stamp_ns=stamp,
-            trajectory=trajectory,
-            candidates=candidates,
-            chosen=choice.chosen,
-            reason=_reason(choice.chosen, len(choice.rejected)),
-            detail="; ".join(notes),
-            rejected=choice.rejected,
-            checked_until_m=until_m,
-            schedule=schedule,
-            bundle_id=stack.bundle_id,
-            model=stack.model.after(tokens.computed_by),
-        )
+    def _unusable(
+        self, epoch: int, tokens: SceneTokens, ego: EgoStatus, now_ns: int
+    ) -> tuple[RefusalReason, str] | None:
+        """Why nothing can be planned from this input, or None."""
+        stamp = tokens.anchor_stamp_ns
+        age_s = (now_ns - stamp) / SECOND_NS
+        if tokens.epoch != epoch:
+            detail = f"tokens of epoch {tokens.epoch}, the engines are at {epoch}"
+            return RefusalReason.EPOCH_MISMATCH, detail
+        if age_s > self.config.max_input_age_s:
+            detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
+            return RefusalReason.STALE_INPUT, detail
+        gap = self.history.gap(stamp, ego.measured_ns)
+        if gap is not None:
+            return gap.reason, gap.detail
+        return None if ego.valid else (RefusalReason.NO_EGO_MOTION, ego.source)
 
     def _preference(
         self, ranker: Ranker | None, candidates: Candidates, tokens: SceneTokens, ego: EgoStatus,
@@ -223,7 +210,7 @@ class DrivingCore:
         """(K,) which candidate is tried first: by the ranker, else by the policy's confidence."""
         if ranker is None:
             return candidates.confidence
-        path = self._path_now(ego)
+        path = self._safeguard.path_now(ego)
         driven = None if path is None else Trajectory(path)
         return ranker.rank(candidates, tokens, ego, intent, driven)
 
@@ -232,9 +219,9 @@ class DrivingCore:
         wanted: Intent | None = None, think: bool | None = None,
     ) -> Step:  # fmt: skip
         """A step for an anchor that the followed car left out: no later stop follows its path."""
-        before = self._last_plan
+        before = self._safeguard.memory
         step = self.step(frames, now_ns, follow, wanted, think)
-        self._last_plan = before
+        self._safeguard.memory = before
         return step
 
     def step(
@@ -266,8 +253,9 @@ class DrivingCore:
             outcome: Plan | Refusal = self.refuse(ego, tokens.reason, tokens.detail)
         else:
             command = self._advice(stamp, now_ns, follow)
+            until_s = None if follow is None else follow.fallback_until_s
             outcome = clock.timed(
-                "plan", lambda: self._plan(active, tokens, command, ego, intent, now_ns)
+                "plan", lambda: self._plan(active, tokens, command, ego, intent, now_ns, until_s)
             )
         timings["step"] = sum(timings.values())
         tokens_seen = None if isinstance(tokens, Refusal) else tokens
@@ -295,36 +283,12 @@ class DrivingCore:
             return self.commands.at(stamp_ns, now_ns)
         return self.commands.of(follow.command_stamp_ns, stamp_ns)
 
-    def refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
-        """No plan for this anchor; with the stop along the last good path where that is known."""
-        known = ego.valid and self._path_now(ego) is not None
-        return Refusal(ego.stamp_ns, reason, detail, self._stop(ego) if known else None)
+    def refuse(
+        self, ego: EgoStatus, reason: RefusalReason, detail: str, seen: Surroundings | None = None
+    ) -> Refusal:
+        """No plan for this anchor; with a stop where the ego's motion is known.
 
-    def _stop(self, ego: EgoStatus) -> Trajectory:
-        path = self._path_now(ego)
-        return stop_along(present_arc(ego) if path is None else path, float(ego.velocity[0]))
-
-    def _path_now(self, ego: EgoStatus) -> F64 | None:
-        """What is left of the last good path, in the present ego frame."""
-        last, stamp = self._last_plan, ego.stamp_ns
-        if last is None or not 0 <= stamp - last.anchor_stamp_ns <= LAST_PATH_NS:
-            return None
-        now_from_then = self.history.now_from_then(stamp, last.anchor_stamp_ns, ego.measured_ns)
-        if now_from_then is None:
-            return None
-        return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))
-
-
-def _refused(rejected: tuple[Rejection, ...]) -> list[str]:
-    """One sentence for all refused candidates; each has its own in `Plan.rejected`."""
-    if not rejected:
-        return []
-    names = Counter(rejection.reason for rejection in rejected)
-    counts = ", ".join(f"{name} {count}" for name, count in names.most_common())
-    return [f"{len(rejected)} better candidates refused ({counts})"]
-
-
-def _reason(chosen: int | None, rejected: int) -> PlanReason:
-    if chosen is None:
-        return PlanReason.COMFORTABLE_STOP
-    return PlanReason.NEXT_BEST_CANDIDATE if rejected else PlanReason.BEST_CANDIDATE
+        seen: what was seen at this anchor; None: the stop is checked against what was seen last
+        """
+        fallback = self._safeguard.stop(ego, seen) if ego.valid else None
+        return Refusal(ego.stamp_ns, reason, detail, fallback)

@@ -1,7 +1,7 @@
 """The last second of BEVs: perception is handed the one nearest to half a second old.
 
-Its age is an input of the network, so 2 Hz recordings and a 10 Hz car agree (DESIGN section 3,
-Memory). It is emptied on time jumps, on another rig and on another epoch. May import: types,
+Its age is an input of the network, so 2 Hz recordings and a 10 Hz car agree (docs/policy.md,
+"Perception"). It is emptied on time jumps, on another rig and on another epoch. May import: types,
 perception, history.
 """
 

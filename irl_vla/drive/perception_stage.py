@@ -15,6 +15,7 @@ from irl_vla.drive.perception_model import PerceptionContext, broken_tensor
 from irl_vla.drive.stack import ActiveStack
 from irl_vla.drive.step import Perceived
 from irl_vla.types import EgoStatus, FrameSet, Intent, Refusal, RefusalReason, SceneTokens
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 BAD_IMAGE = "bad_image"  # name of the reason in FrameSet.missing
 
@@ -34,6 +35,11 @@ class PerceptionStage:
         if self._rig is None:
             raise ValueError("this core has no rig")
         return self._rig
+
+    @property
+    def vehicle(self) -> Vehicle:
+        """Of the rig; the scorer's without one."""
+        return PACIFICA if self._rig is None else self._rig.vehicle
 
     def recalibrate(self, rig: Rig) -> None:
         """From now on the pictures come from this rig, of the same cameras."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from irl_vla import __version__
-from irl_vla.config import UnknownSetting, from_json
+from irl_vla.config import UnknownSetting, from_json, named
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import Preset
 from irl_vla.perception.tokens import READABLE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.tensors import planner_io
 from irl_vla.types import InputError
 
@@ -26,6 +27,7 @@ FORMAT = "irl-vla-bundle/2"
 FAMILY = "irl-vla-bundle/"
 MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
+NETWORK = "network"  # kind of the bundles that hold networks
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
 MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
 GRAPHS = ("camera", "bev", "planner")  # that every network bundle has
@@ -111,7 +113,7 @@ class Quantisation:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPart:
-    """What a network bundle has and a rule bundle has not.
+    """What a network bundle has and others have not.
 
     preset: sizes, with the images' normalisation and the geometry of the BEV
     graphs: GRAPHS, and of OPTIONAL_GRAPHS those that it has
@@ -130,13 +132,13 @@ class NetworkPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """See models/README.md. parameters: YAML file of a rule bundle; network: of a network bundle.
+    """See models/README.md. parameters: YAML file of a policy without network; network: else.
 
     Exactly one of the two is there, as `kind` says.
     """
 
     format: str
-    kind: Literal["rule", "network"]
+    kind: str  # NETWORK, or a name of POLICIES
     name: str
     made_by: str  # "irl-vla 0.1.0"
     trained: bool
@@ -148,10 +150,11 @@ class Manifest:
 
     def __post_init__(self) -> None:
         has = (self.parameters is not None, self.network is not None)
-        if has != (self.kind == "rule", self.kind == "network"):
+        named({NETWORK: None, **POLICIES}, self.kind, "kind")
+        if has != (self.kind != NETWORK, self.kind == NETWORK):
             raise ValueError(
                 f"kind '{self.kind}': expected "
-                f"{'parameters' if self.kind == 'rule' else 'network'} and only that"
+                f"{'network' if self.kind == NETWORK else 'parameters'} and only that"
             )
         for name in self.files:
             refuse_path(name)

@@ -14,13 +14,14 @@ import numpy as np
 
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.closed_loop import driven
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import PLAN_POSES
-from irl_vla.types import F64, FrameSet, Plan
+from irl_vla.types import F64, FrameSet
 from irl_vla.world.benchmark.scenes import BEFORE, Cutter
 from irl_vla.world.episode import Episode
 from irl_vla.world.render.renderer import Renderer
@@ -47,7 +48,7 @@ class BundlePlanMaker:
         """(8, 3) plan, or the stop of a refusal."""
         stack, rig = _stack(self.bundle, self.rig)
         outcome = steps_until(cutter, step, DrivingCore(stack, rig, CoreConfig()))[-1].outcome
-        wanted = outcome.trajectory if isinstance(outcome, Plan) else outcome.stop
+        wanted = driven(outcome)
         return np.zeros((PLAN_POSES, 3)) if wanted is None else np.asarray(wanted.poses)
 
 

@@ -66,7 +66,7 @@ class DriveRun:
         render = Renderer(
             simulation.town, simulation.others.actors, cameras, drive.seed, drive.quality
         ).render
-        loop = ClosedLoop(simulation, path, core, render, drive.route_m)
+        loop = ClosedLoop(simulation, path, core, render, drive.route_m, cameras.vehicle)
         manifest = bundle.manifest
         facts = {
             "drive": drive.name, "seed": drive.seed, "town": simulation.town.name,

@@ -13,22 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.config import named
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.closed_loop import ClosedLoop
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import NullPerception
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import SceneOutcome, spread
+from irl_vla.scoring.batch import SceneOutcome
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
+from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.render.renderer import Quality, Renderer
 from irl_vla.world.route_monitor import Ending, RouteMonitor
 from irl_vla.world.routes import RoutePath
 from irl_vla.world.situations.expert_drive import expert_drive
-from irl_vla.world.situations.situation import NAMES, VERSION, Situation, situation
+from irl_vla.world.situations.situation import KINDS, NAMES, VERSION, Situation, situation
 
 SEEDS = "0:50"
 EXPERT = "expert"
@@ -55,8 +57,7 @@ class Suite:
     ) -> Suite:
         """Everything that can be wrong is found here. Raises InputError."""
         for name in names:
-            if name not in NAMES:
-                raise InputError(f"--situation {name}: expected one of {', '.join(NAMES)}")
+            named(KINDS, name, "--situation")
         loaded = load_bundle(bundle)
         _stack(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)
@@ -124,7 +125,7 @@ def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
         render = Renderer(
             simulation.town, simulation.others.actors, rig, found.seed, suite.quality
         ).render
-    loop = ClosedLoop(simulation, path, core, render, found.route_m)
+    loop = ClosedLoop(simulation, path, core, render, found.route_m, rig.vehicle)
     for _ in loop.ticks():
         pass
     return loop.monitor

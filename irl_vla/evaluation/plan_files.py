@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.drive.step import Step
-from irl_vla.types import Plan, Refusal
+from irl_vla.types import Fallback, Plan
 
 
 def plan_line(step: Step) -> str:
@@ -33,7 +33,8 @@ def plan_line(step: Step) -> str:
             "source": step.ego.source,
         },
     }
-    record |= _plan(outcome) if isinstance(outcome, Plan) else _stop(outcome)
+    record |= _plan(outcome) if isinstance(outcome, Plan) else {}
+    record["fallback"] = _fallback(outcome.fallback)
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -52,8 +53,17 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _stop(refusal: Refusal) -> dict[str, Any]:
-    return {"stop": None if refusal.stop is None else refusal.stop.poses.tolist()}
+def _fallback(fallback: Fallback | None) -> dict[str, Any] | None:
+    if fallback is None:
+        return None
+    return {
+        "path": fallback.path.tolist(),
+        "braking_m_s2": fallback.braking,
+        "poses": fallback.trajectory.poses.tolist(),
+        "checked_until_m": fallback.checked_until_m,
+        "reason": fallback.reason.value,
+        "detail": fallback.detail,
+    }
 
 
 def _finite(values: Any) -> Any:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 from irl_vla.bag.recorded_inputs import RecordedInputs
 from irl_vla.camera.preprocess import prepared
-from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
 from irl_vla.drive.core import DrivingCore
 from irl_vla.drive.history import LATE_NS
@@ -182,7 +181,7 @@ class ReplayLoop:
                 replace(now, offset_ns=camera.offset_ns) if camera.name == now.name else camera
                 for camera in self.core.rig.cameras
             )
-            self.core.recalibrate(Rig(self.core.rig.name, cameras))
+            self.core.recalibrate(replace(self.core.rig, cameras=cameras))
 
     def _note_sync(self) -> None:
         for event in self._sync.take_events():

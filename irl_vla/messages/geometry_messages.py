@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
 from irl_vla.frames import quaternion_xyzw, rigid_from_pose
 from irl_vla.messages.messages import header, new
 from irl_vla.types import F64, SECOND_NS, Boxes3D, EgoMotion, Trajectory
@@ -51,15 +51,12 @@ def camera_info_message(camera: Camera, stamp_ns: int, frame_id: str) -> Any:
     same K in P."""
     projection = np.zeros((3, 4))
     projection[:, :3] = camera.intrinsics
-    model = camera.model.value
-    if camera.model is CameraModel.EQUIDISTANT:
-        model = "equidistant"
     return new(
         "sensor_msgs/msg/CameraInfo",
         header=header(stamp_ns, frame_id),
         height=camera.height,
         width=camera.width,
-        distortion_model=model,
+        distortion_model=camera.model,
         d=np.array(camera.distortion),
         k=np.array(camera.intrinsics).reshape(-1),
         r=np.eye(3).reshape(-1),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from irl_vla.types import (
     F64,
     Candidates,
     Command,
+    Fallback,
     GraphRecord,
     InputError,
     Intent,
@@ -26,10 +28,13 @@ from irl_vla.types import (
     PlanReason,
     Rejection,
     Schedule,
+    StopReason,
     Trajectory,
 )
 
-NO_CHOICE = -1  # Plan.chosen of a comfortable stop
+NO_CHOICE = -1  # Plan.chosen of a stop
+FALLBACK = "irl_vla_msgs/msg/Fallback"
+R = TypeVar("R", bound=Enum)
 DIRECTIONS = (  # in the order of the constants of Intent.msg
     IntentDirection.UNKNOWN,
     IntentDirection.LEFT,
@@ -74,6 +79,7 @@ def plan_to_message(
             for entry in plan.rejected
         ],
         checked_until_m=float(plan.checked_until_m),
+        fallback=fallback_to_message(plan.fallback),
         schedule=_schedule_to_message(plan.schedule),
         bundle_id=plan.bundle_id,
         weights_id=plan.model.weights_id,
@@ -91,9 +97,6 @@ def plan_from_message(message: Any) -> Plan:
     poses = [_poses(candidate.poses) for candidate in message.candidates]
     if any(len(one) != length for one in poses):
         raise InputError(f"plan: candidates differ in length, expected {length} poses each")
-    reasons = [reason.value for reason in PlanReason]
-    if message.reason not in reasons:
-        raise InputError(f"plan: reason '{message.reason}', expected one of {', '.join(reasons)}")
     return Plan(
         anchor_stamp_ns=stamp_ns(message.header.stamp),
         trajectory=Trajectory(_poses(message.poses), float(message.step_s)),
@@ -103,7 +106,7 @@ def plan_from_message(message: Any) -> Plan:
             float(message.candidate_step_s),
         ),
         chosen=None if message.chosen == NO_CHOICE else int(message.chosen),
-        reason=PlanReason(message.reason),
+        reason=_reason(PlanReason, message.reason, "plan"),
         detail=str(message.detail),
         rejected=tuple(
             Rejection(int(one.candidate), str(one.reason), str(one.detail))
@@ -112,6 +115,7 @@ def plan_from_message(message: Any) -> Plan:
         checked_until_m=float(message.checked_until_m),
         schedule=_schedule_from_message(message.schedule),
         bundle_id=str(message.bundle_id),
+        fallback=fallback_from_message(message.fallback),
         model=ModelRecord(str(message.weights_id), graphs_from_message(message.graphs)),
     )
 
@@ -127,6 +131,46 @@ def graphs_from_message(graphs: Any) -> tuple[GraphRecord, ...]:
     return tuple(GraphRecord(*(str(getattr(one, name)) for name in names)) for one in graphs)
 
 
+def fallback_to_message(fallback: Fallback | None) -> Any:
+    """Fallback -> irl_vla_msgs/Fallback; an empty one for None."""
+    if fallback is None:
+        none = np.zeros(0)
+        fields = {"path": none, "poses": none, "reason": "", "detail": ""}
+        return new(FALLBACK, **fields, braking=0.0, step_s=0.0, checked_until_m=0.0)
+    return new(
+        FALLBACK,
+        path=_flat(fallback.path),
+        braking=float(fallback.braking),
+        poses=_flat(fallback.trajectory.poses),
+        step_s=float(fallback.trajectory.step_s),
+        checked_until_m=float(fallback.checked_until_m),
+        reason=fallback.reason.value,
+        detail=fallback.detail,
+    )
+
+
+def fallback_from_message(message: Any) -> Fallback:
+    """irl_vla_msgs/Fallback -> Fallback. Raises InputError for numbers that are no stop."""
+    path, braking = _poses(message.path), float(message.braking)
+    trajectory = Trajectory(_poses(message.poses), float(message.step_s))
+    good = len(path) and np.isfinite(path).all() and np.isfinite(trajectory.poses).all()
+    if not good or not 0.0 < braking < np.inf:
+        raise InputError(
+            f"fallback: expected finite poses and a positive braking, got {len(path)} poses of a "
+            f"path and {braking} m/s^2"
+        )
+    reason = _reason(StopReason, message.reason, "fallback")
+    until_m = float(message.checked_until_m)
+    return Fallback(path, braking, trajectory, until_m, reason, str(message.detail))
+
+
+def _reason(kind: type[R], text: str, where: str) -> R:
+    known = [reason.value for reason in kind]
+    if text not in known:
+        raise InputError(f"{where}: reason '{text}', expected one of {', '.join(known)}")
+    return kind(text)
+
+
 def _schedule_to_message(schedule: Schedule) -> Any:
     return new(
         "irl_vla_msgs/msg/Schedule",
@@ -138,6 +182,7 @@ def _schedule_to_message(schedule: Schedule) -> Any:
         command_stamp_ns=schedule.command_stamp_ns or 0,
         epoch=schedule.epoch,
         seed=schedule.seed,
+        fallback_until_s=float(schedule.fallback_until_s),
     )
 
 
@@ -149,6 +194,7 @@ def _schedule_from_message(message: Any) -> Schedule:
         command_stamp_ns=int(message.command_stamp_ns) if message.has_command else None,
         epoch=int(message.epoch),
         seed=int(message.seed),
+        fallback_until_s=float(message.fallback_until_s),
     )
 
 

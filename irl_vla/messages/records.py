@@ -8,10 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.types import SECOND_NS, InputError
-
-MAX_CHUNK_BYTES = 2**29  # [B] a chunk is held in memory; writers use 0.75 to 100 MB
-MAX_HELD_BYTES = 2**30  # [B] of all chunks that are open at a time: usually one or two
+from irl_vla.types import SECOND_NS
 
 
 class Record(NamedTuple):
@@ -76,12 +73,3 @@ class TopicStats:
         """Mean rate between the first and the last message, 0 where there is only one."""
         span = self.last_ns - self.first_ns
         return (self.count - 1) * SECOND_NS / span if span > 0 else 0.0
-
-
-def _refuse_too_much(lane: Lane, held: int) -> None:
-    if held + lane.held > MAX_HELD_BYTES:
-        raise InputError(
-            f"{lane.file}: chunks that overlap in time hold {held + lane.held} bytes together, at "
-            f"most {MAX_HELD_BYTES} are read at once. Write the recording again in the order of "
-            "time (mcap sort)"
-        )

@@ -119,7 +119,6 @@ def _frame(raw: Mapping[str, Any], where: str) -> LogFrame:
             found["track_tokens"], found["instance_tokens"],
         ),
         cameras={name.lower(): camera for name, camera in (raw["camera_dict"] or {}).items()},
-        lidar_path=raw["lidar_path"],
         where=where,
     )  # fmt: skip
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from irl_vla.navsim.centerline import Area, centerline_of, drivable_map, lane_plan, starting_lane
 from irl_vla.navsim.city_map import CityMap, MapLane
 from irl_vla.navsim.records import SceneWindow, TrackedObjects
 from irl_vla.navsim.route import BlockRoute, correct_route, route_lanes
 from irl_vla.navsim.tracks import FUTURE_FRAMES, lights_of, observations_of, tracks_of
-from irl_vla.scoring.scene import Tracks, Vehicle
+from irl_vla.scoring.footprint import footprint, middle
+from irl_vla.scoring.scene import Tracks
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA
 
-PACIFICA = Vehicle()
 CityMaps = Callable[[str], CityMap]  # city name -> its map
 
 
@@ -47,21 +46,7 @@ class Preparation:
 
     @property
     def centre(self) -> F64:
-        return ego_centre(self.window.now.pose)
-
-
-def ego_centre(pose: F64) -> F64:
-    """(2,) centre of the ego's box, for the rear axle at `pose`."""
-    return pose[:2] + PACIFICA.centre * np.array([np.cos(pose[2]), np.sin(pose[2])])
-
-
-def footprint(pose: F64) -> F64:
-    """(4, 2) corners FL RL RR FR of the ego, for the rear axle at `pose`."""
-    forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    left = np.array([-forward[1], forward[0]]) * PACIFICA.width / 2
-    front = pose[:2] + PACIFICA.front_length * forward
-    rear = pose[:2] - PACIFICA.rear_length * forward
-    return np.array([front + left, rear + left, rear - left, front - left])
+        return middle(self.window.now.pose, PACIFICA)
 
 
 def prepare(window: SceneWindow, city: CityMap) -> Preparation:
@@ -76,9 +61,9 @@ def _prepare(window: SceneWindow, city: CityMap) -> Preparation:
     pose, logged = window.now.pose, window.now.roadblock_ids
     route = correct_route(city, pose, logged)
     lanes = route_lanes(city, route.blocks)
-    centre = ego_centre(pose)
+    centre = middle(pose, PACIFICA)
     areas = drivable_map(city, centre)
-    start = starting_lane(areas, lanes, pose, centre, footprint(pose))
+    start = starting_lane(areas, lanes, pose, centre, footprint(pose, PACIFICA))
     sights = observations_of(window)
     # Red lights of the scoring world are looked up in the route as LOGGED, not as corrected.
     logged_blocks = [block for i in dict.fromkeys(logged) if (block := city.block(i)) is not None]

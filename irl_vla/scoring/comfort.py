@@ -2,7 +2,7 @@
 
 Signals are filtered by Savitzky-Golay filters (edge mode 'interp') and rounded to 8 decimals. A
 filter is a linear map, so it is taken once from scipy as a banded matrix and applied by kernels.
-Source: docs/epdms.md, "Comfort". May import: scoring.compiled, scoring.scene.
+Source: docs/epdms.md, "Comfort". May import: frames, scoring.compiled, scoring.scene.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import savgol_filter
 
+from irl_vla.frames import wrap_angle
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.scene import ALPHA, AX, AY, HEADING, I64, OMEGA, SIM_DT_S, STEP_US, STEPS, Ego
 from irl_vla.types import F64
@@ -108,7 +109,7 @@ def past_states(ego: Ego) -> F64:
     past = np.stack(
         [np.interp(times, ego.history_us, states[:, c]) for c in range(11)], axis=-1
     ).reshape(len(times), 11)
-    past[:, HEADING] = (past[:, HEADING] + np.pi) % (2 * np.pi) - np.pi
+    past[:, HEADING] = wrap_angle(past[:, HEADING])
     past[:, [OMEGA, ALPHA]] = 0.0
     return past
 

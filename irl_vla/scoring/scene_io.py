@@ -4,7 +4,7 @@
     for outcome in try_scenes(path): ...           Scene or InputError, one per scene: others go on
     write_scenes(path, scenes)
 Reading what was written gives the same numbers bit for bit. Errors name file, scene and field.
-May import: types, unpack, scoring.scene, scoring.scene_check.
+May import: types, unpack, vehicle, scoring.scene, scoring.scene_check.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ from irl_vla.scoring.scene import (
     Route,
     Scene,
     Tracks,
-    Vehicle,
 )
 from irl_vla.scoring.scene_check import Field, check_scene
 from irl_vla.types import F64, InputError
 from irl_vla.unpack import gunzipped
+from irl_vla.vehicle import Vehicle
+
+OUTLINE = ("width", "front_length", "rear_length", "wheel_base")  # of Vehicle, in its order
 
 
 def read_scenes(path: Path) -> list[Scene]:
@@ -148,13 +150,20 @@ def _state_of(raw: Field) -> F64:
 
 
 def _ego_of(raw: Field) -> Ego:
-    vehicle = raw["vehicle"]
     return Ego(
         initial=_state_of(raw["initial"]),
         history=np.stack([_state_of(past) for past in raw["history"]]),
         history_us=np.array([past["t_us"].integer() for past in raw["history"]], np.int64),
-        vehicle=Vehicle(**{n: vehicle[n].number() for n in Vehicle.__dataclass_fields__}),
+        vehicle=_vehicle_of(raw["vehicle"]),
     )
+
+
+def _vehicle_of(raw: Field) -> Vehicle:
+    width, front, rear, base = (raw[name].number() for name in OUTLINE)
+    try:
+        return Vehicle(width, front, rear, base)
+    except ValueError as error:
+        raise InputError(f"{raw.where}: {error}") from None
 
 
 def _areas_of(raw: Field) -> Areas:
@@ -273,7 +282,7 @@ def _state_to(state: F64) -> dict[str, float]:
 
 def _ego_to(ego: Ego) -> dict[str, Any]:
     return {
-        "vehicle": {name: getattr(ego.vehicle, name) for name in Vehicle.__dataclass_fields__},
+        "vehicle": {name: getattr(ego.vehicle, name) for name in OUTLINE},
         "initial": _state_to(ego.initial),
         "history": [{"t_us": int(t), **_state_to(past)}
                     for t, past in zip(ego.history_us, ego.history, strict=True)],

@@ -5,7 +5,7 @@
 
 `simulate` also takes reference poses that were sampled elsewhere (the PDM-Closed proposals: 41
 global rear-axle poses every 0.1 s; only x, y, heading matter and the first need not be the ego's).
-May import: types, scoring.compiled, scoring.scene, scoring.tracker.
+May import: scoring.geometry, types, scoring.compiled, scoring.scene, scoring.tracker.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from functools import lru_cache
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel, plain
-from irl_vla.scoring.scene import PLAN_POSES, SIM_DT_S, STEPS, Vehicle
-from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed, wrap
+from irl_vla.scoring.geometry import wrap
+from irl_vla.scoring.scene import PLAN_POSES, SIM_DT_S, STEPS
+from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed
 from irl_vla.types import F64, PLAN_DT_S, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 ACCELERATION_LAG = DT / (DT + 0.2)  # first-order low pass of the commanded acceleration
 STEER_LAG = DT / (DT + 0.05)  # of the commanded steering angle
 MAX_STEER = math.pi / 3.0  # [rad]
 US = 1e6  # [us/s]
-PACIFICA = Vehicle()
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,9 @@ Symbols of the IDM, per agent:
     s* = s0 + v·T + v·(v - u) / (2·sqrt(a·b)),  dv/dt = a·(1 - (v/v0)^4 - (s*/s)^2), held in [-b, a]
 Quirks: an agent never extends its route, so that the end of its lane is an obstacle; traffic lights
 do not reach it; all other road users replay the log and are no obstacle to it.
-Source: docs/epdms.md, "Reactive traffic". May import: scoring.epdms, scoring.prepare,
-scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_lanes, types.
+Source: docs/epdms.md, "Reactive traffic". May import: scoring.geometry, scoring.epdms,
+scoring.prepare, scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_lanes,
+types.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.scoring.epdms import PlanScores, SubScores, score
+from irl_vla.scoring.geometry import touch
 from irl_vla.scoring.prepare import PreparedScene, prepare
 from irl_vla.scoring.scene import (
     BICYCLE,
@@ -37,7 +39,7 @@ from irl_vla.scoring.scene import (
     Y,
 )
 from irl_vla.scoring.simulate import as_plans, sample_plans, simulate
-from irl_vla.scoring.traffic_lanes import LaneVehicles, box_at, lay_rails, touch
+from irl_vla.scoring.traffic_lanes import LaneVehicles, box_at, lay_rails
 from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, TrafficState
 from irl_vla.types import F64, InputError
 

@@ -1,6 +1,6 @@
 """Bird's eye pictures, ego up: boxes, candidates, plan, route; and the rig from above.
 
-In: values in the ego frame   Out: RGB   May import: camera, types, drawing, palette.
+In: values in the ego frame   Out: RGB   May import: frames, camera, types, drawing, palette.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 
 from irl_vla.camera.projection import BevGrid, unproject
 from irl_vla.camera.rig import Camera, Rig
+from irl_vla.frames import wrap_angle
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.view import drawing
-from irl_vla.view.camera import box_corners, dense_path
+from irl_vla.view.camera import corners_of, dense_path
 from irl_vla.view.palette import (
     BLUE,
     CANVAS,
@@ -32,11 +34,8 @@ from irl_vla.view.palette import (
     speed_colors,
 )
 
-REAR_OVERHANG = 1.0  # [m] of the drawn ego behind the rear axle
-EGO_LENGTH = 4.7  # [m] and
 BACK = 3.0  # a window reaches three times as far ahead as behind
 SIDE = 0.55  # of its reach ahead, to either side
-EGO_WIDTH = 2.0  # [m]: a middle-sized car; the rig file does not say
 _WEDGES = (SKY, ORANGE, GREEN, YELLOW, PURPLE, VERMILLION, BLUE, WHITE)
 
 
@@ -98,9 +97,9 @@ def _label(image: U8, text: str, corner: tuple[float, float], size: int) -> None
     drawing.write(image, text, left, top, size, MUTED)
 
 
-def paint_ego(image: U8, window: BevWindow) -> None:
+def paint_ego(image: U8, window: BevWindow, vehicle: Vehicle = PACIFICA) -> None:
     """The ego as a box with a nose; the origin, its rear axle, as a dot."""
-    rear, front, half = -REAR_OVERHANG, EGO_LENGTH - REAR_OVERHANG, EGO_WIDTH / 2
+    rear, front, half = -vehicle.rear_length, vehicle.front_length, vehicle.width / 2
     shape = np.array([[rear, half], [front - 0.9, half], [front, half * 0.45],
                       [front, -half * 0.45], [front - 0.9, -half], [rear, -half]])  # fmt: skip
     cv2.fillPoly(
@@ -118,7 +117,7 @@ def reach_of(area: BevGrid) -> float:
 def paint_boxes_above(image: U8, window: BevWindow, boxes: Boxes3D, dashed: bool = False) -> None:
     """Outlines with a line from the middle to the front; an arrow of one second where the velocity
     is known. dashed: the outline alone, in dashes: known rather than detected."""
-    for index, corners in enumerate(box_corners(boxes)[:, :4, :2]):
+    for index, corners in enumerate(corners_of(boxes)[:, :4, :2]):
         color = class_color(boxes.labels[index])
         outline = window.pixels(corners)
         ring = np.vstack([outline, outline[:1]])
@@ -168,7 +167,7 @@ def coverage(camera: Camera, reach: float) -> F64:
     eye = camera.ego_from_cam[:2, 3]
     if len(azimuth) == 0:  # looks straight down or up
         return np.repeat(eye[None], 3, axis=0)
-    turn = (azimuth - view + np.pi) % (2 * np.pi) - np.pi
+    turn = wrap_angle(azimuth - view)
     sweep = view + np.linspace(turn.min(), turn.max(), 40)
     arc = eye + reach * np.stack([np.cos(sweep), np.sin(sweep)], -1)
     return np.vstack([eye[None], arc, eye[None]])
@@ -186,7 +185,7 @@ def paint_rig(rig: Rig, height: int = 560) -> U8:
         cv2.fillPoly(cover, [drawing.fixed(outline)], 255, cv2.LINE_AA, drawing.SHIFT)
         drawing.blend(image, cover, color, 0.2)
         drawing.strokes(image, [outline], color, 1, 0.9)
-    paint_ego(image, window)
+    paint_ego(image, window, rig.vehicle)
     for camera, color in zip(rig.cameras, colors, strict=True):
         eye, ahead = camera.ego_from_cam[:2, 3], camera.ego_from_cam[:2, 2]
         drawing.dot(image, window.pixels(eye), 4.0, color)

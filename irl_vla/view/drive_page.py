@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from irl_vla.camera.rig import Rig
-from irl_vla.drive.closed_loop import Tick
+from irl_vla.drive.closed_loop import Tick, driven
 from irl_vla.scoring.scene import HEADING, OMEGA, VX, X, Y
 from irl_vla.types import F64, U8, FrameSet, Plan, Refusal
 from irl_vla.view.drawing import webp
@@ -62,7 +62,9 @@ class DrivePainter:
 
     def __init__(self, town: Town, actors: Actors, rig: Rig, path: RoutePath) -> None:
         self.rig, self.path = rig, path
-        self._above = TownPainter(town, actors, width=ABOVE_WIDTH, height=HEIGHT, scale=ABOVE_SCALE)
+        self._above = TownPainter(
+            town, actors, rig.vehicle, width=ABOVE_WIDTH, height=HEIGHT, scale=ABOVE_SCALE
+        )
         facing = [float(np.arctan2(*camera.ego_from_cam[[1, 0], 2])) for camera in rig.cameras]
         self._front = rig.cameras[int(np.argmin(np.abs(facing)))].name
 
@@ -72,7 +74,7 @@ class DrivePainter:
 
     def _cameras(self, tick: Tick) -> U8:
         plan = tick.step.outcome if isinstance(tick.step.outcome, Plan) else None
-        overlay = Overlay(plan=plan, intent=tick.step.intent)
+        overlay = Overlay(plan=plan, intent=tick.step.intent, vehicle=self.rig.vehicle)
         rows = []
         for front in (True, False):
             names = [c.name for c in self.rig.cameras if (c.name == self._front) == front]
@@ -85,8 +87,8 @@ class DrivePainter:
         missing = {name: frames.missing[name] for name in names if name in frames.missing}
         cameras = tuple(camera for camera in self.rig.cameras if camera.name in names)
         picture = paint_cameras(
-            replace(frames, images=images, missing=missing), Rig(self.rig.name, cameras), overlay,
-            CAMERAS_WIDTH,
+            replace(frames, images=images, missing=missing), replace(self.rig, cameras=cameras),
+            overlay, CAMERAS_WIDTH,
         )  # fmt: skip
         height = round(picture.shape[0] * CAMERAS_WIDTH / picture.shape[1])
         if picture.shape[1] == CAMERAS_WIDTH:
@@ -99,8 +101,8 @@ class DrivePainter:
         moment, outcome = tick.moment, tick.step.outcome
         pose = moment.ego[[X, Y, HEADING]]
         s, _ = self.path.place(pose)
-        driven = outcome.trajectory if isinstance(outcome, Plan) else outcome.stop
-        plans: F64 = np.zeros((0, 8, 3)) if driven is None else driven.poses[None]
+        wanted = driven(outcome)
+        plans: F64 = np.zeros((0, 8, 3)) if wanted is None else wanted.poses[None]
         if isinstance(outcome, Plan):
             plans = np.concatenate([plans, outcome.candidates.poses])
         overlay = TownOverlay(

@@ -24,6 +24,7 @@ from irl_vla.types import (
     Plan,
     SceneTokens,
 )
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.view import bev, detections, drawing
 from irl_vla.view.camera import (
     KEPT_ALPHA,
@@ -57,6 +58,7 @@ class Overlay:
     tokens: SceneTokens | None = None
     area: BevGrid | None = None
     classes: SceneClasses = CLASSES
+    vehicle: Vehicle = PACIFICA
 
 
 def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: int) -> U8:
@@ -114,7 +116,7 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
     if plan is not None:
         refused = [rejection.candidate for rejection in plan.rejected]
         paint_candidates(image, camera, plan.candidates.poses, plan.candidates.step_s, refused)
-        paint_trajectory(image, camera, plan.trajectory)
+        paint_trajectory(image, camera, plan.trajectory, overlay.vehicle.width)
     if overlay.boxes is not None:
         paint_boxes(image, camera, overlay.boxes, dashed=overlay.area is not None)
     if overlay.tokens is not None:
@@ -137,7 +139,7 @@ def paint_bev(overlay: Overlay, height: int) -> U8:
         bev.paint_lines_above(image, window, [intent.route], GREEN, 0.9)
     if overlay.plan is not None:
         _paint_candidates_above(image, window, overlay.plan)
-    bev.paint_ego(image, window)
+    bev.paint_ego(image, window, overlay.vehicle)
     if overlay.plan is not None:
         bev.paint_plan_above(image, window, overlay.plan.trajectory)
     if overlay.boxes is not None:  # over the plan: what it would hit must be seen

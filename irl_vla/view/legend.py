@@ -17,10 +17,12 @@ UNTRAINED_BANNER = "These weights are untrained: the plans mean nothing yet."
 def banner_of(kind: str, trained: bool) -> str:
     """What a reader must know before looking at the plans; empty for trained networks.
 
-    kind: "rule" or "network"; both as in a bundle's manifest
+    kind: "network" or the name of a policy without one; both as in a bundle's manifest
     """
     if kind == "rule":
         return RULE_BANNER
+    if kind != "network":
+        return f"The policy '{kind}' has no network."
     return "" if trained else UNTRAINED_BANNER
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
-from irl_vla.frames import wrap_angle
+from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.types import (
     F64,
@@ -29,6 +29,7 @@ from irl_vla.types import (
     Refusal,
     SceneTokens,
 )
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view.detections import detected_words, finds_something
 from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
@@ -237,6 +238,7 @@ def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U
     overlay = Overlay(
         boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens,
         area=anchor.area, classes=anchor.classes,
+        vehicle=PACIFICA if anchor.rig is None else anchor.rig.vehicle,
     )  # fmt: skip
     cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
     return cameras, paint_bev(overlay, BEV_HEIGHT)
@@ -275,7 +277,7 @@ def plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
         return None
     poses = np.vstack([np.zeros(3), outcome.trajectory.poses])
     step_s = outcome.trajectory.step_s
-    length: F64 = np.hypot(*np.diff(poses[:, :2], axis=0).T)
+    length = step_lengths(poses)
     turn = wrap_angle(np.diff(poses[:, 2]))
     moving = length > SLOW * step_s
     curvature: F64 = np.where(moving, turn / np.where(moving, length, 1.0), np.nan)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,26 +161,28 @@ class DrivePage:
 
 def write_show_page(page: ShowPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("show.html.j2", page).encode())
+    replace_file(path, rendered("show.html.j2", page).encode())
 
 
 def write_replay_page(page: ReplayPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("replay.html.j2", page).encode())
+    replace_file(path, rendered("replay.html.j2", page).encode())
 
 
 def write_drive_page(page: DrivePage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("drive.html.j2", page).encode())
+    replace_file(path, rendered("drive.html.j2", page).encode())
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write beside, then rename: nobody ever sees half a file. Raises InputError."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside, to be written in the `with`, that then takes the place of `path`: nobody ever
+    sees half a file, and an older one is left alone if anything fails. Raises InputError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_bytes(data)
+            yield beside
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -188,7 +191,14 @@ def replace_file(path: Path, data: bytes) -> None:
         raise InputError(text) from None
 
 
-def _render(template: str, page: ShowPage | ReplayPage | DrivePage) -> str:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a whole file, see `replacing`."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+def rendered(template: str, page: object) -> str:
+    """A page as HTML. template: one of the *.html.j2 beside this file, which reads `page`."""
     pages = Environment(
         loader=PackageLoader("irl_vla", "view"), undefined=StrictUndefined,
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.scene import VEHICLE, Vehicle
+from irl_vla.scoring.scene import VEHICLE
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import Vehicle
 from irl_vla.view import drawing
 from irl_vla.view.palette import ORANGE, SKY, WHITE, Rgb
 from irl_vla.view.town_actors import EGO, actor_shapes, glow_shapes, vehicle_shapes

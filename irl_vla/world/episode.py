@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.scoring.scene import SIM_DT_S, Mask, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S, Mask
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.town import Town
 
 I64 = NDArray[np.int64]

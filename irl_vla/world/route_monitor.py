@@ -9,8 +9,9 @@ from enum import Enum
 
 import numpy as np
 
-from irl_vla.scoring.scene import HEADING, SIM_DT_S, VX, Vehicle, X, Y
+from irl_vla.scoring.scene import HEADING, SIM_DT_S, VX, X, Y
 from irl_vla.types import InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.episode import Actors, WorldState
 from irl_vla.world.infractions import DriveScore, InfractionMonitor, judge
 from irl_vla.world.routes import RoutePath
@@ -50,7 +51,7 @@ class RouteMonitor:
         actors: Actors,
         first: WorldState,
         route_m: float | None = None,
-        vehicle: Vehicle = Vehicle(),  # noqa: B008 (frozen)
+        vehicle: Vehicle = PACIFICA,
     ) -> None:
         start = np.asarray(first.ego[[X, Y, HEADING]])
         self.infraction_monitor = InfractionMonitor(town, path, actors, vehicle, start)

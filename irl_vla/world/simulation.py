@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from irl_vla.scoring.scene import SIM_DT_S, Mask, Vehicle
-from irl_vla.scoring.simulate import PACIFICA
+from irl_vla.scoring.scene import SIM_DT_S, Mask
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.episode import Actors, Episode, Note, WorldState
 from irl_vla.world.signals import Cycles
 from irl_vla.world.town import Town

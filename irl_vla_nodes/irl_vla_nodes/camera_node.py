@@ -35,7 +35,7 @@ GRACE_NS = 50_000_000  # on the way from the camera's clock to this node
 def image_spec(bundle: str) -> ImageSpec:
     """The size of pictures that a bundle wants. Raises InputError."""
     loaded = load_bundle(folder_of(bundle, "bundle"))
-    if loaded.manifest.kind == "rule":
+    if loaded.manifest.network is None:
         return NullPerception().image
     return loaded.network.preset.image
 

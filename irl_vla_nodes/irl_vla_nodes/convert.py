@@ -10,18 +10,20 @@ Plans, intents and commands: irl_vla/messages/plan_messages.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_quaternion
 from irl_vla.messages.geometry_messages import path_message
 from irl_vla.messages.messages import header, new, stamp_ns, typestore
 from irl_vla.messages.plan_messages import (
+    fallback_from_message,
+    fallback_to_message,
     graphs_from_message,
     graphs_to_message,
     intent_from_message,
@@ -41,6 +43,7 @@ from irl_vla.types import (
     SceneTokens,
     Trajectory,
 )
+from irl_vla.vehicle import Limits, Vehicle
 from irl_vla_nodes.ring import Handle
 
 NOWHERE = Handle("", 0, 0)  # of a refusal: nothing lies in the ring
@@ -183,15 +186,13 @@ def refusal_to_message(
     refusal: Refusal, bundle_id: str, frame_id: str, latencies_ms: Mapping[str, float]
 ) -> Any:
     """Refusal -> irl_vla_msgs/Refusal."""
-    stop = refusal.stop
     return new(
         "irl_vla_msgs/msg/Refusal",
         header=header(refusal.anchor_stamp_ns, frame_id),
         reason=refusal.reason.value,
         detail=refusal.detail,
-        has_stop=stop is not None,
-        stop_poses=np.zeros(0) if stop is None else np.ascontiguousarray(stop.poses).reshape(-1),
-        stop_step_s=0.0 if stop is None else float(stop.step_s),
+        has_fallback=refusal.fallback is not None,
+        fallback=fallback_to_message(refusal.fallback),
         bundle_id=bundle_id,
         latencies=latencies_to_message(latencies_ms),
     )
@@ -199,12 +200,9 @@ def refusal_to_message(
 
 def refusal_from_message(message: Any) -> Refusal:
     """irl_vla_msgs/Refusal -> Refusal."""
-    stop = None
-    if message.has_stop:
-        poses = np.array(message.stop_poses, np.float64).reshape(-1, 3)
-        stop = Trajectory(poses, float(message.stop_step_s))
+    fallback = fallback_from_message(message.fallback) if message.has_fallback else None
     return Refusal(
-        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), stop
+        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), fallback
     )
 
 
@@ -241,10 +239,11 @@ def rig_to_notes(rig: Rig) -> dict[str, Any]:
     """A rig as JSON can write it; every number comes back as it was."""
     return {
         "name": rig.name,
+        "vehicle": asdict(rig.vehicle),
         "cameras": [
             {
                 "name": camera.name, "width": camera.width, "height": camera.height,
-                "model": camera.model.value, "intrinsics": camera.intrinsics.tolist(),
+                "model": camera.model, "intrinsics": camera.intrinsics.tolist(),
                 "distortion": camera.distortion.tolist(),
                 "ego_from_cam": camera.ego_from_cam.tolist(), "offset_ns": camera.offset_ns,
             }
@@ -255,17 +254,20 @@ def rig_to_notes(rig: Rig) -> dict[str, Any]:
 
 def rig_from_notes(notes: Mapping[str, Any]) -> Rig:
     """And back."""
+    outline = dict(notes["vehicle"])
+    limits = Limits(**outline.pop("limits"))
     return Rig(
         notes["name"],
         tuple(
             Camera(
-                entry["name"], entry["width"], entry["height"], CameraModel(entry["model"]),
+                entry["name"], entry["width"], entry["height"], entry["model"],
                 np.array(entry["intrinsics"], np.float64),
                 np.array(entry["distortion"], np.float64),
                 np.array(entry["ego_from_cam"], np.float64), entry["offset_ns"],
             )
             for entry in notes["cameras"]
         ),
+        Vehicle(**outline, limits=limits),
     )  # fmt: skip
 
 

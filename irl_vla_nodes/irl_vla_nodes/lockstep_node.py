@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from irl_vla.bag.bag_files import open_files
 from irl_vla.bag.file_sections import merge
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.guard import GuardConfig
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.messages.events import Event, EventReader
@@ -54,8 +56,8 @@ def same(ours: Plan | Refusal, theirs: Plan | Refusal) -> str:
         if ours.reason is not theirs.reason:
             return f"refused for {theirs.reason.value}, at the desk for {ours.reason.value}"
         plain = [
-            cdr(refusal_to_message(Refusal(r.anchor_stamp_ns, r.reason, "", r.stop), "", "", {}))
-            for r in (ours, theirs)
+            cdr(refusal_to_message(replace(refusal, detail=""), "", "", {}))
+            for refusal in (ours, theirs)
         ]
         return "" if plain[0] == plain[1] else "the stops differ"
     return f"{_kind(theirs)}, at the desk {_kind(ours)}"
@@ -90,9 +92,9 @@ class LockstepNode(CarNode[LockstepParams]):
         different: list[str] = []
         counts = {"anchors": 0, "plans": 0, "refusals": 0}
         with open_bag(params.bag) as bag:
-            core = DrivingCore(
-                policy_stack_from_bundle(bundle), bag.rig(), CoreConfig(seed=params.seed)
-            )
+            guard = GuardConfig(fallback_until_s=params.fallback_until_s)
+            config = CoreConfig(seed=params.seed, guard=guard)
+            core = DrivingCore(policy_stack_from_bundle(bundle), bag.rig(), config)
             stored = open_files(Path(params.bag))
             from_tf = bag.info().motion != bag.chosen.odometry
             reader = EventReader(stored.topics, bag.chosen, bag.calibration, from_tf)

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.guard import GuardConfig
 from irl_vla.drive.history import LATE_NS
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
@@ -48,7 +49,11 @@ class PlannerNode(CarNode[PlannerParams]):
     def set_up(self, params: PlannerParams) -> None:
         """See CarNode."""
         bundle = load_bundle(folder_of(params.bundle, "bundle"))
-        config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
+        guard = GuardConfig(sure_score=params.sure_score, fallback_until_s=params.fallback_until_s)
+        config = CoreConfig(
+            seed=params.seed, max_input_age_s=params.max_input_age_s, guard=guard,
+            vehicle=params.vehicle,
+        )  # fmt: skip
         stack = policy_stack_from_bundle(bundle, params.threads, graphs=("planner",))
         self.core = DrivingCore(stack, None, config)
         self._params = params

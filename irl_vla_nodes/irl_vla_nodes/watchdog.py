@@ -1,7 +1,8 @@
 """The watchdog: which trajectory the car is given, now that a plan came or did not come. No ROS.
 
-A good plan is driven. Without one for too long the car stops comfortably along the last good one,
-from where it is now; where the ego's place is not known any more, along the stop that was begun.
+A good plan is driven. Without one for too long the car drives the fallback of the last good one:
+the planner has chosen its path and braking, and has checked them for this moment. The watchdog only
+moves it to where the car is now; where that is not known any more, to where the car is by the plan.
 The planner drives again after several good plans in a row. Nothing is published before the first.
 """
 
@@ -12,10 +13,10 @@ from enum import Enum
 
 import numpy as np
 
-from irl_vla.drive.guard import rest_of, stop_along
 from irl_vla.drive.history import EgoHistory
+from irl_vla.drive.stops import rest_of, stop_along
 from irl_vla.frames import inverse, pose_of
-from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, Trajectory
+from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, StopReason, Trajectory
 
 AHEAD_S = 0.5  # [s] a plan stamped so far in the future is of another clock
 
@@ -113,11 +114,14 @@ class Watchdog:
             self._blind = self._blind or self._blind_stop(now_ns, reason)
             return self._blind
         self._blind = None
-        path = np.zeros((1, 3))  # nothing is known: straight on
-        if self._last is not None and self._world_from_anchor is not None:
-            ego_pose = pose_of(inverse(self._world_from_anchor) @ pose)
-            path = rest_of(self._last.trajectory.poses, ego_pose)
-        return TrajectoryCommand(now_ns, stop_along(path, float(ego.velocity[0])), reason)
+        speed = float(ego.velocity[0])
+        if self._last is None or self._world_from_anchor is None:
+            straight = stop_along(np.zeros((1, 3)), speed)
+            return TrajectoryCommand(
+                now_ns, straight, f"{StopReason.UNCHECKED_STOP.value}: {reason}"
+            )
+        ego_pose = pose_of(inverse(self._world_from_anchor) @ pose)
+        return TrajectoryCommand(now_ns, *_begun(self._last, ego_pose, speed, reason))
 
     def _blind_stop(self, now_ns: int, reason: str) -> TrajectoryCommand:
         """From where the last plan says the car is by now, in that frame's place and speed."""
@@ -130,6 +134,12 @@ class Watchdog:
         whole = min(int(at), len(poses) - 1)
         here = path[whole] + (at - whole) * (path[whole + 1] - path[whole])
         speed = float(np.hypot(*(path[whole + 1] - path[whole])[:2])) / step
-        return TrajectoryCommand(
-            now_ns, stop_along(rest_of(poses, here), speed), f"{reason}; ego unknown"
-        )
+        return TrajectoryCommand(now_ns, *_begun(self._last, here, speed, f"{reason}; ego unknown"))
+
+
+def _begun(plan: Plan, ego_pose: F64, speed: float, why: str) -> tuple[Trajectory, str]:
+    """The plan's fallback, begun at a pose (3,) of the anchor's frame, and what to call it."""
+    fallback = plan.fallback
+    shape = plan.trajectory.step_s, len(plan.trajectory.poses)
+    stop = stop_along(rest_of(fallback.path, ego_pose), speed, fallback.braking, *shape)
+    return stop, f"{fallback.reason.value}: {why}"

@@ -138,9 +138,8 @@ class WorldNode(CarNode[WorldParams]):
             raise InputError(f"seed {params.seed}: nobody drives there")
         path = RoutePath.of(simulation.town, simulation.driver.route)
         render = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed).render
-        loop = ClosedLoop(
-            simulation, path, cast(DrivingCore, GraphCore(self)), render, drive.route_m
-        )
+        graph = cast(DrivingCore, GraphCore(self))
+        loop = ClosedLoop(simulation, path, graph, render, drive.route_m, self.rig.vehicle)
         run = DriveRun(drive, loop, self.rig, {})
         time.sleep(DISCOVERY_S)
         self._publish_rig()

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from irl_vla_nodes.watchdog import ControlAuthority, TrajectoryCommand, Watchdog
 
+from irl_vla.drive.stops import stop_along
 from irl_vla.frames import rigid_from_pose
 from irl_vla.types import (
     SECOND_NS,
     Candidates,
     EgoMotion,
+    Fallback,
     Plan,
     PlanReason,
     Schedule,
+    StopReason,
     Trajectory,
 )
 
@@ -31,13 +34,17 @@ def motion(t: float, **changed: object) -> EgoMotion:
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
-def plan(t: float) -> Plan:
-    """Straight on at 8 m/s."""
+def plan(t: float, braking: float = 2.5, bend: float = 0.0) -> Plan:
+    """Straight on at 8 m/s; its fallback goes another way, `bend` metres to the left."""
     poses = np.zeros((8, 3))
     poses[:, 0] = SPEED * 0.5 * np.arange(1, 9)
+    path = np.array([[0.0, 0.0, 0.0], [20.0, 0.0, 0.0], [40.0, bend, np.arctan2(bend, 20.0)]])
+    reason = StopReason.COMFORTABLE_STOP if braking == 2.5 else StopReason.EMERGENCY_STOP
+    fallback = Fallback(path, braking, stop_along(path, SPEED, braking), 40.0, reason)
     return Plan(
         ns(t), Trajectory(poses, 0.5), Candidates(poses[None], np.ones(1)), 0,
         PlanReason.BEST_CANDIDATE, "", (), 50.0, Schedule(ns(t), ns(t), None, None, 0, 0), "b",
+        fallback,
     )  # fmt: skip
 
 
@@ -88,6 +95,32 @@ def test_silence_stops_the_car_in_time_and_comfortably_from_where_it_is_now() ->
     length = command.trajectory.poses[-1, 0]
     assert length == pytest.approx(SPEED**2 / (2 * 2.5), rel=0.01), "v^2 / 2a"
     assert np.allclose(command.trajectory.poses[:, 1:], 0.0, atol=1e-9)
+
+
+def test_the_stop_is_the_fallback_of_the_last_plan_moved_to_where_the_car_is() -> None:
+    """6 m/s^2 from 8 m/s: 5.3 m, from wherever the car is; the path bends 20 m after its anchor."""
+    dog = driving()
+    dog.add_motion(motion(1.1))
+    assert dog.take_plan(plan(1.1, braking=6.0, bend=10.0), ns(1.1), 1.1) is not None
+    _, command = first_stop(dog, 1.1)
+    assert command.trajectory.poses[-1, 0] == pytest.approx(SPEED**2 / (2 * 6.0), rel=0.01)
+    assert command.reason.startswith("emergency_stop: no good plan for")
+    dog.add_motion(motion(3.5))  # 19.2 m after the anchor
+    late = dog.tick(ns(3.5), 3.5)
+    assert late is not None and late.stamp_ns == ns(3.5)
+    x, y, yaw = late.trajectory.poses[-1]
+    assert np.hypot(x - 0.8, y) == pytest.approx(SPEED**2 / 12.0 - 0.8, rel=0.01)
+    assert y == pytest.approx((x - 0.8) / 2.0) and yaw > 0.05
+
+
+def test_where_the_ego_is_unknown_the_fallback_brakes_from_where_the_plan_leads() -> None:
+    dog = driving()
+    dog.add_motion(motion(1.1))
+    assert dog.take_plan(plan(1.1, braking=4.0), ns(1.1), 1.1) is not None
+    command = dog.tick(ns(2.1), 2.1)  # no motion for a second
+    assert command is not None and command.reason.startswith("emergency_stop: ")
+    assert "ego unknown" in command.reason and command.stamp_ns == ns(2.1)
+    assert command.trajectory.poses[-1, 0] == pytest.approx(SPEED**2 / (2 * 4.0))
 
 
 def test_the_planner_drives_again_after_five_good_plans_in_a_row() -> None:
@@ -152,6 +185,7 @@ def test_after_a_jump_of_place_nothing_follows_the_old_path() -> None:
     dog.add_motion(motion(1.15, world_from_ego=turned))
     command = dog.tick(ns(1.4), 1.4)
     assert command is not None and np.abs(command.trajectory.poses).max() < 20.0
+    assert command.reason.startswith("unchecked_stop")
 
 
 def test_a_clock_that_begins_again_is_no_reason_to_wait_for_the_old_hour() -> None:

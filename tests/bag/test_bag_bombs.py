@@ -19,8 +19,9 @@ from rosbags.rosbag2 import CompressionMode
 
 from irl_vla.bag import bag_files, rosbag1_file
 from irl_vla.bag.bag import open_bag
+from irl_vla.bag.file_sections import MAX_CHUNK_BYTES, MAX_HELD_BYTES
 from irl_vla.messages.messages import MAX_MESSAGE_BYTES, Decoder
-from irl_vla.messages.records import MAX_CHUNK_BYTES, MAX_HELD_BYTES, StoredTopic
+from irl_vla.messages.records import StoredTopic
 from irl_vla.types import EgoMotion, InputError
 
 GIB = 2**30

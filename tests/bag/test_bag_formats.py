@@ -9,12 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_maker import START, STEP, Message, scene, write_mcap, write_rosbag1, write_rosbag2
+from bag_maker import (
+    START,
+    STEP,
+    Message,
+    compressed,
+    scene,
+    write_mcap,
+    write_rosbag1,
+    write_rosbag2,
+)
 from mcap.writer import CompressionType
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from irl_vla.bag.bag import open_bag
+from irl_vla.bag.mcap_file import scan_mcap
 from irl_vla.messages.events import Event
 from irl_vla.types import CameraImage, EgoMotion, Intent, IntentDirection
 
@@ -109,6 +119,23 @@ def test_events_come_in_the_order_of_recording_however_they_lie_in_the_file(
         with open_bag(path) as bag:
             stamps = [e.stamp_ns for e in bag.events() if isinstance(e, EgoMotion)]
         assert stamps == sorted(stamps) and len(stamps) == 40, name
+
+
+@pytest.mark.parametrize(("megabytes", "runs"), [(0.1, 1), (3, 2), (5, 4)])
+def test_messages_outside_chunks_are_read_in_runs_of_about_four_megabytes(
+    megabytes: float, runs: int, tmp_path: Path
+) -> None:
+    """A run that is not full yet takes the next message whole, so four of 3 MB are two runs."""
+    images = [
+        Message("/image", "sensor_msgs/msg/CompressedImage",
+                compressed(START + k * STEP, data=bytes(int(megabytes * 1e6))), START + k * STEP)
+        for k in range(4)
+    ]  # fmt: skip
+    file = scan_mcap(write_mcap(tmp_path / "loose.mcap", images, chunked=False))
+    assert len(file.lanes) == runs
+    records = [record for lane in file.lanes for record in lane.read(frozenset({"/image"}))]
+    assert [record.log_ns for record in records] == [START + k * STEP for k in range(4)]
+    assert file.lanes[-1].end_ns == START + 3 * STEP
 
 
 @pytest.mark.parametrize("storage", [SQLITE, MCAP])

@@ -39,6 +39,7 @@ from irl_vla.types import (
     Candidates,
     Command,
     EgoMotion,
+    Fallback,
     GraphRecord,
     InputError,
     Intent,
@@ -49,6 +50,7 @@ from irl_vla.types import (
     PlanReason,
     Rejection,
     Schedule,
+    StopReason,
     Trajectory,
 )
 
@@ -77,11 +79,13 @@ def plan_of(rng: np.random.Generator, candidates: int, anchor: int) -> Plan:
         trajectory=Trajectory(rng.normal(size=(8, 3)), 0.5),
         candidates=Candidates(poses, rng.random(candidates), 0.25),
         chosen=chosen,
-        reason=list(PlanReason)[int(rng.integers(3))],
+        reason=list(PlanReason)[int(rng.integers(5))],
         detail="weil: Straße frei ✓",
         rejected=tuple(Rejection(i, "too_fast", f"{i} m/s") for i in range(candidates // 2)),
         checked_until_m=float(rng.choice([np.inf, 0.1 + 0.2, 1e-300])),
-        schedule=Schedule(anchor, anchor + 7, *absent, 3, int(rng.integers(-(2**63), 2**63 - 1))),
+        schedule=Schedule(
+            anchor, anchor + 7, *absent, 3, int(rng.integers(-(2**63), 2**63 - 1)), rng.random()
+        ),
         bundle_id="sha256:abc",
         model=ModelRecord(
             "w" * 64,
@@ -90,6 +94,11 @@ def plan_of(rng: np.random.Generator, candidates: int, anchor: int) -> Plan:
                 for name in ("camera", "bev", "planner")[:candidates]
             ),
         ),
+        fallback=Fallback(
+            rng.normal(size=(candidates + 1, 3)), 2.5 + rng.random(),
+            Trajectory(rng.normal(size=(8, 3)), 0.25), float(rng.random()),
+            list(StopReason)[int(rng.integers(4))], "im Weg",
+        ),
     )  # fmt: skip
 
 
@@ -97,6 +106,8 @@ def assert_same(one: Plan, other: Plan) -> None:
     for mine, theirs in [
         (one.trajectory.poses, other.trajectory.poses),
         (one.candidates.poses, other.candidates.poses),
+        (one.fallback.path, other.fallback.path),
+        (one.fallback.trajectory.poses, other.fallback.trajectory.poses),
         (one.candidates.confidence, other.candidates.confidence),
     ]:
         assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
@@ -106,6 +117,9 @@ def assert_same(one: Plan, other: Plan) -> None:
     for name in ("anchor_stamp_ns", "chosen", "reason", "detail", "rejected", "checked_until_m",
                  "schedule", "bundle_id", "model"):  # fmt: skip
         assert getattr(one, name) == getattr(other, name), name
+    for name in ("braking", "checked_until_m", "reason", "detail"):
+        assert getattr(one.fallback, name) == getattr(other.fallback, name), name
+    assert one.fallback.trajectory.step_s == other.fallback.trajectory.step_s
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from irl_vla.cli.bench import bench
 from irl_vla.cli.export import export
 from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.engine.rule_bundle import write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.planner.rule import RuleConfig
 from irl_vla.types import InputError
 

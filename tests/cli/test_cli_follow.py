@@ -22,7 +22,7 @@ from irl_vla.bag.bag import read_plans
 from irl_vla.bag.bag_writer import BagWriter
 from irl_vla.cli.app import app
 from irl_vla.engine.bundle import Bundle
-from irl_vla.engine.rule_bundle import write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.evaluation.plan_comparison import compare_plans
 from irl_vla.evaluation.read_ahead import DEPTH, read_ahead
 from irl_vla.planner.rule import RuleConfig

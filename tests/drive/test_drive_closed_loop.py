@@ -10,11 +10,13 @@ import pytest
 
 from irl_vla.camera.rig import load_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, Tick, follow, straight_stop
+from irl_vla.drive.closed_loop import ClosedLoop, Tick, driven, follow
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.fallback import unchecked_stop
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.scene import VX, Vehicle
-from irl_vla.types import U8, InputError, Plan, Trajectory
+from irl_vla.scoring.scene import VX
+from irl_vla.types import U8, InputError, Plan, Refusal, RefusalReason, Trajectory
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.build import EpisodeRequest, episode_of, simulation_of
 from irl_vla.world.episode import WorldState
 from irl_vla.world.recorded.driver import driven_m, recorded_simulation
@@ -114,8 +116,10 @@ def test_a_standing_car_does_not_creep_backwards() -> None:
     assert follow(back, ego, Vehicle())[0] == 0.0
 
 
-def test_a_straight_stop_takes_v_squared_over_2a() -> None:
-    assert np.isclose(straight_stop(5.0)[-1, 0], 25.0 / (2 * 2.5))
+def test_a_refusal_is_driven_as_its_fallback() -> None:
+    stop = unchecked_stop(np.zeros((1, 3)), 5.0, PACIFICA)
+    assert driven(Refusal(0, RefusalReason.NO_IMAGES, "", stop)) is stop.trajectory
+    assert driven(Refusal(0, RefusalReason.NO_EGO_MOTION, "")) is None
 
 
 def test_a_drive_in_a_recording_ends_where_the_recording_does() -> None:

@@ -39,6 +39,7 @@ from irl_vla.types import (
     Refusal,
     RefusalReason,
     SceneTokens,
+    StopReason,
 )
 
 MS = 1_000_000
@@ -179,9 +180,9 @@ def test_without_any_picture_there_is_no_plan_but_the_stop_along_the_last_path(
     dead = core.step(FrameSet(600 * MS, {}, dict.fromkeys(TINY3.names, "stopped: 1 s")), 600 * MS)
     assert isinstance(dead.outcome, Refusal) and dead.outcome.reason is RefusalReason.NO_IMAGES
     assert "stopped" in dead.outcome.detail
-    stop = dead.outcome.stop
-    assert stop is not None
-    length = np.hypot(*np.diff(stop.poses[:, :2], axis=0, prepend=0.0).T).sum()
+    stop = dead.outcome.fallback
+    assert stop is not None and stop.reason is StopReason.COMFORTABLE_STOP
+    length = np.hypot(*np.diff(stop.trajectory.poses[:, :2], axis=0, prepend=0.0).T).sum()
     assert length == pytest.approx(9.0**2 / (2 * 2.5), rel=0.05)  # v^2 / 2a
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.manifest import FORMAT
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.rule_bundle import rule_policy, write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.planner.rule import RuleConfig, RulePolicy
 from irl_vla.types import InputError
 
@@ -65,7 +65,7 @@ def test_the_id_is_the_hash_of_the_manifest_and_changes_with_any_parameter(tmp_p
     other = write_rule_bundle(tmp_path / "other", RuleConfig(lookahead_s=0.9))
     assert one.id == same.id != other.id
     assert one.id == hashlib.sha256((one.root / "manifest.json").read_bytes()).hexdigest()
-    assert rule_policy(other).config.lookahead_s == 0.9
+    assert policy_from_bundle(other).config.lookahead_s == 0.9
 
 
 def test_every_single_flipped_bit_is_refused(bundle: Path) -> None:
@@ -153,7 +153,8 @@ def test_an_unknown_format_kind_or_setting_is_refused(bundle: Path) -> None:
         ({"format": "irl-vla-bundle/1"}, "not read any more. Export .* `irl-vla export --preset"),
         ({"format": "irl-vla-bundle/3"}, "got 'irl-vla-bundle/3'. A newer version of irl-vla is"),
         ({"format": None}, "got None. This is not a bundle"),
-        ({"kind": "magic"}, "setting 'kind'"),
+        ({"kind": "magic"}, "kind 'magic': expected one of network, rule"),
+        ({"kind": "ruel"}, r"Did you mean 'rule'\?"),
         ({"kind": "network"}, "expected network and only that"),
         ({"traned": True}, "unknown setting 'traned'. Did you mean 'trained'"),
         ({"made_by": "irl-vla 9.0", "mood": 1}, "made by 'irl-vla 9.0'.*a newer version .* needed"),
@@ -242,4 +243,4 @@ def test_parameters_that_mean_nothing_are_refused_though_hashed(
     (bundle / "rule.yaml").write_bytes(content)
     edit(bundle, files={"rule.yaml": entry(content)})
     with pytest.raises(InputError, match=r"rule\.yaml"):
-        rule_policy(load_bundle(bundle))
+        policy_from_bundle(load_bundle(bundle))

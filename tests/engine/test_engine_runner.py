@@ -18,7 +18,7 @@ from irl_vla.engine.manifest import GRAPHS
 from irl_vla.engine.networks import example_inputs
 from irl_vla.engine.onnx_runner import OnnxRunner
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.rule_bundle import write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.engine.runner import Runner
 from irl_vla.engine.torch_runner import TorchRunner
 from irl_vla.perception.tokens import scene_tokens

@@ -18,14 +18,15 @@ from irl_vla.navsim.preparation import Preparation, prepare
 from irl_vla.navsim.records import OBJECT_TYPES, SceneWindow
 from irl_vla.navsim.scoring_scene import ego_state, scoring_scene
 from irl_vla.navsim.tables import one_stage_rows
-from irl_vla.navsim.tracks import STEPS_PER_FRAME, observations_of
+from irl_vla.navsim.tracks import held, observations_of, tracks_of
 from irl_vla.navsim.two_stage_table import two_stage_rows
 from irl_vla.navsim.worlds import reactive_world, reference_plan
 from irl_vla.scoring.epdms import SubScores, score
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.prepare import prepare as prepare_scoring
 from irl_vla.scoring.scene import STEP_US, STEPS, Tracks
-from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.scoring.simulate import sample_plans, sample_times, simulate
+from irl_vla.scoring.traffic import reactive_tracks
 
 CACHED = {"syn_test": "mc_test", "syn_two_stage": "mc_two", "syn_routes": "mc_routes"}
 AREA_NAMES = {
@@ -123,10 +124,7 @@ def world_values(prepared: Preparation) -> dict[str, Any]:
     )
     first_sight = [sighted.index(token) for token in tracks.ids]
     in_a_step = np.lexsort((first_sight, tracks.types))
-    red = [
-        [f"red_light_{lane}" for lane in prepared.red[step // STEPS_PER_FRAME]]
-        for step in range(STEPS)
-    ]
+    red = [[f"red_light_{lane}" for lane in lights] for lights in held(prepared.red)]
     return {
         "tracks": values,
         "unique_track_order": list(tracks.ids),
@@ -168,13 +166,24 @@ def scores(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
         result[prepared.window.token] = {
             "plans": plans,
             "split": split,
-            "idm_tracks_with_pdm_closed": idm_values(
-                reactive_world(
-                    world, np.array(questions["plans"]["pdm_closed"]["poses"]), prepared.window
-                ).tracks
-            ),
+            "idm_tracks_with_pdm_closed": idm_values(traffic_of_reference(world, prepared)),
         }
     return result
+
+
+def traffic_of_reference(world: PreparedScene, prepared: Preparation) -> Tracks:
+    """The traffic that answers PDM-Closed itself: its plan has a pose every 0.1 s, and the car that
+    follows those is not where the car is that follows every fifth of them."""
+    scene = world.scene
+    assert scene.reference is not None
+    _, instants = sample_times(scene.t0_us)
+    times = np.arange(len(scene.reference.poses)) * float(STEP_US)
+    x, y, heading = scene.reference.poses.T
+    plan = np.stack(
+        [np.interp(instants, times, values) for values in (x, y, np.unwrap(heading))], axis=1
+    )
+    states = simulate(scene.ego.initial, plan, scene.ego.vehicle.wheel_base)[0]
+    return reactive_tracks(world, states, tracks_of([prepared.now]))
 
 
 def plan_scores(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.scene import AGENT_TYPES, Polygons, Vehicle
+from irl_vla.scoring.scene import AGENT_TYPES, Polygons
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import Vehicle
 from irl_vla.view import town_ground
 from irl_vla.view.palette import Rgb
 from irl_vla.view.town import LIT, TownOverlay, TownPainter

@@ -66,7 +66,7 @@ def moment(
 
 
 def front_rig(
-    model: CameraModel = CameraModel.PLUMB_BOB, distortion: tuple[float, ...] = (),
+    model: str = CameraModel.PLUMB_BOB, distortion: tuple[float, ...] = (),
     *, focal: float = 550.0, look: ViewDirection | None = None, name: str = "front",
     size: tuple[int, int] = (704, 400),
 ) -> Rig:  # fmt: skip

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, Vehicle
+from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.expert import DriverStyle, Expert
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, Actors, WorldState
 from irl_vla.world.roads.build import build_town

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from irl_vla.scoring.bench2drive import succeeded
-from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, Vehicle
+from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Actors, WorldState
 from irl_vla.world.infractions import (
     LAYOUT,

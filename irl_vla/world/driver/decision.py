@@ -1,6 +1,7 @@
 """One decision of the expert: where to be on the road, how fast, and the next 0.1 s.
 
-May import: scoring.compiled, scoring.scene, types, world.driver, episode, route_lanes.
+May import: scoring.geometry, world.signals, scoring.compiled, scoring.scene, types, world.driver,
+episode, route_lanes.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import math
 from typing import NamedTuple
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.scoring.scene import BICYCLE, I8, I64, PEDESTRIAN, VEHICLE, Mask
 from irl_vla.types import F64, U8
-from irl_vla.world.driver.knowledge import ConflictStreams, PathProfile, SignalPhases, StopPoints
+from irl_vla.world.driver.knowledge import ConflictStreams, PathProfile, StopPoints
 from irl_vla.world.driver.motion import ASTRAY, DT, accelerate, curvature_wish, roll_on, sideways
 from irl_vla.world.driver.observation import (
     ACROSS,
@@ -32,8 +34,9 @@ from irl_vla.world.driver.observation import (
     look,
     time_for,
 )
-from irl_vla.world.driver.stop_points import STOP_GAP, shows, stopping, until_red
+from irl_vla.world.driver.stop_points import STOP_GAP, stopping, until_red
 from irl_vla.world.route_lanes import nearest
+from irl_vla.world.signals import Cycles, shown
 
 PLACE, ASIDE, ASIDE_SPEED, ACCEL, FRESH, BLINK = range(6)  # columns of the memory
 MEMORY = 6
@@ -235,7 +238,7 @@ def decide(
     profile: PathProfile,
     stop_points: StopPoints,
     streams: ConflictStreams,
-    lamps: SignalPhases,
+    cycles: Cycles,
     walks: F64,
     world: WorldArrays,
     ego: F64,
@@ -251,7 +254,7 @@ def decide(
     """The ego's next state (11,) -> new; memory, changed and going go on."""
     s, d = find(profile, ego, memory)
     v, heading = ego[3], profile.heading[along(profile, s)]
-    psi = (ego[2] - heading + math.pi) % (2.0 * math.pi) - math.pi
+    psi = wrap(ego[2] - heading)
     if memory[FRESH] == 1.0:
         memory[ASIDE], memory[ASIDE_SPEED] = d, v * math.sin(psi)
         memory[ACCEL] = ego[5]
@@ -269,7 +272,7 @@ def decide(
             profile,
             stop_points,
             streams,
-            lamps,
+            cycles,
             world.time_s,
             s,
             v,
@@ -314,7 +317,7 @@ def decide(
 def empty_drive(
     profile: PathProfile,
     stop_points: StopPoints,
-    lamps: SignalPhases,
+    cycles: Cycles,
     start: float,
     v: float,
     time_s: float,
@@ -332,7 +335,7 @@ def empty_drive(
             if stop_points.signal[g] < 0 or stop_points.crosswalk[g] >= 0 or gap < -3.0:
                 continue
             red = until_red(
-                lamps, stop_points.signal[g], now, shows(lamps, stop_points.signal[g], now)
+                cycles, stop_points.signal[g], now, shown(cycles, stop_points.signal[g], now)
             )
             top = max(
                 profile.speed[along(profile, 0.5 * (stop_points.s[g] + stop_points.end[g]))], 2.0

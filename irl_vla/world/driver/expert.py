@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.scoring.compiled import plain
-from irl_vla.scoring.scene import Vehicle
 from irl_vla.types import F64, IntentDirection
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.decision import (
     ASIDE,
     FRESH,
@@ -76,7 +76,7 @@ class Expert:
     """A driver of a route; see the module's text."""
 
     def __init__(
-        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = Vehicle(),  # noqa: B008 (frozen)
+        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = PACIFICA,
         style: DriverStyle | None = None,
     ) -> None:  # fmt: skip
         self.path = RoutePath.of(town, route)
@@ -120,7 +120,7 @@ class Expert:
             empty_drive(
                 known.profile,
                 known.stop_points,
-                known.lamps,
+                known.cycles,
                 s,
                 self.allowed(s),
                 time_s,
@@ -143,7 +143,7 @@ class Expert:
         )  # fmt: skip
         known, new = self._known, np.empty(11)
         decide(
-            known.profile, known.stop_points, known.streams, known.lamps, self._walks, world, ego,
+            known.profile, known.stop_points, known.streams, known.cycles, self._walks, world, ego,
             self._body, self._manner, self._wander, self._memory, self._changed, self._going,
             nothing_seen(len(actors)), new,
         )  # fmt: skip

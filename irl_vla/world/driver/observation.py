@@ -5,7 +5,8 @@ acceleration is how hard the ego has to brake for something.
 Following: z = s*/s with s* = s0 + v·T + v·(v - u) / (2·sqrt(a·b)), dv/dt = a·(1 - z²) (Intelligent
 Driver Model, interaction part), tempered by what is needed if nobody changes speed when somebody
 cuts in (Treiber and Kesting, Traffic Flow Dynamics, 2013, chapter 11).
-May import: scoring.compiled, scoring.scene, types, world.driver, world.route_lanes.
+May import: scoring.compiled, scoring.geometry, scoring.scene, types, world.driver,
+world.route_lanes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
-from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask, Vehicle
+from irl_vla.scoring.geometry import wrap
+from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.knowledge import PathProfile
 from irl_vla.world.route_lanes import nearest
 
@@ -126,7 +129,7 @@ def note(
     along = profile.heading[i]
     cos, sin = math.cos(along), math.sin(along)
     row[AT] = i
-    row[REL] = (heading - along + math.pi) % (2.0 * math.pi) - math.pi
+    row[REL] = wrap(heading - along)
     row[V] = math.hypot(state[3], state[4])
     row[VS], row[VD] = cos * state[3] + sin * state[4], cos * state[4] - sin * state[3]
     c, q = abs(math.cos(row[REL])), abs(math.sin(row[REL]))
@@ -134,7 +137,7 @@ def note(
     row[ACROSS] = (q * size[0] + c * size[1]) / 2.0
     turn = 0.0
     if not math.isnan(before) and row[V] > 0.5:
-        turn = ((heading - before + math.pi) % (2.0 * math.pi) - math.pi) / 0.1
+        turn = wrap(heading - before) / 0.1
     row[TURN] = min(max(turn, -TURN_LIMIT), TURN_LIMIT)
     row[ODD] = row[TURN] - profile.kappa[i] * row[VS] / max(1.0 - profile.kappa[i] * row[D], 0.4)
     if row[S] <= profile.arcs[low] + 0.01 or row[S] >= profile.arcs[high] - 0.01:

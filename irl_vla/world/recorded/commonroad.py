@@ -6,7 +6,7 @@ its lane at constant speed (driver "stand-in", named in `Town.derived`). Let a d
 drive instead: `Simulation(town, Replayed(episode), driver, episode.ego[0])`.
 The XML reader is the standard library's: it fetches nothing, and a document that declares a type
 or entities is refused before it is parsed. Format: commonroad.in.tum.de.
-May import: types, scoring.scene, world.*.
+May import: frames, types, scoring.scene, world.*.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import numpy as np
 
-from irl_vla.scoring.scene import SIM_DT_S, Vehicle
+from irl_vla.frames import ahead_of, evenly_along
+from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.imported_town import RecordedLane, RecordedMap, town_of
 from irl_vla.world.recorded.motion import (
@@ -137,7 +139,11 @@ def _lane(item: Element, where: str) -> RecordedLane:
     spot = f"{where}: lanelet {item.get('id')}"
     left, right = _points(item, "leftBound", spot), _points(item, "rightBound", spot)
     count = max(len(left), len(right))
-    middle = left + right if len(left) == len(right) else _even(left, count) + _even(right, count)
+    middle = (
+        left + right
+        if len(left) == len(right)
+        else evenly_along(left, count) + evenly_along(right, count)
+    )
     limit = item.findtext("speedLimit")
     same = {
         side: tuple(
@@ -151,13 +157,6 @@ def _lane(item: Element, where: str) -> RecordedLane:
         tuple(after.get("ref", "") for after in item.findall("successor")),
         same["adjacentLeft"], same["adjacentRight"],
     )  # fmt: skip
-
-
-def _even(line: F64, count: int) -> F64:
-    """`count` points at equal shares of a line's length."""
-    arcs = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0.0, arcs[-1], count)
-    return np.column_stack([np.interp(at, arcs, column) for column in line.T])
 
 
 def _state(item: Element, where: str) -> F64:
@@ -218,7 +217,7 @@ def _carried_on(
 ) -> tuple[tuple[int, ...], F64]:
     """The lanes from the ego's start on, and (T, 3) rear axles along them at constant speed, as
     far beside their centre as the start."""
-    axle = start[1:3] - vehicle.centre * np.array([np.cos(start[3]), np.sin(start[3])])
+    axle = ahead_of(start[1:4], -vehicle.centre)
     first = np.array([[*axle, start[3]]])
     route = route_under(town, first)
     if not route:

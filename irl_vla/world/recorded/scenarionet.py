@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.scene import SIM_DT_S, Scene, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S, Scene
 from irl_vla.types import F64, InputError
 from irl_vla.unpickle import load_pickle
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.benchmark.scenes import FIRST, Cutter
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.imported_town import town_of

@@ -33,7 +33,7 @@ WALKERS = ("pedestrian", "bicycle")
 
 
 class Batches(NamedTuple):
-    """Batches of quads as render_raster.place reads them, in its order."""
+    """Batches of quads as raster.place reads them, in its order."""
 
     shapes: F64
     looks: F32
@@ -53,7 +53,7 @@ class RenderScene:
     """One moment, in the world: what `Batches` needs beside the camera.
 
     rows: batches that are there; still: how many of them stand; local: (m, 4, 4) the frames of the
-    others from the world; boxes, shifts: shadows, see render_raster.cast
+    others from the world; boxes, shifts: shadows, see raster.cast
     """
 
     rows: I64

@@ -38,7 +38,7 @@ MACRO = np.array([0, 0.10, 0.05, 0.05, 0.05, 0, 0.12], np.float32)  # and spots 
 
 
 class GroundTextures:
-    """Textures of one town under one weather, as render_shade reads them.
+    """Textures of one town under one weather, as shade.py reads them.
 
     origin: (2,) the corner where they begin, world [m]
     levels: (LEVELS, 5) where each begins, its stride, mask of coordinates, last column and row

@@ -47,7 +47,7 @@ class PixelTruth:
     """What is exactly known of each pixel's centre.
 
     depth: (H, W) along the optical axis [m], inf: sky; instance: (H, W) index of the road user,
-    -1: none; semantic: (H, W) index into render_quads.CLASSES
+    -1: none; semantic: (H, W) index into quads.CLASSES
     """
 
     depth: F32
@@ -165,7 +165,7 @@ class Renderer:
 
     def _cut(self, index: int, moment: WorldState) -> NDArray[np.int64]:
         """Where in the field of noise this picture's begins, another place each time, and its
-        gain; see render_shade.develop."""
+        gain; see shade.develop."""
         step = round(moment.time_s * 1000)
         rng = np.random.default_rng([self.seed, SALT, 10, step + (1 << 40), index])
         top, left = rng.integers(0, NOISE_TILE, 2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irl_vla.scoring.scene import Vehicle
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Episode, WorldState
 from irl_vla.world.route_monitor import RouteMonitor
 from irl_vla.world.routes import RoutePath

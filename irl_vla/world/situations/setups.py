@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from irl_vla.scoring.simulate import PACIFICA
+from irl_vla.vehicle import PACIFICA
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.situations.events import HardBrake, StepOut, stopping_m
 from irl_vla.world.situations.places import (

@@ -5,7 +5,7 @@
     found.route_m                        where along its route the situation is over
 Towns are drawn until one has a place that fits; there the ego, the road users who play a part and
 their cues are put. All of it follows from the name and the seed; whether the expert gets through is
-not looked at. May import: types, scoring.scene, world.
+not looked at. May import: config, frames, scoring.footprint, types, scoring.scene, world.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from irl_vla.scoring.scene import VX, Vehicle
+from irl_vla.config import named
+from irl_vla.frames import box_corners, wrap_angle
+from irl_vla.scoring.footprint import footprint
+from irl_vla.scoring.scene import VX
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.expert import Expert
-from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
 from irl_vla.world.routes import RoutePath
@@ -71,7 +74,7 @@ def _town(
     )  # fmt: skip
 
 
-KINDS = {
+KINDS = {  # a new one goes to the end: its place is part of what a seed means
     "lead_brakes": SituationKind(setups.lead_brakes, _town(limits_kmh=(40, 50, 60))),
     "red_light": SituationKind(setups.red_light, _town(lights=1.0)),
     "pedestrian_steps_out": SituationKind(
@@ -91,11 +94,9 @@ NAMES = tuple(KINDS)
 
 def situation(name: str, seed: int) -> Situation:
     """The situation of a name and a seed >= 0. Raises InputError for others."""
-    if name not in KINDS:
-        raise InputError(f"situation '{name}': expected one of {', '.join(NAMES)}")
+    kind, number = named(KINDS, name, "situation"), list(KINDS).index(name)
     if seed < 0:
         raise InputError(f"situation: seed: expected 0 or more, got {seed}")
-    kind, number = KINDS[name], NAMES.index(name)
     rng = np.random.default_rng([seed, number, SUITE_SEED])
     for _ in range(TRIES):
         town = build_town(int(rng.integers(*TOWN_SEEDS)), kind.town)
@@ -126,8 +127,8 @@ def _apart(simulation: Simulation) -> bool:
     """Whether nobody touches anybody, and the ego has some room, when it begins."""
     moment, sizes = simulation.moment, simulation.others.actors.sizes
     there = moment.present
-    boxes = shapely.polygons(outlines(moment.states[there], sizes[there]))
-    ego = shapely.Polygon(outline(moment.ego, Vehicle())).buffer(ROOM_M)
+    boxes = shapely.polygons(box_corners(moment.states[there], sizes[there]))
+    ego = shapely.Polygon(footprint(moment.ego, Vehicle())).buffer(ROOM_M)
     first, second = shapely.STRtree(boxes).query(boxes, "intersects")
     return not (ego.intersects(boxes).any() or (first != second).any())
 
@@ -146,6 +147,6 @@ def _ego(expert: Expert, s: float) -> F64:
     """(11,) on the expert's path, as fast as it would be there."""
     ego = np.zeros(11)
     ego[:3] = expert.path.at(np.array(s))
-    ego[2] = (ego[2] + np.pi) % (2 * np.pi) - np.pi
+    ego[2] = wrap_angle(ego[2])
     ego[VX] = expert.allowed(s)
     return ego

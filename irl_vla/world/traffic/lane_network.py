@@ -2,7 +2,7 @@
 
 Lane l has the centre points first[l]:first[l + 1]. A conflict of lane a with lane b is the stretch
 of a (and of b) where a vehicle on a would touch one on b.
-May import: scoring.compiled, types, world.episode, world.town.
+May import: frames, scoring.compiled, types, world.episode, world.town.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.types import F64
 from irl_vla.world.episode import I64
@@ -32,7 +33,7 @@ class LaneNetwork(NamedTuple):
     or in nothing; before (L,) a predecessor or -1
 
     Ragged, item k of lane l in *_first[l]:*_first[l + 1]: succ lanes; meet lanes in conflict,
-    meet_s (., 4) begin and end on this lane, then on the other, meet_first_goes 1 where the other
+    meet_s (., 4) begin and end on this lane, then on the other, meet_yield 1 where the other
     has priority; walk crosswalks, walk_s (., 2) begin and end on this lane.
     """
 
@@ -188,8 +189,7 @@ def net_of(town: Town) -> LaneNetwork:
     lanes = town.lanes
     points = np.concatenate([lane.centre for lane in lanes])
     first = np.cumsum([0, *(len(lane.centre) for lane in lanes)]).astype(np.int64)
-    steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
-    arc = np.concatenate([[0.0], np.cumsum(steps)])
+    arc = arc_lengths(points)
     arc -= np.repeat(arc[first[:-1]], np.diff(first))
     xy, length = plain(points[:, :2]), plain(arc[first[1:] - 1])
     close = np.full((len(lanes), 2), math.inf)

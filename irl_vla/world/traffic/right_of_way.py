@@ -3,7 +3,7 @@
 A claim says that somebody is on a junction lane or comes to it. A mover's way in is granted once
 and for all when nobody it must let go is in its way; from then on others wait for it. The ego's
 way is unknown: it claims every lane it may be heading for.
-May import: scoring.compiled, types, world.episode, world.town, world.traffic.
+May import: scoring.compiled, scoring.geometry, types, world.episode, world.town, world.traffic.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64
 from irl_vla.world.town import Light
@@ -138,7 +139,7 @@ def ego_claims(net: LaneNetwork, ego: F64, lights: I8, claims: I64, places: F64,
                 best, found = square, k
         if found < 0:
             continue
-        turned = (net.heading[found] - ego[EGO_H] + math.pi) % (2.0 * math.pi) - math.pi
+        turned = wrap(net.heading[found] - ego[EGO_H])
         if abs(turned) > EGO_TURNED:
             continue
         front = net.arc[found] + ego[EGO_HALF]

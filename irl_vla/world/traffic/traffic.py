@@ -26,11 +26,11 @@ from irl_vla.scoring.scene import (
     VEHICLE,
     VX,
     VY,
-    Vehicle,
     X,
     Y,
 )
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.episode import I8, MODELS, Actors, Note, WorldState
 from irl_vla.world.signals import Cycles
 from irl_vla.world.simulation import RoadUserStates
@@ -73,7 +73,6 @@ STANDING = 0.3  # [m/s] slower stands
 RECYCLE_EVERY = 10  # steps
 DOUBLE_PARKED = 0.12  # share of worlds
 LEAVING = 2  # parked cars that may pull out
-PACIFICA = Vehicle()
 
 
 @dataclass(frozen=True, kw_only=True)
