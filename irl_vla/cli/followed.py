@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from irl_vla.bag.bag import read_plans
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Planned:
-    """One plan of the drive. poses: (T, 3) of its trajectory."""
+    """One plan of the drive. poses: see `driven_poses`."""
 
     schedule: Schedule
     reason: str
@@ -89,12 +91,17 @@ def read_followed(path: Path) -> Followed:
     plans: dict[int, Planned] = {}
     seeds, drivers = set[int](), set[tuple[str, ModelRecord]]()
     for plan in read_plans(path):
-        planned = Planned(plan.schedule, plan.reason.value, plan.trajectory.poses)
+        planned = Planned(plan.schedule, plan.reason.value, driven_poses(plan))
         plans[plan.anchor_stamp_ns] = planned
         seeds.add(plan.schedule.seed)
         drivers.add((plan.bundle_id, plan.model))
     bundle_id, model = _the_only(drivers, path, "bundle and back-end")
     return Followed(path, plans, _the_only(seeds, path, "seed"), model, bundle_id)
+
+
+def driven_poses(plan: Plan) -> F64:
+    """(2 T, 3) what may be driven by a plan: its trajectory, then its fallback."""
+    return np.concatenate([plan.trajectory.poses, plan.fallback.trajectory.poses])
 
 
 def _the_only(found: set[T], path: Path, what: str) -> T:
@@ -125,7 +132,7 @@ class FollowCheck:
             what = f"reason was {theirs.reason}, is {outcome.reason.value}"
             self.drift.changed.append(f"anchor {stamp}: {what}")
             return
-        ours = outcome.trajectory.poses
+        ours = driven_poses(outcome)
         self.same += ours.tobytes() == theirs.poses.tobytes()
         add_difference(self.drift, stamp, ours, theirs.poses)
 

@@ -181,13 +181,17 @@ def test_another_back_end_need_not_give_the_same_bits_but_the_user_says_how_far(
     assert code == 4 and "largest difference 0.010000 m" in text
 
 
+@pytest.mark.parametrize("part", ["trajectory", "fallback"])
 def test_on_the_same_back_end_the_last_bit_counts(
-    street: Path, nano: Bundle, driven: Path, tmp_path: Path
+    street: Path, nano: Bundle, driven: Path, tmp_path: Path, part: str
 ) -> None:
     def nudged(plan: Plan) -> Plan:
-        poses = plan.trajectory.poses.copy()
+        kept = plan.trajectory if part == "trajectory" else plan.fallback.trajectory
+        poses = kept.poses.copy()
         poses[7, 0] = np.nextafter(poses[7, 0], np.inf)
-        return replace(plan, trajectory=Trajectory(poses))
+        if part == "trajectory":
+            return replace(plan, trajectory=Trajectory(poses))
+        return replace(plan, fallback=replace(plan.fallback, trajectory=Trajectory(poses)))
 
     record = str(rewritten(driven / "plans.mcap", tmp_path / "nudged.mcap", nudged))
     code, text = replay(street, nano.root, tmp_path / "a", "--follow", record)

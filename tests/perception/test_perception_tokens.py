@@ -11,6 +11,7 @@ from irl_vla.frames import rigid_from_pose
 from irl_vla.perception.preset import load_preset
 from irl_vla.perception.tokens import (
     EGO_VECTOR_SIZE,
+    TOKEN_ARRAYS,
     BevMemory,
     bev_io,
     encode_ego,
@@ -84,7 +85,8 @@ def test_nine_cameras_do_not_fit() -> None:
 
 def test_the_graph_gives_exactly_the_arrays_of_scene_tokens() -> None:
     outputs = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in bev_io(NANO).outputs}
-    stamps = {"anchor_stamp_ns", "epoch", "memory_stamp_ns"}
-    assert set(outputs) == {field.name for field in fields(SceneTokens)} - stamps
+    others = {"anchor_stamp_ns", "epoch", "memory_stamp_ns", "computed_by"}
+    assert set(outputs) == {field.name for field in fields(SceneTokens)} - others
+    assert tuple(outputs) == TOKEN_ARRAYS
     tokens = scene_tokens(outputs, 5, 2, None)
     assert (tokens.anchor_stamp_ns, tokens.epoch, tokens.bev is outputs["bev"]) == (5, 2, True)
