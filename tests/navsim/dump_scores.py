@@ -18,14 +18,15 @@ from irl_vla.data.navsim.preparation import Preparation, prepare
 from irl_vla.data.navsim.records import OBJECT_TYPES, Window
 from irl_vla.data.navsim.scoring_scene import ego_state, scoring_scene
 from irl_vla.data.navsim.tables import one_stage_rows
-from irl_vla.data.navsim.tracks import STEPS_PER_FRAME, sights_of
+from irl_vla.data.navsim.tracks import STEPS_PER_FRAME, sights_of, tracks_of
 from irl_vla.data.navsim.two_stage_table import two_stage_rows
 from irl_vla.data.navsim.worlds import reactive_world, reference_plan
 from irl_vla.scoring.epdms import Marks, score
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.prepare import prepare as prepare_scoring
 from irl_vla.scoring.scene import STEP_US, STEPS, Tracks
-from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.scoring.simulate import sample_plans, sample_times, simulate
+from irl_vla.scoring.traffic import reactive_tracks
 
 CACHED = {"syn_test": "mc_test", "syn_two_stage": "mc_two", "syn_routes": "mc_routes"}
 AREA_NAMES = {
@@ -166,13 +167,24 @@ def scores(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
         result[prepared.window.token] = {
             "plans": plans,
             "split": split,
-            "idm_tracks_with_pdm_closed": idm_values(
-                reactive_world(
-                    world, np.array(questions["plans"]["pdm_closed"]["poses"]), prepared.window
-                ).tracks
-            ),
+            "idm_tracks_with_pdm_closed": idm_values(traffic_of_reference(world, prepared)),
         }
     return result
+
+
+def traffic_of_reference(world: PreparedScene, prepared: Preparation) -> Tracks:
+    """The traffic that answers PDM-Closed itself: its plan has a pose every 0.1 s, and the car that
+    follows those is not where the car is that follows every fifth of them."""
+    scene = world.scene
+    assert scene.reference is not None
+    _, instants = sample_times(scene.t0_us)
+    times = np.arange(len(scene.reference.poses)) * float(STEP_US)
+    x, y, heading = scene.reference.poses.T
+    plan = np.stack(
+        [np.interp(instants, times, values) for values in (x, y, np.unwrap(heading))], axis=1
+    )
+    states = simulate(scene.ego.initial, plan, scene.ego.vehicle.wheel_base)[0]
+    return reactive_tracks(world, states, tracks_of([prepared.now]))
 
 
 def plan_scores(world: PreparedScene, poses: Any, reactive: bool, window: Window) -> dict[str, Any]:

@@ -120,6 +120,20 @@ def test_the_ego_is_seen_at_its_rear_axle_and_one_step_late() -> None:
     assert gone[2, 3] > found[2, 3]
 
 
+def test_traffic_answers_the_way_the_ego_goes_and_not_the_poses_that_describe_it() -> None:
+    # Braking, given every 0.5 s or every 0.1 s: between the poses the two are apart.
+    scene = street(agents=tracks(("a", CAR, -12.0, 0.0, 0.0, 9.0, 0.0)))
+    initial, coarse = scene.ego.initial, plan(10.0, acceleration=-2.0)
+    sampled = sample_plans(coarse, initial, scene.t0_us)[0]
+    t = 0.1 * np.arange(41)
+    fine = np.stack([10.0 * t - t**2, 0.0 * t, 0.0 * t], axis=1) + initial[:3]
+    np.testing.assert_allclose(sampled[::5], fine[::5], atol=1e-4)
+    assert 0.03 < np.abs(sampled - fine).max() < 0.1
+    found = [row(reactive_tracks(scene, simulate(initial, way)[0]), "a") for way in (sampled, fine)]
+    np.testing.assert_array_equal(found[0], row(drive(scene, coarse), "a"))
+    assert 1e-4 < np.abs(found[0] - found[1]).max() < 0.1
+
+
 def test_a_follower_keeps_behind_its_leader_whose_footprint_reaches_ahead() -> None:
     scene = street(agents=tracks(("a", CAR, 60.0, 0.0, 0.0, 5.0, 0.0),
                                  ("b", CAR, 48.0, 0.0, 0.0, 5.0, 0.0)))  # fmt: skip
