@@ -23,9 +23,10 @@ import numpy as np
 from irl_vla.data.navsim.city_map import CityMap
 from irl_vla.data.navsim.dataset import Dataset, SplitIndex, index_split
 from irl_vla.data.navsim.evaluation import Evaluator
-from irl_vla.data.navsim.jobs import Plan, Worker, in_processes, units
+from irl_vla.data.navsim.jobs import Plan, Worker, units
 from irl_vla.data.navsim.logs import LogShelf
 from irl_vla.data.navsim.map_file import load_layers, map_file
+from irl_vla.scoring.spread import spread
 
 DEFAULT = Path(__file__).parents[1] / ".." / "shared" / "navsim" / "data"
 PREPARE_LIMIT_MS = 20.0
@@ -137,12 +138,12 @@ def two_processes(index: SplitIndex, rounds: int) -> list[Result]:
     work = [tokens[i : i + 4] for tokens in units(index, list(index.places)) * rounds
             for i in range(0, len(tokens), 4)]  # fmt: skip
     worker = Worker(plan)
-    worker.score(work[0])
+    worker(work[0])
     start, start_cpu = time.perf_counter(), time.process_time()
-    list(map(worker.score, work))
+    list(map(worker, work))
     alone, alone_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     start, start_cpu = time.perf_counter(), children_seconds()
-    list(in_processes(plan, work, 2))
+    list(spread(work, Worker(plan), 2))
     shared, shared_cpu = time.perf_counter() - start, children_seconds() - start_cpu
     name = f"two processes against one ({os.cpu_count()} cores)"
     return [

@@ -25,9 +25,10 @@ from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore
 from irl_vla.drive.core import CoreConfig, DrivingCore, Mind
 from irl_vla.drive.eyes import NoEyes
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import Journal, Outcome, spread
+from irl_vla.scoring.batch import Journal, Outcome
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
+from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import seed_range
 from irl_vla.world.course import Course, Ending

@@ -23,7 +23,8 @@ from irl_vla.cli.world_bundle import BundleMaker
 from irl_vla.cli.world_plans import makers
 from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import Journal, Outcome, spread
+from irl_vla.scoring.batch import Journal, Outcome
+from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 from irl_vla.world.benchmark.plans import Maker

@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from irl_vla.scoring.epdms import Marks, SubScores, score, score_case
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import scene_to, try_scenes
+from irl_vla.scoring.spread import spread
 from irl_vla.types import F64, InputError
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 SCENES_FILE = "scenes.json.gz"
 EVERY_SCENE = "*"  # proposals under this name are scored in every scene
@@ -147,55 +142,6 @@ def score_files(
 
 def _run_batch(tasks: Sequence[_Task], proposals: Proposals | None) -> list[Outcome]:
     return [run_task(task, proposals) for task in tasks]
-
-
-def spread(
-    units: Sequence[T], work: Callable[[T], R], jobs: int, ray: str | None = None
-) -> Iterator[R]:
-    """`work` of every unit, unordered; in this process, in `jobs` processes, or over Ray."""
-    if ray is not None:
-        yield from _over_ray(units, work, jobs, ray)
-    elif jobs <= 1 or len(units) <= 1:
-        yield from map(work, units)
-    else:
-        context = multiprocessing.get_context("fork")  # children share the compiled code
-        with ProcessPoolExecutor(min(jobs, len(units)), context) as pool:
-            try:
-                for done in as_completed([pool.submit(work, unit) for unit in units]):
-                    yield done.result()
-            except BrokenProcessPool:
-                raise InputError(
-                    f"one of {jobs} processes was killed, probably for want of memory. What is "
-                    "finished is kept; run the same command again with fewer --jobs"
-                ) from None
-            finally:  # whoever stops early does not wait for what has not begun
-                pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _over_ray(units: Sequence[T], work: Callable[[T], R], jobs: int, address: str) -> Iterator[R]:
-    try:
-        import ray
-    except ImportError:
-        raise InputError("--ray needs Ray: pip install 'irl-vla[ray]' on every machine") from None
-    try:
-        if address == "local":
-            ray.init(num_cpus=max(jobs, 1), ignore_reinit_error=True, log_to_driver=False)
-        else:
-            ray.init(address=address, ignore_reinit_error=True)
-    except ConnectionError as error:
-        raise InputError(f"--ray {address}: no Ray cluster answers there ({error})") from None
-    remote = ray.remote(_apply)
-    waiting = [remote.remote(work, unit) for unit in units]
-    try:
-        while waiting:
-            done, waiting = ray.wait(waiting, num_returns=1)
-            yield ray.get(done[0])
-    finally:
-        ray.shutdown()
-
-
-def _apply(work: Callable[[T], R], unit: T) -> R:
-    return work(unit)
 
 
 class Journal:

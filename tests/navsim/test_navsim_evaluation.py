@@ -119,5 +119,5 @@ def test_ray_is_asked_for_where_it_is_missing(
     plan = Plan(
         index=index_split(dataset, dataset.split("syn_routes")), agent="human", reactive=False
     )
-    with pytest.raises(InputError, match="pip install ray"):
+    with pytest.raises(InputError, match=r"pip install 'irl-vla\[ray\]'"):
         list(run(plan, 1, "auto"))

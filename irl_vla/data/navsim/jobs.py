@@ -6,18 +6,15 @@ more. Results do not depend on the number of workers.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from irl_vla.data.navsim.agents import Agent, agent_of
 from irl_vla.data.navsim.dataset import SplitIndex
 from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped, score_tokens
-from irl_vla.types import InputError
+from irl_vla.scoring.spread import spread
 
 SCENES_PER_UNIT = 16  # of one log: long enough to pay for reading it, short enough to share out
 
@@ -47,15 +44,22 @@ def _load(load: BundleLoader, index: SplitIndex, folder: Path) -> Agent:
 
 
 class Worker:
-    """One process's share: an evaluator and an agent, made once."""
+    """Scores scenes of a plan. A process that is handed one makes its evaluator and its agent once,
+    for its first scenes."""
 
     def __init__(self, plan: Plan) -> None:
-        self.evaluator = Evaluator(plan.index, plan.cache)
-        self.agent = plan.make_agent()
-        self.reactive = plan.reactive
+        self.plan = plan
 
-    def score(self, tokens: Sequence[str]) -> Outcomes:
-        return score_tokens(self.evaluator, self.agent, self.reactive, tokens)
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.plan.index, self.plan.cache)
+
+    @cached_property
+    def agent(self) -> Agent:
+        return self.plan.make_agent()
+
+    def __call__(self, tokens: Sequence[str]) -> Outcomes:
+        return score_tokens(self.evaluator, self.agent, self.plan.reactive, tokens)
 
 
 def scored_tokens(index: SplitIndex) -> list[str]:
@@ -80,13 +84,7 @@ def run(plan: Plan, jobs: int = 1, ray_address: str | None = None) -> Iterator[O
     the address of a Ray cluster, then `jobs` is the number of its workers."""
     plan.make_agent()  # a wrong name is said before any work
     work = units(plan.index, scored_tokens(plan.index))
-    if ray_address is not None:
-        yield from _over_ray(plan, work, jobs, ray_address)
-    elif jobs <= 1 or len(work) <= 1:
-        worker = Worker(plan)
-        yield from map(worker.score, work)
-    else:
-        yield from in_processes(plan, work, min(jobs, len(work)))
+    yield from spread(work, Worker(plan), jobs, ray_address)
 
 
 def in_order(index: SplitIndex, outcomes: Iterator[Outcomes]) -> tuple[list[Scored], list[Skipped]]:
@@ -97,40 +95,3 @@ def in_order(index: SplitIndex, outcomes: Iterator[Outcomes]) -> tuple[list[Scor
         [entry for entry in ordered if isinstance(entry, Scored)],
         [entry for entry in ordered if isinstance(entry, Skipped)],
     )
-
-
-_worker: Worker | None = None  # of this process, set once by `_start`
-
-
-def _start(plan: Plan) -> None:
-    global _worker
-    _worker = Worker(plan)
-
-
-def _score(tokens: Sequence[str]) -> Outcomes:
-    assert _worker is not None
-    return _worker.score(tokens)
-
-
-def in_processes(plan: Plan, work: list[list[str]], jobs: int) -> Iterator[Outcomes]:
-    """Units of work, shared among processes of this machine."""
-    # Forked children share what the parent has read: code, maps, the index of the split.
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, context, _start, (plan,)) as pool:
-        for done in as_completed([pool.submit(_score, tokens) for tokens in work]):
-            yield done.result()
-
-
-def _over_ray(plan: Plan, work: list[list[str]], jobs: int, address: str) -> Iterator[Outcomes]:
-    try:
-        import ray
-        from ray.util import ActorPool
-    except ImportError:
-        raise InputError("--ray needs Ray: pip install ray, on every machine") from None
-    try:
-        ray.init(address=address, ignore_reinit_error=True)
-    except ConnectionError as error:
-        raise InputError(f"--ray {address}: no Ray cluster answers there ({error})") from None
-    remote: Any = ray.remote(Worker)
-    pool = ActorPool([remote.remote(ray.put(plan)) for _ in range(max(jobs, 1))])
-    yield from pool.map_unordered(lambda actor, tokens: actor.score.remote(tokens), work)
