@@ -11,7 +11,7 @@ May import: types, scoring.prepare, scoring.evaluate, scoring.progress, scoring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from irl_vla.types import F64, InputError
 
 MULTIPLIERS = ("nc", "dac", "ddc", "tlc")
 WEIGHTS = {"ep": 5.0, "ttc": 5.0, "lk": 2.0, "hc": 2.0, "ec": 2.0}
+WITHOUT_EC = {name: weight for name, weight in WEIGHTS.items() if name != "ec"}
 FILTERED = ("nc", "dac", "ddc", "tlc", "ttc", "lk")  # what the human filter can touch
 Together = Literal["pairwise", "batch"]
 
@@ -84,12 +85,18 @@ class SubScores:
         return len(self.epdms)
 
 
+def weighted_mean(marks: Mapping[str, F64], weights: Mapping[str, float] = WEIGHTS) -> F64:
+    """Mean (P,) of the marks (P,) that have a weight."""
+    parts = [weight * marks[name] for name, weight in weights.items()]
+    return np.asarray(sum(parts) / sum(weights.values()))
+
+
 def combine(marks: Marks, ec: F64) -> F64:
     """Final score (P,) of the marks; where ec (P,) is NaN it is left out."""
-    total = 5.0 * marks.ep + 5.0 * marks.ttc + 2.0 * marks.lk + 2.0 * marks.hc
+    parts = {name: getattr(marks, name) for name in WITHOUT_EC}
     no_ec = np.isnan(ec)
-    weighted = np.where(no_ec, total / 14.0, (total + 2.0 * np.where(no_ec, 0.0, ec)) / 16.0)
-    return np.asarray(marks.mult * weighted)
+    with_ec = weighted_mean({**parts, "ec": np.where(no_ec, 0.0, ec)})
+    return np.asarray(marks.mult * np.where(no_ec, weighted_mean(parts, WITHOUT_EC), with_ec))
 
 
 def multiplied(values: F64) -> F64:
@@ -101,11 +108,11 @@ def marks_of(values: F64, best: F64) -> Marks:
     """Terms (P, 9) and M -> marks."""
     mult = multiplied(values)
     ep = normalised(values[:, PROGRESS], best)
-    ttc, lk, hc = values[:, TTC], values[:, LK], values[:, HC]
-    score = mult * ((5.0 * ep + 5.0 * ttc + 2.0 * lk + 2.0 * hc) / 14.0)
+    parts = {"ep": ep, "ttc": values[:, TTC], "lk": values[:, LK], "hc": values[:, HC]}
     return Marks(
-        values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], ep, ttc, lk, hc, mult, score
-    )
+        values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], **parts, mult=mult,
+        pdm_score_no_ec=mult * weighted_mean(parts, WITHOUT_EC),
+    )  # fmt: skip
 
 
 def human_filter(marks: Marks, human: F64 | None) -> Marks:

@@ -4,7 +4,7 @@ score = NC·DAC · (5 EP + 5 TTC + 2 C) / 12. TTC looks ahead to the end of the 
 tracks of 5 s (51 steps); steps that a scene does not carry are free. Comfort C uses the rear axle's
 acceleration, no past, and one smoothing window over the whole plan. No track is removed at step 0;
 no traffic lights, lane keeping, extended comfort or human filter. Tracker and bicycle are the same.
-May import: types, scoring.arena, comfort, evaluate, prepare, progress, scene, simulate.
+May import: types, scoring.arena, comfort, epdms, evaluate, prepare, progress, scene, simulate.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from irl_vla.scoring.comfort import (
     apply_filter,
     v1_filters,
 )
+from irl_vla.scoring.epdms import weighted_mean
 from irl_vla.scoring.evaluate import (
     DAC,
     HC,
@@ -36,6 +37,8 @@ from irl_vla.scoring.progress import normalised_v1
 from irl_vla.scoring.scene import AY, STEPS, Scene
 from irl_vla.scoring.simulate import sample_plans, simulate
 from irl_vla.types import F64, InputError
+
+WEIGHTS_V1 = {"ep": 5.0, "ttc": 5.0, "comfort": 2.0}
 
 
 @dataclass(frozen=True)
@@ -80,5 +83,5 @@ def score_v1(scene: Scene | PreparedScene, trajectories: F64, threads: int = 1) 
     best = np.maximum(reached[1:], reached[0])
     nc, dac, ttc, comfort = (values[1:, column] for column in (NC, DAC, TTC, HC))
     ep = normalised_v1(values[1:, PROGRESS], rules[1:], best)
-    score = rules[1:] * ((5.0 * ep + 5.0 * ttc + 2.0 * comfort) / 12.0)
+    score = rules[1:] * weighted_mean({"ep": ep, "ttc": ttc, "comfort": comfort}, WEIGHTS_V1)
     return V1Scores(nc, dac, ep, ttc, comfort, score)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.scoring.comfort import extended_comfort, extended_filters, extended_rms
-from irl_vla.scoring.epdms import MULTIPLIERS, WEIGHTS
+from irl_vla.scoring.epdms import MULTIPLIERS, WEIGHTS, WITHOUT_EC, weighted_mean
 from irl_vla.scoring.scene import STEP_US, STEPS
 from irl_vla.types import F64, InputError
 
@@ -119,8 +119,7 @@ def with_score(marks: F64, ec: float) -> F64:
     """MARKS (8,) and EC -> COLUMNS (10,): NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16.
     An EC that is NaN is left out of the score."""
     named = dict(zip(COLUMNS, [*marks, ec], strict=False))
-    weights = {name: w for name, w in WEIGHTS.items() if name != "ec" or not np.isnan(ec)}
-    weighted = sum(w * named[name] for name, w in weights.items()) / sum(weights.values())
+    weighted = weighted_mean(named, WITHOUT_EC if np.isnan(ec) else WEIGHTS)
     return np.array([*marks, ec, np.prod([named[name] for name in MULTIPLIERS]) * weighted])
 
 
