@@ -249,14 +249,12 @@ class RefusalReason(str, Enum):
     """Why there is no plan from this input."""
 
     NO_IMAGES = "no_images"
-    CAMERAS_MISSING = "cameras_missing"
     NO_CALIBRATION = "no_calibration"
     BAD_IMAGE = "bad_image"
     NO_EGO_MOTION = "no_ego_motion"
     STALE_EGO_MOTION = "stale_ego_motion"
     BAD_EGO_MOTION = "bad_ego_motion"
     STALE_INPUT = "stale_input"
-    TIME_JUMP = "time_jump"
     NETWORK_NAN = "network_nan"
     EPOCH_MISMATCH = "epoch_mismatch"
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from irl_vla.cli.navsim_show import boxes_of, map_from_above, painted_plan
 from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped
@@ -18,7 +15,7 @@ from irl_vla.scoring.explain import explain
 from irl_vla.scoring.prepare import prepare
 from irl_vla.view.frame import Overlay
 from irl_vla.view.ink import webp
-from irl_vla.view.report import Fact, Table, replace_file
+from irl_vla.view.report import Fact, Table, rendered, replace_file
 
 WORST = 12  # scenes that are drawn
 SKIPPED_SHOWN = 50
@@ -67,15 +64,7 @@ def write_score_page(
         worst=worst_scenes(run, scored),
         warnings=tuple(run.index.notes()),
     )
-    pages = Environment(
-        loader=PackageLoader("irl_vla", "view"), undefined=StrictUndefined,
-        autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    pages.filters["picture"] = lambda data: (
-        "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
-    )
-    html = pages.get_template("navsim_scores.html.j2").render(page=page)
-    replace_file(path, html.encode())
+    replace_file(path, rendered("navsim_scores.html.j2", page).encode())
 
 
 def averages(rows: Sequence[Row], run: Run) -> Table:

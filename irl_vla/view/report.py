@@ -160,17 +160,17 @@ class DrivePage:
 
 def write_show_page(page: ShowPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("show.html.j2", page).encode())
+    replace_file(path, rendered("show.html.j2", page).encode())
 
 
 def write_replay_page(page: ReplayPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("replay.html.j2", page).encode())
+    replace_file(path, rendered("replay.html.j2", page).encode())
 
 
 def write_drive_page(page: DrivePage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
-    replace_file(path, _render("drive.html.j2", page).encode())
+    replace_file(path, rendered("drive.html.j2", page).encode())
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -188,7 +188,8 @@ def replace_file(path: Path, data: bytes) -> None:
         raise InputError(text) from None
 
 
-def _render(template: str, page: ShowPage | ReplayPage | DrivePage) -> str:
+def rendered(template: str, page: object) -> str:
+    """A page as HTML. template: one of the *.html.j2 beside this file, which reads `page`."""
     pages = Environment(
         loader=PackageLoader("irl_vla", "view"), undefined=StrictUndefined,
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True,

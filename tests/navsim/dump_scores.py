@@ -18,7 +18,7 @@ from irl_vla.data.navsim.preparation import Preparation, prepare
 from irl_vla.data.navsim.records import OBJECT_TYPES, Window
 from irl_vla.data.navsim.scoring_scene import ego_state, scoring_scene
 from irl_vla.data.navsim.tables import one_stage_rows
-from irl_vla.data.navsim.tracks import STEPS_PER_FRAME, sights_of, tracks_of
+from irl_vla.data.navsim.tracks import held, sights_of, tracks_of
 from irl_vla.data.navsim.two_stage_table import two_stage_rows
 from irl_vla.data.navsim.worlds import reactive_world, reference_plan
 from irl_vla.scoring.epdms import Marks, score
@@ -122,10 +122,7 @@ def world_values(prepared: Preparation) -> dict[str, Any]:
     sighted = list(dict.fromkeys(t for found in sights_of(prepared.window) for t in found.tokens))
     first_sight = [sighted.index(token) for token in tracks.ids]
     in_a_step = np.lexsort((first_sight, tracks.types))
-    red = [
-        [f"red_light_{lane}" for lane in prepared.red[step // STEPS_PER_FRAME]]
-        for step in range(STEPS)
-    ]
+    red = [[f"red_light_{lane}" for lane in lights] for lights in held(prepared.red)]
     return {
         "tracks": values,
         "unique_track_order": list(tracks.ids),

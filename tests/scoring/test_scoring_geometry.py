@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring_cases import needs_cases, public_scenes, rectangle, street
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.geometry import (
     apart,
-    arc_lengths,
     box_corners,
     distance_to_segment,
     in_ring,

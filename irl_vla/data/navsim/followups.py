@@ -114,7 +114,6 @@ def _frame(raw: Mapping[str, Any]) -> Frame:
             found["track_tokens"], found["instance_tokens"],
         ),
         cameras={name.lower(): camera for name, camera in (raw["camera_dict"] or {}).items()},
-        lidar_path=raw["lidar_path"],
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.data.navsim.records import Annotations, Frame
-from irl_vla.types import F64, InputError
+from irl_vla.types import InputError
 from irl_vla.unpickle import load_pickle
 
 LOG_KEYS = (
@@ -68,7 +68,6 @@ def frame_from_log(raw: Mapping[str, Any]) -> Frame:
             found["track_tokens"], found["instance_tokens"],
         ),
         cameras={name.lower(): camera for name, camera in raw["cams"].items()},
-        lidar_path=raw.get("lidar_path"),
     )  # fmt: skip
 
 
@@ -132,8 +131,3 @@ class LogShelf:
         while len(self._logs) > self._kept:
             self._logs.popitem(last=False)
         return log
-
-
-def ego_centre(pose: F64, distance: float) -> F64:
-    """(2,) the point `distance` metres ahead of the rear axle pose (3,)."""
-    return pose[:2] + distance * np.array([np.cos(pose[2]), np.sin(pose[2])])

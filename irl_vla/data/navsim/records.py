@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.frames import principal_angle
 from irl_vla.types import F32, F64, Intent, IntentDirection
 
 FRAME_S = 0.5  # [s] nominal time between frames
@@ -80,7 +81,6 @@ class Frame:
     traffic_lights: tuple[tuple[int, bool], ...]
     annotations: Annotations | None
     cameras: Mapping[str, Mapping[str, Any]]
-    lidar_path: str | None
 
     @property
     def intent(self) -> Intent:
@@ -193,11 +193,11 @@ class Window:
 
 
 def relative_poses(origin: F64, poses: F64) -> F64:
-    """(n, 3) global poses seen from `origin` (3,); the heading difference is wrapped by atan2."""
+    """(n, 3) global poses seen from `origin` (3,); the heading difference is in (-pi, pi]."""
     difference = poses - origin
     cos, sin = np.cos(-origin[2]), np.sin(-origin[2])
     relative = np.empty_like(difference)
     relative[:, 0] = difference[:, 0] * cos - difference[:, 1] * sin
     relative[:, 1] = difference[:, 0] * sin + difference[:, 1] * cos
-    relative[:, 2] = np.arctan2(np.sin(difference[:, 2]), np.cos(difference[:, 2]))
+    relative[:, 2] = principal_angle(difference[:, 2])
     return relative

@@ -11,7 +11,7 @@ from irl_vla.data.navsim.centerline import Area
 from irl_vla.data.navsim.city_map import LayerName
 from irl_vla.data.navsim.preparation import Preparation
 from irl_vla.data.navsim.records import Frame, Window
-from irl_vla.data.navsim.tracks import STEPS_PER_FRAME
+from irl_vla.data.navsim.tracks import held
 from irl_vla.scoring.scene import (
     AX,
     CARPARK,
@@ -119,9 +119,9 @@ def red_lights_of(prepared: Preparation) -> RedLights:
     """The status of a frame holds for its 5 steps, that of the last one for the last step."""
     lanes = list(prepared.red_lanes)
     red = np.zeros((len(lanes), STEPS), np.bool_)
-    for frame, lights in enumerate(prepared.red):
+    for step, lights in enumerate(held(prepared.red)):
         for lane in lights:
-            red[lanes.index(lane), frame * STEPS_PER_FRAME : (frame + 1) * STEPS_PER_FRAME] = True
+            red[lanes.index(lane), step] = True
     rings = [ring_of(prepared.red_lanes[lane].polygon) for lane in lanes]
     return RedLights(tuple(lanes), Polygons.of(rings), red)
 

@@ -1,4 +1,4 @@
-"""Pixels and points of a frame: images as a FrameSet, lidar only when asked for.
+"""Pixels of a frame: its images as a FrameSet. Lidar is not read.
 
 Paths come from the frame, never from its token: image files are named by image tokens.
 """
@@ -16,10 +16,9 @@ from irl_vla.data.navsim.dataset import Dataset
 from irl_vla.data.navsim.filters import Split
 from irl_vla.data.navsim.records import Frame, Window
 from irl_vla.frames import rigid
-from irl_vla.types import F32, F64, U8, CameraImage, FrameSet, InputError
+from irl_vla.types import F64, U8, CameraImage, FrameSet, InputError
 
 CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
-PCD_TYPES = {"F": "f", "U": "u", "I": "i"}
 
 
 def sensor_root(dataset: Dataset, split: Split, window: Window) -> Path:
@@ -82,48 +81,3 @@ def frame_set(root: Path, frame: Frame, cameras: Iterable[str] = CAMERAS) -> Fra
         except InputError as reason:
             missing[name] = str(reason)
     return FrameSet(stamp_ns, images, missing)
-
-
-def load_lidar(root: Path, frame: Frame) -> F32:
-    """(6, n) x y z intensity ring lidar_info, ego frame. Raises InputError if there is none."""
-    if frame.lidar_path is None:
-        raise InputError(f"frame {frame.token}: it has no lidar (follow-ups never have)")
-    path = root / frame.lidar_path
-    if not path.is_file():
-        raise InputError(f"{path}: lidar of frame {frame.token} is not on disk")
-    return read_pcd(path)
-
-
-def read_pcd(path: Path) -> F32:
-    """A binary .pcd -> (fields, n) float32, rows in the order of FIELDS.
-
-    Every field has its own size and type; COUNT must be 1. Padding after the points is allowed.
-    """
-    data, header, start = path.read_bytes(), dict[str, list[str]](), 0
-    while "DATA" not in header:
-        end = data.find(b"\n", start)
-        if end < 0:
-            raise InputError(f"{path}: no 'DATA' line in the header. Copy the file again.")
-        words = data[start:end].decode("ascii", "replace").split()
-        start = end + 1
-        if words and not words[0].startswith("#"):
-            header[words[0].upper()] = words[1:]
-    try:
-        fields, points = header["FIELDS"], int(header["POINTS"][0])
-        counts = header.get("COUNT", ["1"] * len(fields))
-        if header["DATA"][0].lower() != "binary" or set(counts) != {"1"}:
-            raise InputError(
-                f"{path}: expected DATA binary and COUNT 1 per field, got DATA "
-                f"{header['DATA'][0]} and COUNT {' '.join(counts)}"
-            )
-        kinds = zip(fields, header["TYPE"], header["SIZE"], strict=True)
-        row = np.dtype([(name, f"<{PCD_TYPES[kind]}{int(size)}") for name, kind, size in kinds])
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise InputError(f"{path}: the header cannot be understood ({error!r})") from None
-    if len(data) - start < points * row.itemsize:
-        raise InputError(
-            f"{path}: truncated: {points} points need {points * row.itemsize} bytes, "
-            f"{len(data) - start} are there. Copy it again."
-        )
-    table = np.frombuffer(data, row, points, start)
-    return np.stack([table[name].astype(np.float32) for name in fields])

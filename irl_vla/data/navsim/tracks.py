@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from irl_vla.data.navsim.records import OBJECT_TYPES, Detections, Window
 from irl_vla.frames import wrap_angle
 from irl_vla.scoring.scene import STEPS, Tracks
 from irl_vla.types import F64, InputError
+
+T = TypeVar("T")
 
 FUTURE_FRAMES = 8  # 4 s
 STEPS_PER_FRAME = 5  # 0.5 s at 10 Hz
@@ -39,6 +42,11 @@ def lights_of(window: Window) -> list[tuple[tuple[int, bool], ...]]:
         return [now, *window.future.traffic_lights[:FUTURE_FRAMES]]
     start = window.metadata.num_history_frames
     return [now, *(f.traffic_lights for f in window.frames[start : start + FUTURE_FRAMES])]
+
+
+def held(frames: Sequence[T]) -> list[T]:
+    """Of frames -> of STEPS steps: what was seen last holds until the next frame."""
+    return [frames[step // STEPS_PER_FRAME] for step in range(STEPS)]
 
 
 def tracks_of(sights: Sequence[Detections]) -> Tracks:
