@@ -2,7 +2,7 @@
 
 Lengths [m], angles [rad]; one flat global frame per town, x east, y north, z up, the ground at 0.
 Built by world.roads from a seed, or by an importer from a recorded map. May import: types,
-scoring.scene.
+scoring.compiled, scoring.scene, world.phases.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
+from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
+from irl_vla.world.phases import phase_at
 
 NONE = -1  # an index that points nowhere
 
@@ -82,19 +84,18 @@ class Signal:
 
     def at(self, time_s: float) -> Light:
         """What it shows at a time."""
-        cycle, phases = self._cycle
-        into = (time_s + self.offset_s) % cycle
-        for duration, light in phases:
-            into -= duration
-            if into < 0.0:
-                return light
-        return phases[-1][1]  # just before 0, rounded to the cycle's very end
+        durations = self._durations
+        phase, _ = phase_at(durations, len(durations), self.cycle_s, self.offset_s, time_s)
+        return Light(int(self.phases[phase, 1]))
 
     @cached_property
-    def _cycle(self) -> tuple[float, list[tuple[float, Light]]]:
-        """How long it is [s], and its phases."""
-        phases = [(duration, Light(int(light))) for duration, light in self.phases.tolist()]
-        return sum(duration for duration, _ in phases), phases
+    def cycle_s(self) -> float:
+        """How long its cycle is [s]."""
+        return float(sum(self._durations.tolist()))
+
+    @cached_property
+    def _durations(self) -> F64:
+        return plain(self.phases[:, 0])
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import pytest
 
 from irl_vla.scoring.scene import VEHICLE, VX, Polygons
 from irl_vla.types import F64, InputError
+from irl_vla.world.driver.gates import until_red
 from irl_vla.world.episode import BRAKE, Episode, Moment
 from irl_vla.world.honesty import check
 from irl_vla.world.replayed import Replayed
 from irl_vla.world.roads.build import build_town
-from irl_vla.world.signals import Cycles, lights_at
+from irl_vla.world.signals import Cycles, lights_at, seconds_to_red, shown
 from irl_vla.world.simulation import Drive, Simulation, record
 from irl_vla.world.town import NONE, Junction, Lane, Light, Signal, Town
 from irl_vla.world.traffic.net import net_of
@@ -248,11 +249,34 @@ def test_an_empty_request_leaves_the_town_empty() -> None:
 
 
 def test_all_signals_at_once_show_what_each_shows_alone() -> None:
+    near = (-2.0, -0.1, -1e-16, -1e-17, -1e-18, -1e-300, 0.0, 1e-17, 0.1, 29.95, 30.05)
     for town in (crossing(True), build_town(3), build_town(4)):
         cycles = Cycles.of(town)
-        for time_s in (-2.0, 0.0, 0.1, 29.95, 30.05, *np.linspace(3.03, 200.03, 60)):
+        for time_s in (*near, *np.linspace(3.03, 200.03, 60)):
             alone = lights_at(town, time_s).tolist()
             lights, left = cycles.at(time_s)
             assert lights.tolist() == alone
+            assert [shown(cycles, k, time_s) for k in range(len(alone))] == alone
+            for k, light in enumerate(alone):
+                assert until_red(cycles, k, time_s, light) >= 0.0
+                assert (until_red(cycles, k, time_s, light) == 0.0) == (light == Light.RED)
             red = lights == Light.RED
-            assert (left[red] > 0.0).all() and (left[~red] == 0.0).all()
+            assert (left[red] >= 0.0).all() and (left[~red] == 0.0).all()
+            if time_s not in near[2:5]:  # there the cycle's end is reached but for rounding
+                assert (left[red] > 0.0).all()
+
+
+def test_just_before_a_cycle_begins_its_last_phase_is_shown_and_then_the_first() -> None:
+    phases = np.array([[3.1, Light.GREEN], [3.0, Light.AMBER], [0.7, Light.RED]])
+    signal = Signal(phases, 0.0, np.zeros((0, 4)))
+    for before in (-0.7, -1e-9, -1e-16, -1e-17, -1e-300):
+        assert signal.at(before) == Light.RED
+    assert [signal.at(t) for t in (0.0, 3.0, 3.2, 6.0, 6.2)] == [
+        Light.GREEN, Light.GREEN, Light.AMBER, Light.AMBER, Light.RED,
+    ]  # fmt: skip
+    cycles = Cycles.of(replace(crossing(True), signals=(signal,)))
+    assert seconds_to_red(cycles, 0, 0.1) == pytest.approx(6.0)
+    assert seconds_to_red(cycles, 0, -1e-17) == pytest.approx(6.1)
+    assert seconds_to_red(cycles, 0, 6.5) == pytest.approx(-0.4)
+    green = Cycles.of(replace(crossing(True), signals=(replace(signal, phases=phases[:2]),)))
+    assert seconds_to_red(green, 0, 1.0) == np.inf

@@ -9,10 +9,11 @@ import math
 from typing import NamedTuple
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.scoring.scene import BICYCLE, I8, I64, PEDESTRIAN, VEHICLE, Mask
 from irl_vla.types import F64, U8
-from irl_vla.world.driver.gates import STOP_GAP, shows, stopping, until_red
-from irl_vla.world.driver.knowledge import Gates, Guide, Lamps, Streams
+from irl_vla.world.driver.gates import STOP_GAP, stopping, until_red
+from irl_vla.world.driver.knowledge import Gates, Guide, Streams
 from irl_vla.world.driver.motion import ASTRAY, DT, accelerate, curvature_wish, roll_on, sideways
 from irl_vla.world.driver.sense import (
     ACROSS,
@@ -34,6 +35,7 @@ from irl_vla.world.driver.sense import (
     time_for,
 )
 from irl_vla.world.route_lanes import nearest
+from irl_vla.world.signals import Cycles, shown
 
 PLACE, ASIDE, ASIDE_SPEED, ACCEL, FRESH, BLINK = range(6)  # columns of the memory
 MEMORY = 6
@@ -216,14 +218,14 @@ def aim(
 
 @lean_kernel
 def decide(
-    guide: Guide, gates: Gates, streams: Streams, lamps: Lamps, walks: F64, world: World,
+    guide: Guide, gates: Gates, streams: Streams, cycles: Cycles, walks: F64, world: World,
     ego: F64, body: Body, manner: Manner, wander: Wander, memory: F64, changed: I64, going: I64,
     seen: F64, new: F64,
 ) -> None:  # fmt: skip
     """The ego's next state (11,) -> new; memory, changed and going go on."""
     s, d = find(guide, ego, memory)
     v, heading = ego[3], guide.heading[along(guide, s)]
-    psi = (ego[2] - heading + math.pi) % (2.0 * math.pi) - math.pi
+    psi = wrap(ego[2] - heading)
     if memory[FRESH] == 1.0:
         memory[ASIDE], memory[ASIDE_SPEED] = d, v * math.sin(psi)
         memory[ACCEL] = ego[5]
@@ -236,7 +238,7 @@ def decide(
     wish = min(
         wish,
         stopping(
-            guide, gates, streams, lamps, world.time_s, s, v, d, body, world.states, world.present,
+            guide, gates, streams, cycles, world.time_s, s, v, d, body, world.states, world.present,
             world.types, world.sizes, world.blink, world.lights, seen, manner, going,
         ),
     )  # fmt: skip
@@ -264,7 +266,7 @@ def decide(
 
 @lean_kernel
 def empty_drive(
-    guide: Guide, gates: Gates, lamps: Lamps, start: float, v: float, time_s: float, steps: int,
+    guide: Guide, gates: Gates, cycles: Cycles, start: float, v: float, time_s: float, steps: int,
     body: Body, manner: Manner,
 ) -> float:  # fmt: skip
     """Share of `steps` of 0.1 s from path place `start` at speed v that would be stood at lights,
@@ -276,7 +278,7 @@ def empty_drive(
             gap = gates.s[g] - STOP_GAP - s - body.front
             if gates.signal[g] < 0 or gates.crosswalk[g] >= 0 or gap < -3.0:
                 continue
-            red = until_red(lamps, gates.signal[g], now, shows(lamps, gates.signal[g], now))
+            red = until_red(cycles, gates.signal[g], now, shown(cycles, gates.signal[g], now))
             top = max(guide.speed[along(guide, 0.5 * (gates.s[g] + gates.end[g]))], 2.0)
             if red < time_for(v, top, 1.1, gates.end[g] - s + body.rear):
                 wish = min(wish, halt(v, gap, manner))

@@ -117,7 +117,7 @@ class Expert:
         lights if nobody else were there; time_s: on the town's clock when it sets off."""
         known = self._known
         return float(empty_drive(
-            known.guide, known.gates, known.lamps, s, self.allowed(s), time_s, steps, self._body,
+            known.guide, known.gates, known.cycles, s, self.allowed(s), time_s, steps, self._body,
             self._manner,
         ))  # fmt: skip
 
@@ -134,7 +134,7 @@ class Expert:
         )  # fmt: skip
         known, new = self._known, np.empty(11)
         decide(
-            known.guide, known.gates, known.streams, known.lamps, self._walks, world, ego,
+            known.guide, known.gates, known.streams, known.cycles, self._walks, world, ego,
             self._body, self._manner, self._wander, self._memory, self._changed, self._going,
             nothing_seen(len(actors)), new,
         )  # fmt: skip

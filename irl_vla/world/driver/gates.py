@@ -1,6 +1,7 @@
 """Where the expert has to stop: lights, junctions where others go first, and full ones.
 
-May import: scoring.compiled, scoring.scene, types, world.driver, episode, route_lanes, town.
+May import: scoring.compiled, scoring.scene, types, world.driver, episode, route_lanes, signals,
+town.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.scoring.scene import I8, I64, PEDESTRIAN, Mask
 from irl_vla.types import F64, U8
-from irl_vla.world.driver.knowledge import Gates, Guide, Lamps, Streams
+from irl_vla.world.driver.knowledge import Gates, Guide, Streams
 from irl_vla.world.driver.sense import (
     ACROSS,
     ALONG,
@@ -29,8 +30,9 @@ from irl_vla.world.driver.sense import (
     time_for,
 )
 from irl_vla.world.route_lanes import nearest
+from irl_vla.world.signals import RED, Cycles, seconds_to_red
 
-RED, AMBER = 1, 2  # town.Light
+AMBER = 2  # town.Light
 LEFT_LAMP, RIGHT_LAMP = 2, 4  # episode's bits
 STOP_GAP = 1.7  # [m] kept to a stop line
 WALK_BEFORE = 14.0  # [m] a crosswalk so near before a junction has the stop line
@@ -48,39 +50,14 @@ PULL_AWAY = 1.4  # [m/s²]
 
 
 @lean_kernel
-def until_red(lamps: Lamps, signal: int, time_s: float, colour: int) -> float:
-    """Seconds until a signal turns red, 0 while it is."""
+def until_red(cycles: Cycles, signal: int, time_s: float, colour: int) -> float:
+    """Seconds until a signal that shows `colour` turns red, 0 while it is."""
     if colour == RED:
         return 0.0
-    total = lamps.durations[signal].sum()
-    has_red = False
-    for p in range(len(lamps.colours[signal])):
-        has_red = has_red or lamps.colours[signal, p] == RED
-    if total <= 0.0 or not has_red:
+    left = seconds_to_red(cycles, signal, time_s)
+    if math.isinf(left):
         return AMBER_UNKNOWN_S if colour == AMBER else NOTHING
-    into = (time_s + lamps.offset[signal]) % total
-    begin = 0.0
-    for turn in range(2 * len(lamps.durations[signal])):
-        p = turn % len(lamps.durations[signal])
-        end = begin + lamps.durations[signal, p]
-        if lamps.colours[signal, p] == RED and end > into:
-            return float(max(begin - into, 0.05))
-        begin = end
-    return NOTHING
-
-
-@lean_kernel
-def shows(lamps: Lamps, signal: int, time_s: float) -> int:
-    """The colour of a signal at a time; red where the cycle is not known."""
-    total = lamps.durations[signal].sum()
-    if total <= 0.0:
-        return RED
-    into = (time_s + lamps.offset[signal]) % total
-    for p in range(len(lamps.durations[signal])):
-        into -= lamps.durations[signal, p]
-        if into < 0.0:
-            return int(lamps.colours[signal, p])
-    return int(lamps.colours[signal, 0])
+    return max(left, 0.05)
 
 
 @lean_kernel
@@ -158,7 +135,7 @@ def is_full(
 
 @lean_kernel
 def stopping(
-    guide: Guide, gates: Gates, streams: Streams, lamps: Lamps, time_s: float, s: float, v: float,
+    guide: Guide, gates: Gates, streams: Streams, cycles: Cycles, time_s: float, s: float, v: float,
     aside: float, body: Body, states: F64, present: Mask, types: I8, sizes: F64, blink: U8,
     lights: I8, seen: F64, manner: Manner, going: I64,
 ) -> float:  # fmt: skip
@@ -179,7 +156,7 @@ def stopping(
         needed = v * v / (2.0 * max(gap + 0.8 * STOP_GAP, 0.1))
         stop = False
         if gates.signal[g] >= 0:
-            red = until_red(lamps, gates.signal[g], time_s, lights[gates.signal[g]])
+            red = until_red(cycles, gates.signal[g], time_s, lights[gates.signal[g]])
             top = max(guide.speed[min(int(0.5 * (gates.s[g] + gates.end[g])), n - 1)], 2.0)
             clear = time_for(v, top, CLEARING, gates.end[g] - s + body.rear + 0.5)
             most = TOO_LATE if going[g] == 1 else HARD_STOP  # what was decided stays decided

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.scene import I64
 from irl_vla.types import F64
-from irl_vla.world.route_lanes import arcs_of
 from irl_vla.world.routes import Path, Stop
+from irl_vla.world.signals import Cycles
 from irl_vla.world.town import NONE, Lane, Town
 
 SMOOTH = 5  # points over which the path's curvature is averaged
@@ -81,15 +82,6 @@ class Streams(NamedTuple):
     merges: I64
 
 
-class Lamps(NamedTuple):
-    """S signals, p phases each at most, padded with length 0. durations, colours (S, p); offset
-    (S,)."""
-
-    durations: F64
-    colours: I64
-    offset: F64
-
-
 class Zebras(NamedTuple):
     """c crosswalks. rings (c, 4, 2); ends (c, 2, 2)."""
 
@@ -104,7 +96,7 @@ class Knowledge:
     guide: Guide
     gates: Gates
     streams: Streams
-    lamps: Lamps
+    cycles: Cycles
     zebras: Zebras
 
 
@@ -131,7 +123,7 @@ def study(town: Town, path: Path, pace: float, side: float, front: float) -> Kno
         plain([walk.ends for walk in town.crosswalks]).reshape(-1, 2, 2),
     )
     return Knowledge(
-        _guide(town, path, pace, side, front), gates, _pack(rows), _lamps(town), zebras
+        _guide(town, path, pace, side, front), gates, _pack(rows), Cycles.of(town), zebras
     )
 
 
@@ -150,7 +142,7 @@ def _guide(town: Town, path: Path, pace: float, side: float, front: float) -> Gu
     line = path.poses[:, :2] + aside[:, None] * normal
     slope = np.gradient(line, axis=0)
     heading = np.unwrap(np.arctan2(slope[:, 1], slope[:, 0]))
-    kappa = averaged(np.gradient(heading, arcs_of(line)), SMOOTH)
+    kappa = averaged(np.gradient(heading, arc_lengths(line)), SMOOTH)
     speed = np.minimum(path.limits * pace, np.sqrt(side / np.maximum(np.abs(kappa), 1e-4)))
     speed = plain(speed)
     brake_in_time(speed, path.arcs, BRAKING)
@@ -239,11 +231,11 @@ def _streams_of(town: Town, path: Path, stop: Stop, before: list[list[int]]) -> 
         rows = np.flatnonzero(near.any(axis=1))
         rows = np.split(rows, np.flatnonzero(np.diff(rows) > APART_POINTS) + 1)[0]
         columns = np.flatnonzero(near[rows].any(axis=0))
-        own = arcs_of(centre)
+        own = arc_lengths(centre)
         merges = any(s in town.lanes[stop.lane].successors for s in lane.successors)
         for lead in _leading_in(town, other, before):
             line = np.concatenate([*lead, centre]) if lead else centre
-            into = float(arcs_of(line)[-1] - own[-1])
+            into = float(arc_lengths(line)[-1] - own[-1])
             streams.append(
                 _Stream(
                     line, into + float(own[columns[0]]), into + float(own[columns[-1]]),
@@ -265,7 +257,7 @@ def _leading_in(town: Town, lane: int, before: list[list[int]]) -> list[list[F64
             continue
         for i in more:
             centre = town.lanes[i].centre
-            arcs = arcs_of(centre)
+            arcs = arc_lengths(centre)
             kept = centre[arcs >= arcs[-1] - (STREAM_M - length) - 2.0]
             open_.append((i, [kept, *way], length + float(arcs[-1])))
     return ways
@@ -274,13 +266,13 @@ def _leading_in(town: Town, lane: int, before: list[list[int]]) -> list[list[F64
 def _pack(rows: list[_Stream]) -> Streams:
     points, headings, arcs = [np.zeros((0, 2))], [np.zeros(0)], [np.zeros(0)]
     for row in rows:
-        own = arcs_of(row.line)
+        own = arc_lengths(row.line)
         at = np.linspace(0.0, own[-1], max(int(own[-1] / STREAM_STEP), 1) + 1)
         xy = np.stack([np.interp(at, own, row.line[:, i]) for i in (0, 1)], axis=-1)
         slope = np.gradient(xy, axis=0)
         points.append(xy)
         headings.append(np.arctan2(slope[:, 1], slope[:, 0]))
-        arcs.append(arcs_of(xy))
+        arcs.append(arc_lengths(xy))
     return Streams(
         plain(np.concatenate(points)), plain(np.concatenate(headings)), plain(np.concatenate(arcs)),
         np.cumsum([0, *(len(part) for part in arcs[1:])]).astype(np.int64),
@@ -292,13 +284,3 @@ def _pack(rows: list[_Stream]) -> Streams:
         np.array([row.lane.turn for row in rows], np.int64),
         np.array([row.merges for row in rows], np.int64),
     )  # fmt: skip
-
-
-def _lamps(town: Town) -> Lamps:
-    most = max([len(signal.phases) for signal in town.signals], default=1)
-    durations, colours = (np.zeros((len(town.signals), most)) for _ in range(2))
-    for i, signal in enumerate(town.signals):
-        durations[i, : len(signal.phases)] = signal.phases[:, 0]
-        colours[i, : len(signal.phases)] = signal.phases[:, 1]
-    offsets = np.array([signal.offset_s for signal in town.signals], np.float64)
-    return Lamps(durations, colours.astype(np.int64), offsets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.types import F64
 
 DT = 0.1  # [s]
@@ -74,8 +75,7 @@ def roll_on(state: F64, a: float, curvature: float, base: float, new: F64) -> No
         rate = 0.0
     new[0] = state[0] + v * math.cos(heading) * DT
     new[1] = state[1] + v * math.sin(heading) * DT
-    turned = heading + v * math.tan(steer) / base * DT
-    new[2] = (turned + math.pi) % (2.0 * math.pi) - math.pi
+    new[2] = wrap(heading + v * math.tan(steer) / base * DT)
     new[3] = v + a * DT
     if new[3] < 0.02 and a <= 0.0:
         new[3] = 0.0

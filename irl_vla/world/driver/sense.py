@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.scoring.scene import I8, PEDESTRIAN, Mask, Vehicle
 from irl_vla.types import F64
 from irl_vla.world.driver.knowledge import Guide
@@ -119,7 +120,7 @@ def note(
     along = guide.heading[i]
     cos, sin = math.cos(along), math.sin(along)
     row[AT] = i
-    row[REL] = (heading - along + math.pi) % (2.0 * math.pi) - math.pi
+    row[REL] = wrap(heading - along)
     row[V] = math.hypot(state[3], state[4])
     row[VS], row[VD] = cos * state[3] + sin * state[4], cos * state[4] - sin * state[3]
     c, q = abs(math.cos(row[REL])), abs(math.sin(row[REL]))
@@ -127,7 +128,7 @@ def note(
     row[ACROSS] = (q * size[0] + c * size[1]) / 2.0
     turn = 0.0
     if not math.isnan(before) and row[V] > 0.5:
-        turn = ((heading - before + math.pi) % (2.0 * math.pi) - math.pi) / 0.1
+        turn = wrap(heading - before) / 0.1
     row[TURN] = min(max(turn, -TURN_LIMIT), TURN_LIMIT)
     row[ODD] = row[TURN] - guide.kappa[i] * row[VS] / max(1.0 - guide.kappa[i] * row[D], 0.4)
     if row[S] <= guide.arcs[low] + 0.01 or row[S] >= guide.arcs[high] - 0.01:
