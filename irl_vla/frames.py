@@ -1,4 +1,5 @@
-"""SE(2) and SE(3), and nothing else.
+"""SE(2) and SE(3), and the lines, boxes and angles of the plane, for whole arrays; their twins in
+compiled code are in scoring.geometry.
 
 A transform `target_from_source` is a (4, 4) float64 matrix that takes points of the source frame
 into the target
@@ -21,6 +22,12 @@ from irl_vla.types import F64, InputError
 def wrap_angle(angle: ArrayLike) -> F64:
     """Angles [rad] to [-pi, pi)."""
     return np.asarray((np.asarray(angle, np.float64) + np.pi) % (2 * np.pi) - np.pi)
+
+
+def principal_angle(angle: ArrayLike) -> F64:
+    """Angles [rad] to (-pi, pi], by their sine and cosine, as the NAVSIM devkit does it: what must
+    agree with it to the last digit, or keeps half a turn positive, goes through here."""
+    return np.asarray(np.arctan2(np.sin(angle), np.cos(angle)))
 
 
 def rigid(rotation: F64, translation: ArrayLike) -> F64:
@@ -99,6 +106,37 @@ def to_inner(poses_outer: F64, inner_pose: ArrayLike) -> F64:
     x, y, yaw = np.moveaxis(np.asarray(poses_outer, np.float64), -1, 0)
     dx, dy = x - x0, y - y0
     return np.stack([cos * dx + sin * dy, cos * dy - sin * dx, wrap_angle(yaw - yaw0)], axis=-1)
+
+
+def ahead_of(pose: F64, distance: float) -> F64:
+    """(2,) the point `distance` metres ahead of a pose (>= 3,)."""
+    return np.asarray(pose[:2] + distance * np.array([np.cos(pose[2]), np.sin(pose[2])]))
+
+
+def box_corners(poses: F64, sizes: F64) -> F64:
+    """(n, 4, 2) corners front left, rear left, rear right, front right of boxes: poses (n, >= 3)
+    of their middles, sizes (n, >= 2) or (1, >= 2) length, width [m]."""
+    cos, sin = np.cos(poses[:, 2:3]), np.sin(poses[:, 2:3])
+    x = sizes[:, 0:1] * (np.array([1, -1, -1, 1]) / 2.0)
+    y = sizes[:, 1:2] * (np.array([1, 1, -1, -1]) / 2.0)
+    return np.stack([poses[:, 0:1] + x * cos - y * sin, poses[:, 1:2] + x * sin + y * cos], axis=-1)
+
+
+def step_lengths(line: ArrayLike) -> F64:
+    """(n - 1,) length [m] of each step of a line (n, >= 2), in the plane."""
+    return np.asarray(np.hypot(*np.diff(np.asarray(line, np.float64)[:, :2], axis=0).T))
+
+
+def arc_lengths(line: ArrayLike) -> F64:
+    """(n,) way [m] from the first point of a line (n, >= 2) to each of its points."""
+    return np.concatenate([[0.0], np.cumsum(step_lengths(line))])
+
+
+def evenly_along(line: F64, count: int) -> F64:
+    """(count, 2) points at equal shares of the length of a line (n, >= 2), both ends included."""
+    arcs = arc_lengths(line)
+    at = np.linspace(0.0, arcs[-1], count)
+    return np.column_stack([np.interp(at, arcs, line[:, i]) for i in (0, 1)])
 
 
 def interpolate_rigid(first: F64, second: F64, fraction: float) -> F64:

@@ -13,10 +13,11 @@ from irl_vla.data.navsim.centerline import drivable_map
 from irl_vla.data.navsim.city_map import CityMap, LayerName
 from irl_vla.data.navsim.dataset import Dataset
 from irl_vla.data.navsim.find import find_window
-from irl_vla.data.navsim.preparation import ego_centre
 from irl_vla.data.navsim.records import Frame, Window
 from irl_vla.data.navsim.sensors import frame_set
 from irl_vla.frames import to_inner
+from irl_vla.scoring.footprint import middle
+from irl_vla.scoring.simulate import PACIFICA
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
@@ -115,7 +116,7 @@ def map_from_above(dataset: Dataset, window: Window, overlay: Overlay, cache: Pa
 
 def paint_map(image: U8, view: bev.Window, city: CityMap, frame: Frame) -> None:
     """Outlines of the drivable map, centre lines (route: green), red connectors (red)."""
-    areas = drivable_map(city, ego_centre(frame.pose))
+    areas = drivable_map(city, middle(frame.pose, PACIFICA))
     for area in areas:
         if area.lane is None:
             for part in shapely.get_parts(area.polygon):

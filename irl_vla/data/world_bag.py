@@ -16,7 +16,7 @@ import numpy as np
 from irl_vla.camera.rig import Rig
 from irl_vla.data.bag_writer import BagWriter
 from irl_vla.data.geometry_messages import BoxMarkers, Colour, LineMarkers
-from irl_vla.frames import inverse, move, rigid_from_pose
+from irl_vla.frames import evenly_along, inverse, move, rigid_from_pose
 from irl_vla.scoring.scene import X, Y
 from irl_vla.types import F64, CameraImage
 from irl_vla.world.episode import Actors, Moment
@@ -70,17 +70,12 @@ class WorldBag:
         """(K, 24, 3) outlines of the lanes around the ego, in its frame."""
         away = np.hypot(*(self._middles - moment.ego[[X, Y]]).T)
         ego_from_world = inverse(rigid_from_pose(ego_pose(moment)))
-        outlines = [_resampled(self._lanes[i]) for i in np.flatnonzero(away < LANES_WITHIN_M)]
+        outlines = [
+            evenly_along(self._lanes[i], LINE_POINTS) for i in np.flatnonzero(away < LANES_WITHIN_M)
+        ]
         points = np.array(outlines).reshape(-1, LINE_POINTS, 2)
         flat = np.concatenate([points, np.full((*points.shape[:2], 1), 0.02)], axis=2)
         return move(flat, ego_from_world)
 
 
 LINE_POINTS = 24  # of a lane's outline
-
-
-def _resampled(line: F64) -> F64:
-    """(LINE_POINTS, 2) evenly along line (n, 2)."""
-    arcs = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0.0, arcs[-1], LINE_POINTS)
-    return np.column_stack([np.interp(at, arcs, line[:, i]) for i in (0, 1)])

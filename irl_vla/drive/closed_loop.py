@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from irl_vla.drive.core import DrivingCore, Perceived, Step
+from irl_vla.planner.rule import braking_distances
 from irl_vla.scoring.scene import OMEGA, VX, Vehicle
 from irl_vla.scoring.simulate import PACIFICA, sample_plans, simulate
 from irl_vla.types import F64, EgoStatus, FrameSet, Intent, Plan, SceneTokens, Trajectory
@@ -130,9 +131,7 @@ def follow(wanted: Trajectory | None, ego: F64, vehicle: Vehicle) -> F64:
     return state
 
 
-def straight_stop(speed: float, step_s: float = 0.5, poses: int = 8) -> F64:
+def straight_stop(speed: float) -> F64:
     """(8, 3) braking at STOP_M_S2 straight ahead."""
-    t = np.arange(1, poses + 1) * step_s
-    t = np.minimum(t, max(speed, 0.0) / STOP_M_S2)
-    x = max(speed, 0.0) * t - STOP_M_S2 * t * t / 2.0
-    return np.column_stack([x, np.zeros(poses), np.zeros(poses)])
+    x = braking_distances(max(speed, 0.0), STOP_M_S2)
+    return np.column_stack([x, np.zeros((len(x), 2))])

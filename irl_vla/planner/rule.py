@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
@@ -77,8 +78,10 @@ class RulePolicy:
         curvature = float(np.clip(yaw_rate / speed, -limit, limit))
         route = usable_route(intent.route)
         path = arc if route is None else self._along(route, speed)
-        paths = [path(curvature, distances(speed, a)) for a in (0.0, *self.config.slower_m_s2)]
-        paths.append(arc(0.0, distances(speed, 0.0)))
+        paths = [
+            path(curvature, braking_distances(speed, a)) for a in (0.0, *self.config.slower_m_s2)
+        ]
+        paths.append(arc(0.0, braking_distances(speed, 0.0)))
         confidence = self.config.confidence_ratio ** np.arange(len(paths))
         return Candidates(np.stack(paths), confidence / confidence.sum())
 
@@ -97,7 +100,7 @@ def _speed_and_yaw_rate(ego: EgoStatus) -> tuple[float, float]:
     return speed, yaw_rate
 
 
-def distances(speed: float, braking: float) -> F64:
+def braking_distances(speed: float, braking: float) -> F64:
     """(8,) distance driven [m] at each pose when braking [m/s^2] steadily to a halt."""
     until = TIMES_S if braking == 0.0 else np.minimum(TIMES_S, speed / braking)
     return np.asarray(speed * until - 0.5 * braking * until**2)
@@ -108,15 +111,14 @@ def arc(curvature: float, along: F64) -> F64:
     turn = curvature * along
     half = np.where(np.abs(turn) < SMALLEST_TURN, SMALLEST_TURN, turn) / 2
     chord = along * np.sin(half) / half  # straight line from the origin, at half the turn
-    yaw = np.asarray((turn + np.pi) % (2 * np.pi) - np.pi)
-    return np.stack([chord * np.cos(turn / 2), chord * np.sin(turn / 2), yaw], axis=-1)
+    return np.stack([chord * np.cos(turn / 2), chord * np.sin(turn / 2), wrap_angle(turn)], axis=-1)
 
 
 def usable_route(route: F64 | None) -> F64 | None:
     """The route's points without repetitions, or None where no direction can be read from it."""
     if route is None or not np.isfinite(route).all() or len(route) == 0:
         return None
-    kept = np.r_[True, np.linalg.norm(np.diff(route, axis=0), axis=1) > 1e-3]
+    kept = np.r_[True, step_lengths(route) > 1e-3]
     return np.asarray(route[kept], np.float64) if kept.sum() >= 2 else None
 
 
@@ -141,7 +143,7 @@ class _Pursuit:
             poses.append(pose)
         reached = np.arange(steps + 1) * step
         x, y, yaw = (np.interp(along, reached, column) for column in np.array(poses).T)
-        return np.stack([x, y, (yaw + np.pi) % (2 * np.pi) - np.pi], axis=-1)
+        return np.stack([x, y, wrap_angle(yaw)], axis=-1)
 
     def _wanted(self, pose: F64) -> float:
         goal = point_ahead(self.route, pose[:2], self.ahead) - pose[:2]

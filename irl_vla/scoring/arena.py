@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import plain
-from irl_vla.scoring.geometry import apart, box_corners
+from irl_vla.scoring.geometry import touch
 from irl_vla.scoring.grid import BITS, Cells, Path, Rings, bounds, build_grid, words_for
 from irl_vla.scoring.scene import (
     BICYCLE,
@@ -136,21 +136,15 @@ def touching_at_start(tracks: Tracks, initial: F64, vehicle: Vehicle) -> Mask:
     """(A,) tracks whose box touches the ego's at step 0; log replay deletes them from all steps."""
     body = pack_body(vehicle)
     cos, sin = float(np.cos(initial[HEADING])), float(np.sin(initial[HEADING]))
-    ego = (initial[X] + body.centre * cos, initial[Y] + body.centre * sin, cos, sin)
-    ego_corners, corners = np.empty((4, 2)), np.empty((4, 2))
-    box_corners(*ego, body.half_length, body.half_width, ego_corners)
+    ego = np.array([initial[X] + body.centre * cos, initial[Y] + body.centre * sin, cos, sin])
+    half = np.array([body.half_length, body.half_width])
     touching = np.zeros(len(tracks), np.bool_)
     away = np.hypot(tracks.states[:, 0, 0] - ego[0], tracks.states[:, 0, 1] - ego[1])
     reach = np.hypot(*tracks.sizes.T) / 2.0 + np.hypot(body.half_length, body.half_width)
     for i in np.flatnonzero(tracks.present[:, 0] & (away < reach + BEYOND)):
-        x, y, heading = (float(v) for v in tracks.states[i, 0, :3])
-        length, width = (float(v) / 2.0 for v in tracks.sizes[i])
-        box = (x, y, float(np.cos(heading)), float(np.sin(heading)))
-        box_corners(*box, length, width, corners)
-        touching[i] = not (
-            apart(corners, 4, *ego, body.half_length, body.half_width)
-            or apart(ego_corners, 4, *box, length, width)
-        )
+        x, y, heading = tracks.states[i, 0, :3]
+        box = np.array([x, y, np.cos(heading), np.sin(heading)])
+        touching[i] = touch(box, tracks.sizes[i, :2] / 2.0, ego, half)
     return touching
 
 

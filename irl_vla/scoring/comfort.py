@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import savgol_filter
 
+from irl_vla.frames import wrap_angle
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.scene import (
     ALPHA,
@@ -119,7 +120,7 @@ def past_states(ego: Ego) -> F64:
     past = np.stack(
         [np.interp(times, ego.history_us, states[:, c]) for c in range(11)], axis=-1
     ).reshape(len(times), 11)
-    past[:, HEADING] = (past[:, HEADING] + np.pi) % (2 * np.pi) - np.pi
+    past[:, HEADING] = wrap_angle(past[:, HEADING])
     past[:, [OMEGA, ALPHA]] = 0.0
     return past
 

@@ -1,4 +1,5 @@
-"""Exact planar predicates in float64: orientation, point in polygon, boxes that touch.
+"""Planar geometry for compiled code: angles, and exact predicates in float64: orientation, point in
+polygon, boxes that touch. Its twin for whole arrays is frames.
 
 Decisions agree with GEOS (shapely): the boundary of a polygon is not inside it (`contains`), and
 figures that only touch do intersect (`intersects`). All compiled. A box is its four corners (4, 2)
@@ -12,11 +13,24 @@ import math
 
 import numpy as np
 
-from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.types import F64
 
 SAFE = 3.3306690738754716e-16 * 4.0  # relative error bound of a 2x2 determinant, with room
+TWO_PI = 2.0 * math.pi
 SPLITTER = 134217729.0  # 2^27 + 1: cuts a float64 in two halves
+
+
+@lean_kernel
+def wrap(angle: float) -> float:
+    """Angle [rad] to [-pi, pi): frames.wrap_angle."""
+    return (angle + math.pi) % TWO_PI - math.pi
+
+
+@lean_kernel
+def principal(angle: float) -> float:
+    """Angle [rad] to (-pi, pi]: frames.principal_angle."""
+    return math.atan2(math.sin(angle), math.cos(angle))
 
 
 @kernel
@@ -120,6 +134,17 @@ def apart(
 
 
 @kernel
+def touch(a: F64, a_half: F64, b: F64, b_half: F64) -> bool:
+    """Whether two boxes (4,) x, y, cos, sin with half sizes (2,) length, width touch."""
+    corners = np.empty((4, 2))
+    box_corners(a[0], a[1], a[2], a[3], a_half[0], a_half[1], corners)
+    if apart(corners, 4, b[0], b[1], b[2], b[3], b_half[0], b_half[1]):
+        return False
+    box_corners(b[0], b[1], b[2], b[3], b_half[0], b_half[1], corners)
+    return not apart(corners, 4, a[0], a[1], a[2], a[3], a_half[0], a_half[1])
+
+
+@kernel
 def segment_touches_box(
     ax: float, ay: float, bx: float, by: float,
     x: float, y: float, cos: float, sin: float, length: float, width: float,
@@ -168,8 +193,3 @@ def locate_on_line(line: F64, lengths: F64, px: float, py: float) -> float:
             r = ((px - ax) * dx + (py - ay) * dy) / squared if squared > 0.0 else 0.0
             at = lengths[i] + min(max(r, 0.0), 1.0) * (lengths[i + 1] - lengths[i])
     return at
-
-
-def arc_lengths(line: F64) -> F64:
-    """(n, 2) polyline -> (n,) arc length [m] at each vertex."""
-    return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])

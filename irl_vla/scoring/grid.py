@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import lean_kernel, plain
-from irl_vla.scoring.geometry import arc_lengths, distance_to_segment, in_ring
+from irl_vla.scoring.geometry import distance_to_segment, in_ring
 from irl_vla.scoring.scene import I64, Areas, Polygons
 from irl_vla.types import F64
 

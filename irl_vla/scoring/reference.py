@@ -20,10 +20,12 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
+from irl_vla.frames import principal_angle
 from irl_vla.scoring.arena import Arena, Body, pack_lights, pack_tracks
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.epdms import Marks, best_progress, marks_of
 from irl_vla.scoring.evaluate import NO_COMFORT, evaluate_states
+from irl_vla.scoring.footprint import footprint, middle
 from irl_vla.scoring.geometry import locate_on_line
 from irl_vla.scoring.prepare import PreparedScene, prepare, reference_terms
 from irl_vla.scoring.reference_corridor import Path, blocked_by, paths_of, places, way_ahead
@@ -96,7 +98,7 @@ class PdmClosed:
         (11,)."""
         at = self.plan[STEPS_PER_POSE : PLAN_POSES * STEPS_PER_POSE + 1 : STEPS_PER_POSE]
         away, (c, s) = at - initial[:3], (np.cos(initial[HEADING]), np.sin(initial[HEADING]))
-        turn = np.arctan2(np.sin(away[:, 2]), np.cos(away[:, 2]))
+        turn = principal_angle(away[:, 2])
         x, y = away[:, 0], away[:, 1]
         return np.stack([c * x + s * y, c * y - s * x, turn], axis=-1)
 
@@ -117,7 +119,7 @@ def pdm_closed(
     limit = _usable(scene, starting_limit(scene) if speed_limit is None else speed_limit)
     red = closed_now(scene.red_lights) if red is None else red
     initial, body = plain(scene.ego.initial), scene.ego.vehicle
-    centre = initial[:2] + body.centre * np.array([np.cos(initial[2]), np.sin(initial[2])])
+    centre = middle(initial, body)
     now = seen_now(scene.agents if seen is None else seen, centre)
     drift = drift_of(now)
     obstacles = obstacles_of(now, drift, red, initial, body)
@@ -241,10 +243,7 @@ def starting_limit(scene: Scene) -> float:
     ]  # fmt: skip
     if touched:
         return float(areas.speed_limit[min(touched, key=lambda i: _heading_error(scene, i))])
-    forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    left = np.array([-forward[1], forward[0]]) * body.width / 2.0
-    front, rear = pose[:2] + body.front_length * forward, pose[:2] - body.rear_length * forward
-    outline = shapely.Polygon([front + left, rear + left, rear - left, front - left])
+    outline = shapely.Polygon(footprint(pose, body))
     rings = {i: shapely.Polygon(areas.polygons.ring(i)) for i in lanes.values()}
     ordered = [lanes[name] for name in scene.route.lane_ids if name in lanes]
     inside = [i for i in ordered if rings[i].contains(outline.centroid)]
@@ -256,4 +255,4 @@ def _heading_error(scene: Scene, lane: int) -> float:
     """|heading error| [rad] of the ego at the lane's nearest vertex."""
     line, pose = scene.areas.centerlines[lane], scene.ego.initial[:3]
     nearest = line[np.argmin(((line[:, :2] - pose[:2]) ** 2).sum(axis=-1)), 2]
-    return float(abs(np.arctan2(np.sin(nearest - pose[2]), np.cos(nearest - pose[2]))))
+    return float(abs(principal_angle(nearest - pose[2])))

@@ -20,9 +20,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import substring
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import kernel, lean_kernel, plain
 from irl_vla.scoring.geometry import (
-    arc_lengths,
     distance_to_segment,
     in_ring,
     locate_on_line,

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import principal_angle
 from irl_vla.scoring.arena import touching_at_start
 from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.footprint import middle
 from irl_vla.scoring.geometry import box_corners, in_ring
 from irl_vla.scoring.scene import (
     BICYCLE,
@@ -80,8 +82,8 @@ def drift_of(seen: Tracks) -> F64:
     """(n, 2) velocity of the forecast. Quirk: the speed is laid along the box's axis (backwards
     where it moves backwards), whatever the velocity's own direction; static objects stand."""
     heading, velocity = seen.states[:, 0, 2], seen.states[:, 0, 3:5]
-    off_axis = heading - np.arctan2(velocity[:, 1], velocity[:, 0])
-    backwards = np.abs(np.arctan2(np.sin(off_axis), np.cos(off_axis))) >= np.pi / 2
+    off_axis = principal_angle(heading - np.arctan2(velocity[:, 1], velocity[:, 0]))
+    backwards = np.abs(off_axis) >= np.pi / 2
     heading = np.where(backwards, heading + np.pi, heading)
     speed = np.where(seen.types > BICYCLE, 0.0, np.hypot(*velocity.T))
     return np.stack([np.cos(heading), np.sin(heading)], axis=-1) * speed[:, None]
@@ -129,7 +131,7 @@ def obstacles_of(seen: Tracks, drift: F64, red: Polygons, initial: F64, body: Ve
     _corners_of(plain(seen.states[:, 0]), plain(seen.sizes), corners)
     rings = [red.ring(i) for i in range(len(red))]
     ego = np.empty((1, 4, 2))
-    centre = initial[:2] + body.centre * np.array([np.cos(initial[HEADING]), np.sin(initial[2])])
+    centre = middle(initial, body)
     _corners_of(
         np.array([[*centre, initial[HEADING], 0.0, 0.0]]),
         np.array([[body.length, body.width]]),

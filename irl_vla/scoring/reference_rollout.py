@@ -20,6 +20,7 @@ from irl_vla.scoring.geometry import (
     box_corners,
     distance_to_segment,
     in_ring,
+    principal,
     segment_touches_box,
 )
 from irl_vla.scoring.reference_corridor import Path
@@ -62,7 +63,7 @@ def pose_at(path: Path, arc: float, out: F64) -> None:
     for j in range(3):
         slope = (path.poses[high, j] - path.poses[low, j]) / span
         out[j] = slope * (arc - path.arcs[low]) + path.poses[low, j]
-    out[2] = math.atan2(math.sin(out[2]), math.cos(out[2]))
+    out[2] = principal(out[2])
     for j in range(3):
         if math.isnan(out[j]):  # the original does so too: a path without length
             out[j] = 0.0

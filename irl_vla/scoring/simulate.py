@@ -16,8 +16,9 @@ from functools import lru_cache
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel, plain
+from irl_vla.scoring.geometry import wrap
 from irl_vla.scoring.scene import PLAN_POSES, STEP_S, STEPS, Vehicle
-from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed, wrap
+from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed
 from irl_vla.types import F64, InputError
 from irl_vla.types import STEP_S as PLAN_STEP_S
 

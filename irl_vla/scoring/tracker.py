@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.scoring.scene import STEP_S, STEPS
 from irl_vla.types import F64
 
@@ -29,13 +30,6 @@ SPEED_GAIN = 10.0 / 11.0  # [1/s] Q = 10, R = 1, input held for 1 s: Q·T / (Q·
 LATERAL_Q = 1.0  # weight of e
 HEADING_Q = 10.0  # weight of psi; the steering angle has none
 STEER_RATE_R = 1.0
-TWO_PI = 2.0 * math.pi
-
-
-@kernel
-def wrap(angle: float) -> float:
-    """Angle [rad] to [-pi, pi)."""
-    return (angle + math.pi) % TWO_PI - math.pi
 
 
 @kernel

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.scoring.epdms import Marks, SubScores, score
+from irl_vla.scoring.geometry import touch
 from irl_vla.scoring.prepare import PreparedScene, prepare
 from irl_vla.scoring.scene import (
     BICYCLE,
@@ -38,7 +39,7 @@ from irl_vla.scoring.scene import (
 )  # fmt: skip
 from irl_vla.scoring.simulate import as_plans, sample_plans, simulate
 from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, Road
-from irl_vla.scoring.traffic_rails import Rails, box_at, lay_rails, touch
+from irl_vla.scoring.traffic_rails import Rails, box_at, lay_rails
 from irl_vla.types import F64, InputError
 
 MIN_GAP = 1.0  # [m] s0; no gap counts as less

@@ -20,8 +20,7 @@ import numpy as np
 import shapely
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.scoring.geometry import box_corners, distance_to_segment, orientation
-from irl_vla.scoring.tracker import wrap
+from irl_vla.scoring.geometry import box_corners, distance_to_segment, orientation, wrap
 from irl_vla.scoring.traffic_rails import Rails
 from irl_vla.types import F64
 

@@ -18,7 +18,7 @@ import numpy as np
 import shapely
 
 from irl_vla.scoring.compiled import kernel, plain
-from irl_vla.scoring.geometry import apart, box_corners, in_ring
+from irl_vla.scoring.geometry import in_ring, touch
 from irl_vla.scoring.scene import (
     HEADING,
     I64,
@@ -78,17 +78,6 @@ def mark_containing(vertices: F64, offsets: I64, px: float, py: float, inside: M
     """inside (n,) = whether polygon i strictly contains p."""
     for i in range(len(offsets) - 1):
         inside[i] = in_ring(vertices, offsets[i], offsets[i + 1], px, py) == 1
-
-
-@kernel
-def touch(a: F64, a_half: F64, b: F64, b_half: F64) -> bool:
-    """Whether two boxes (4,) x, y, cos, sin with half sizes (2,) length, width touch."""
-    corners = np.empty((4, 2))
-    box_corners(a[0], a[1], a[2], a[3], a_half[0], a_half[1], corners)
-    if apart(corners, 4, b[0], b[1], b[2], b[3], b_half[0], b_half[1]):
-        return False
-    box_corners(b[0], b[1], b[2], b[3], b_half[0], b_half[1], corners)
-    return not apart(corners, 4, a[0], a[1], a[2], a[3], a_half[0], a_half[1])
 
 
 def box_at(pose: F64) -> F64:

@@ -13,9 +13,10 @@ import numpy as np
 
 from irl_vla.camera.projection import BevGrid, unproject
 from irl_vla.camera.rig import Camera, Rig
+from irl_vla.frames import wrap_angle
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
 from irl_vla.view import ink
-from irl_vla.view.camera import box_corners, dense_path
+from irl_vla.view.camera import corners_of, dense_path
 from irl_vla.view.palette import (
     BLUE,
     CANVAS,
@@ -116,7 +117,7 @@ def reach_of(area: BevGrid) -> float:
 def paint_boxes_above(image: U8, window: Window, boxes: Boxes3D, dashed: bool = False) -> None:
     """Outlines with a line from the middle to the front; an arrow of one second where the velocity
     is known. dashed: the outline alone, in dashes: known rather than detected."""
-    for index, corners in enumerate(box_corners(boxes)[:, :4, :2]):
+    for index, corners in enumerate(corners_of(boxes)[:, :4, :2]):
         color = class_color(boxes.labels[index])
         outline = window.pixels(corners)
         ring = np.vstack([outline, outline[:1]])
@@ -166,7 +167,7 @@ def coverage(camera: Camera, reach: float) -> F64:
     eye = camera.ego_from_cam[:2, 3]
     if len(azimuth) == 0:  # looks straight down or up
         return np.repeat(eye[None], 3, axis=0)
-    turn = (azimuth - view + np.pi) % (2 * np.pi) - np.pi
+    turn = wrap_angle(azimuth - view)
     sweep = view + np.linspace(turn.min(), turn.max(), 40)
     arc = eye + reach * np.stack([np.cos(sweep), np.sin(sweep)], -1)
     return np.vstack([eye[None], arc, eye[None]])

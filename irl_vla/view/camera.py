@@ -16,7 +16,7 @@ import numpy as np
 
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Camera, resized
-from irl_vla.frames import inverse, move
+from irl_vla.frames import box_corners, inverse, move, step_lengths
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
 from irl_vla.view import ink
 from irl_vla.view.palette import SKY, VERMILLION, WHITE, YELLOW, Rgb, class_color, speed_colors
@@ -28,10 +28,6 @@ EDGE_PIECES = 12  # of one edge of a box
 EGO_WIDTH = 2.0  # [m] of the painted ribbon, about a car's
 KEPT_ALPHA, REFUSED_ALPHA = 0.7, 0.5  # of candidates: dozens of them must stay legible
 MARGIN = 1.0  # of the image size: how far outside the image points are still followed
-CORNERS = np.array(  # front left, front right, rear right, rear left; bottom then top
-    [[1, 1, -1], [1, -1, -1], [-1, -1, -1], [-1, 1, -1],
-     [1, 1, 1], [1, -1, 1], [-1, -1, 1], [-1, 1, 1]], np.float64,
-) / 2  # fmt: skip
 EDGES = np.array(
     [[0, 1], [1, 2], [2, 3], [3, 0], [4, 5], [5, 6], [6, 7], [7, 4], [0, 4], [1, 5], [2, 6], [3, 7]]
 )
@@ -94,15 +90,13 @@ def paint_horizon(image: U8, camera: Camera) -> None:
     ink.strokes(image, [pixels], SKY, 1, 0.8)
 
 
-def box_corners(boxes: Boxes3D) -> F64:
-    """(n, 8, 3) corners in the ego frame, in the order of CORNERS."""
-    local = CORNERS[None] * boxes.sizes[:, None]
-    cos, sin = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
-    turned = np.stack(
-        [cos * local[..., 0] - sin * local[..., 1],
-         sin * local[..., 0] + cos * local[..., 1], local[..., 2]], -1,
-    )  # fmt: skip
-    return np.asarray(turned + boxes.centers[:, None])
+def corners_of(boxes: Boxes3D) -> F64:
+    """(n, 8, 3) corners in the ego frame: front left, front right, rear right, rear left; bottom,
+    then top."""
+    poses = np.column_stack([boxes.centers[:, :2], boxes.yaws])
+    around = np.tile(box_corners(poses, boxes.sizes)[:, [0, 3, 2, 1]], (1, 2, 1))
+    height = boxes.centers[:, 2:] + boxes.sizes[:, 2:] * np.repeat([-0.5, 0.5], 4)
+    return np.concatenate([around, height[..., None]], axis=-1)
 
 
 def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D, dashed: bool = False) -> int:
@@ -112,7 +106,7 @@ def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D, dashed: bool = False)
     """
     if len(boxes) == 0:
         return 0
-    corners = box_corners(boxes)
+    corners = corners_of(boxes)
     part = np.linspace(0.0, 1.0, EDGE_PIECES + 1)[:, None]
     ends = corners[:, EDGES]  # (n, 12, 2, 3)
     edges = seen(camera, ends[:, :, None, 0] * (1 - part) + ends[:, :, None, 1] * part)
@@ -196,7 +190,7 @@ class Path:
 def dense_path(trajectory: Trajectory) -> Path:
     """Straight pieces of at most PIECE between the poses, from the ego (t = 0) on."""
     poses = np.vstack([np.zeros(3), trajectory.poses])
-    steps = np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1)
+    steps = step_lengths(poses)
     parts, speeds, times = [], [], []
     for i, length in enumerate(steps):
         fraction = np.linspace(0.0, 1.0, max(2, int(np.ceil(length / PIECE)) + 1))

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from irl_vla.frames import arc_lengths
 from irl_vla.types import F64, U8
 from irl_vla.view.palette import WHITE, Rgb, on
 
@@ -68,7 +69,7 @@ def dashes(pixels: F64, length: float) -> list[F64]:
     """An open line (n, 2) cut into dashes of `length` [px] with gaps of the same length."""
     pieces = []
     for run in runs(pixels):
-        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(run, axis=0), axis=1))])
+        along = arc_lengths(run)
         for start in np.arange(0.0, along[-1], 2 * length):
             end = min(start + length, along[-1])
             at = [start, *along[(along > start) & (along < end)], end]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from irl_vla.frames import wrap_angle
 from irl_vla.types import U8
 from irl_vla.view import ink
 from irl_vla.view.palette import CANVAS, MUTED, TILE, VERMILLION, WHITE
@@ -43,19 +44,15 @@ def azimuth_of_name(name: str) -> float:
 def arrange(tiles: Sequence[Tile]) -> list[list[Tile]]:
     """Rows of tiles: front row from left to right, back row as seen when looking forward, so that
     a camera on the left of the car is on the left of the picture."""
-    front = [t for t in tiles if abs(_wrapped(t.azimuth)) <= FRONT_SECTOR]
-    back = [t for t in tiles if abs(_wrapped(t.azimuth)) > FRONT_SECTOR]
-    front.sort(key=lambda t: -_wrapped(t.azimuth))
+    front = [t for t in tiles if abs(wrap_angle(t.azimuth)) <= FRONT_SECTOR]
+    back = [t for t in tiles if abs(wrap_angle(t.azimuth)) > FRONT_SECTOR]
+    front.sort(key=lambda t: -float(wrap_angle(t.azimuth)))
     back.sort(key=lambda t: float(t.azimuth % (2 * np.pi)))
     rows = [row for row in (front, back) if row]
     if len(rows) == 1 and len(rows[0]) > 4:  # all look forward, or nobody knows where
         half = -(-len(rows[0]) // 2)
         rows = [rows[0][:half], rows[0][half:]]
     return rows
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
 def tile_width(azimuths: Sequence[float], width: int) -> int:

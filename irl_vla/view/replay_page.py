@@ -14,7 +14,7 @@ import numpy as np
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
-from irl_vla.frames import wrap_angle
+from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -271,7 +271,7 @@ def plan_trace(time_s: float, outcome: Plan | Refusal) -> PlanTrace | None:
         return None
     poses = np.vstack([np.zeros(3), outcome.trajectory.poses])
     step_s = outcome.trajectory.step_s
-    length: F64 = np.hypot(*np.diff(poses[:, :2], axis=0).T)
+    length = step_lengths(poses)
     turn = wrap_angle(np.diff(poses[:, 2]))
     moving = length > SLOW * step_s
     curvature: F64 = np.where(moving, turn / np.where(moving, length, 1.0), np.nan)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from irl_vla.frames import to_outer
+from irl_vla.frames import box_corners, to_outer
 from irl_vla.scoring.explain import Explanation
 from irl_vla.scoring.scene import AREA_KINDS, Scene
 from irl_vla.types import F64
@@ -80,13 +80,6 @@ def _ground(axis: Axes, scene: Scene) -> None:
         )
 
 
-def boxes_of(poses: F64, size: F64) -> F64:
-    """(n, 3) centre poses and (2,) length, width -> (n, 4, 2) corners."""
-    corners = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]]) / 2 * size
-    planar = np.concatenate([corners, np.zeros((4, 1))], axis=1)
-    return np.stack([to_outer(planar, pose)[:, :2] for pose in poses])
-
-
 def _agents(axis: Axes, found: Explanation) -> None:
     """Boxes every half second, fading into the future; those that cost a point are marked."""
     tracks, blamed = found.tracks, {loss.subject for loss in found.losses}
@@ -99,7 +92,9 @@ def _agents(axis: Axes, found: Explanation) -> None:
         poses = poses[:1] if still else poses
         colour = LOST if name in blamed else hex_color(SKY)
         fade = np.linspace(0.9, 0.15, len(poses))
-        for box, alpha in zip(boxes_of(poses, tracks.sizes[index]), fade, strict=True):
+        for box, alpha in zip(
+            box_corners(poses, tracks.sizes[index : index + 1]), fade, strict=True
+        ):
             axis.fill(*box.T, facecolor=colour, edgecolor=INK, lw=0.5, alpha=alpha, zorder=4)
 
 

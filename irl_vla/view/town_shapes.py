@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths, box_corners, step_lengths
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.view.palette import Rgb
@@ -82,7 +83,7 @@ def ribbon(line: F64, width: float) -> F64:
 def cut(line: F64, begin: float, end: float) -> F64:
     """The part of a line (n, 2+) between two distances along it [m]; only x, y are returned."""
     line = line[:, :2]
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    along = arc_lengths(line)
     begin, end = max(begin, 0.0), min(end, along[-1])
     at = np.array([begin, *along[(along > begin) & (along < end)], end])
     return np.column_stack([np.interp(at, along, line[:, i]) for i in (0, 1)])
@@ -107,10 +108,7 @@ def _closed(lane: Lane, begin: float, end: float) -> Shape:
 
 
 def _bay(spot: Spot) -> list[Shape]:
-    x, y, yaw = spot.pose
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    half = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [spot.length / 2, spot.width / 2]
-    ring = half @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
+    ring = box_corners(spot.pose[None], np.array([[spot.length, spot.width]]))[0]
     return [Shape(ribbon(ring[[i, j]], SPOT_M), PAINT) for i, j in ((0, 3), (1, 2))]
 
 
@@ -128,7 +126,7 @@ def _paint(marking: Marking) -> list[Shape]:
 
 
 def _dashes(line: F64) -> list[F64]:
-    length = float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
+    length = float(step_lengths(line).sum())
     starts = np.arange(0.0, length, DASH_M + GAP_M)
     return [cut(line, s, s + DASH_M) for s in starts if min(s + DASH_M, length) - s > 0.3]
 

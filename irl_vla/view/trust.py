@@ -12,7 +12,7 @@ import numpy as np
 
 from irl_vla.camera.rig import Camera, Rig
 from irl_vla.types import F64, Boxes3D
-from irl_vla.view.camera import box_corners, seen
+from irl_vla.view.camera import corners_of, seen
 from irl_vla.view.evidence import MotionEvidence
 from irl_vla.view.report import Check, Verdict, join_words
 
@@ -171,7 +171,7 @@ def _different(rig: Rig) -> Check:
 def _boxes(rig: Rig, boxes: Sequence[Boxes3D]) -> Check:
     """Near boxes in some camera's sector must show in an image, and stand on the ground."""
     name = "Boxes"
-    corners = [box_corners(some) for some in boxes if len(some)]
+    corners = [corners_of(some) for some in boxes if len(some)]
     if not corners:
         return Check("unknown", name, "the source has no 3D boxes")
     points = np.concatenate(corners)

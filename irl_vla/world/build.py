@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths, wrap_angle
 from irl_vla.scoring.scene import AX, STEP_S, VX, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
-from irl_vla.world.route_lanes import arcs_of
 from irl_vla.world.routes import Path, random_route
 from irl_vla.world.simulation import Simulation, record
 from irl_vla.world.town import NONE, Town
@@ -91,7 +91,7 @@ def _beginning(
     for _ in range(ROUTES):
         route = random_route(town, rng, streets[rng.integers(len(streets))], length)
         expert = Expert(town, route, seed * 8 + DRIVER_SEED, vehicle)
-        end = arcs_of(town.lanes[route[0]].centre)[-1] - START_M[1]
+        end = arc_lengths(town.lanes[route[0]].centre)[-1] - START_M[1]
         for s in rng.uniform(START_M[0], max(end, START_M[0] + 1.0), PLACES).tolist():
             stands = expert.standing(s, -WARM_UP * STEP_S, steps)
             if best is None or stands < best[0]:
@@ -119,7 +119,7 @@ def _streets(town: Town) -> list[int]:
     streets = [
         i for i, lane in enumerate(town.lanes)
         if lane.junction == NONE and not lane.merging and lane.successors and i not in closed
-        and arcs_of(lane.centre)[-1] > sum(START_M) + 5.0
+        and arc_lengths(lane.centre)[-1] > sum(START_M) + 5.0
     ]  # fmt: skip
     if not streets:
         raise InputError(
@@ -134,6 +134,6 @@ def _start(expert: Expert, s: float) -> F64:
     path: Path = expert.path
     ego = np.zeros(11)
     ego[:3] = path.at(np.array(s))
-    ego[2] = (ego[2] + np.pi) % (2 * np.pi) - np.pi
+    ego[2] = wrap_angle(ego[2])
     ego[VX] = expert.allowed(s)
     return ego

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import shapely
 
-from irl_vla.scoring.scene import BICYCLE, HEADING, PEDESTRIAN, STEP_S, VEHICLE, X, Y
-from irl_vla.types import F64
+from irl_vla.frames import box_corners
+from irl_vla.scoring.footprint import footprint, middle
+from irl_vla.scoring.scene import BICYCLE, PEDESTRIAN, STEP_S, VEHICLE
 from irl_vla.world.episode import Episode
 from irl_vla.world.town import Light
 
@@ -88,15 +89,6 @@ def _say(where: list[str], what: str, episode: Episode, actors: list[int], step:
     where.append(f"seed {episode.seed}, {step * STEP_S:.1f} s: {what}: {names}")
 
 
-def boxes_of(poses: F64, sizes: F64) -> F64:
-    """(n, 3) poses and (n, 2) sizes -> (n, 4, 2) corners."""
-    c, s = np.cos(poses[:, 2]), np.sin(poses[:, 2])
-    along = np.stack([c, s], -1) * sizes[:, :1] / 2.0
-    across = np.stack([-s, c], -1) * sizes[:, 1:2] / 2.0
-    signs = ((1, 1), (-1, 1), (-1, -1), (1, -1))
-    return np.stack([poses[:, :2] + a * along + b * across for a, b in signs], axis=1)
-
-
 def _overlaps(episode: Episode, where: list[str]) -> int:
     """Pairs of boxes that overlap; what never moves is not compared with its like."""
     found: set[tuple[int, int]] = set()
@@ -114,7 +106,7 @@ def _overlaps(episode: Episode, where: list[str]) -> int:
         pairs = [pair for pair in pairs if pair not in found]
         if not pairs:
             continue
-        boxes = shapely.polygons(boxes_of(np.nan_to_num(episode.states[step, :, :3]), sizes))
+        boxes = shapely.polygons(box_corners(np.nan_to_num(episode.states[step, :, :3]), sizes))
         first, second = np.array(pairs).T
         area = shapely.area(shapely.intersection(boxes[first], boxes[second]))
         for k in np.flatnonzero(area > 1e-6):
@@ -126,18 +118,15 @@ def _overlaps(episode: Episode, where: list[str]) -> int:
 def _ego_overlaps(episode: Episode) -> int:
     """Road users that overlapped the ego."""
     vehicle, ego, found = episode.vehicle, episode.ego, set()
-    size = np.array([[vehicle.length, vehicle.width]])
     for step in range(len(episode)):
-        h = ego[step, HEADING]
-        middle = ego[step, [X, Y]] + vehicle.centre * np.array([np.cos(h), np.sin(h)])
         here = np.flatnonzero(episode.present[step])
         states = episode.states[step, here]
-        here = here[np.hypot(*(states[:, :2] - middle).T) < 12.0]
+        here = here[np.hypot(*(states[:, :2] - middle(ego[step], vehicle)).T) < 12.0]
         if len(here) == 0:
             continue
-        own = shapely.polygons(boxes_of(np.array([[*middle, h]]), size))
+        own = shapely.Polygon(footprint(ego[step], vehicle))
         sizes = episode.actors.sizes[here, :2]
-        boxes = shapely.polygons(boxes_of(episode.states[step, here, :3], sizes))
+        boxes = shapely.polygons(box_corners(episode.states[step, here, :3], sizes))
         found |= set(here[shapely.area(shapely.intersection(boxes, own)) > 1e-6].tolist())
     return len(found)
 
@@ -161,7 +150,7 @@ def _off(episode: Episode, where: list[str]) -> int:
         if kind in (VEHICLE, BICYCLE):
             length, width = episode.actors.sizes[k, :2]
             wheels = np.array([[2.0 * WHEELS_LONG * length, width - 2.0 * WHEELS_WIDE]])
-            points = boxes_of(states[:, :3], np.repeat(wheels, len(states), axis=0))
+            points = box_corners(states[:, :3], np.repeat(wheels, len(states), axis=0))
             bad = ~shapely.contains_xy(wide, points[..., 0], points[..., 1]).all(axis=1)
         elif kind == PEDESTRIAN and k not in jaywalkers:
             bad = shapely.contains_xy(forbidden, states[:, 0], states[:, 1])

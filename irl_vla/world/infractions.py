@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from irl_vla.frames import ahead_of, box_corners, wrap_angle
 from irl_vla.scoring.bench2drive_comfort import as_meant, as_published, route_comfort
 from irl_vla.scoring.bench2drive_files import MIN_SPEED, RED_LIGHT, STOP_SIGN, Motion, Record
 from irl_vla.scoring.compiled import plain
+from irl_vla.scoring.footprint import footprint, middle
 from irl_vla.scoring.scene import (
     BICYCLE,
     HEADING,
@@ -31,7 +33,6 @@ from irl_vla.scoring.scene import (
 )  # fmt: skip
 from irl_vla.types import F64
 from irl_vla.world.episode import Actors, Moment
-from irl_vla.world.outlines import middle, outline, outlines
 from irl_vla.world.route_place import place_near
 from irl_vla.world.routes import Path
 from irl_vla.world.town import NONE, Light, Town
@@ -108,9 +109,9 @@ class Watch:
         close = there[gap < 20.0]
         if not len(close):
             return
-        boxes = shapely.polygons(outlines(moment.states[close], self.actors.sizes[close]))
+        boxes = shapely.polygons(box_corners(moment.states[close], self.actors.sizes[close]))
         touched = close[
-            shapely.intersects(boxes, shapely.Polygon(outline(moment.ego, self.vehicle)))
+            shapely.intersects(boxes, shapely.Polygon(footprint(moment.ego, self.vehicle)))
         ]
         for i in touched:
             self.collided = True
@@ -146,7 +147,7 @@ class Watch:
     def _ground(self, before: Moment, moment: Moment) -> None:
         way = float(np.hypot(*(moment.ego[[X, Y]] - before.ego[[X, Y]])))
         self.driven_m += way
-        points = shapely.points(outline(moment.ego, self.vehicle))
+        points = shapely.points(footprint(moment.ego, self.vehicle))
         off = not shapely.contains(self._road, points).all()
         self.outside_m += way * (off or self._wrong_way(moment))
 
@@ -158,8 +159,8 @@ class Watch:
     def _against(self, index: int, moment: Moment) -> bool:
         centre = self.town.lanes[index].centre
         nearest = np.argmin(np.hypot(*(centre[:, :2] - middle(moment.ego, self.vehicle)).T))
-        turn = float(moment.ego[HEADING] - centre[nearest, 2])
-        return abs((turn + np.pi) % (2 * np.pi) - np.pi) > WRONG_WAY
+        turn = wrap_angle(moment.ego[HEADING] - centre[nearest, 2])
+        return bool(abs(turn) > WRONG_WAY)
 
     def _traffic_speed(self, moment: Moment) -> float:
         """Mean speed of moving vehicles around [m/s], NaN where there are none."""
@@ -169,11 +170,8 @@ class Watch:
         around = speed[(away < SURROUNDING_M) & (speed > MOVING_M_S)]
         return float(around.mean()) if len(around) else float("nan")
 
-    def _axis(self, ego: F64) -> F64:
-        return np.array([np.cos(ego[HEADING]), np.sin(ego[HEADING])])
-
     def _front(self, ego: F64) -> F64:
-        return np.asarray(ego[[X, Y]] + self._axis(ego) * self.vehicle.front_length)
+        return ahead_of(ego, self.vehicle.front_length)
 
     def speeds(self, begin_m: float, end_m: float) -> tuple[str, ...]:
         """How fast each quarter of the route was driven, in the leaderboard's words."""

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import lean_kernel, plain
 from irl_vla.types import F64
 from irl_vla.world.town import NONE, Town
@@ -57,17 +58,11 @@ def nearest_many(line: F64, arcs: F64, headings: F64, points: F64, out: F64) -> 
         out[j] = nearest(line, arcs, headings, 0, len(line) - 1, x, y, 0.0, 0.0)
 
 
-def arcs_of(line: F64) -> F64:
-    """(n,) arc length [m] at each vertex of line (n, >= 2)."""
-    steps = np.hypot(*np.diff(line[:, :2], axis=0).T)
-    return plain(np.concatenate([[0.0], np.cumsum(steps)]))
-
-
 def locate(line: F64, points: F64) -> F64:
     """(m, 2) s and offset of points (m, 2) along line (n, 3)."""
     out = np.empty((len(points), 2))
     xy = plain(line[:, :2])
-    nearest_many(xy, arcs_of(xy), plain(line[:, 2]), plain(points), out)
+    nearest_many(xy, arc_lengths(xy), plain(line[:, 2]), plain(points), out)
     return out
 
 
@@ -94,7 +89,7 @@ def changes_of(town: Town, chain: Sequence[int]) -> list[tuple[float, float]] | 
     street is too short for them. Each begins as early as it may."""
     lanes = [town.lanes[i] for i in chain]
     base = lanes[0].centre
-    total = float(arcs_of(base)[-1])
+    total = float(arc_lengths(base)[-1])
     closed = [closed_along(town, i, base) for i in chain]
     wish = min(max(CHANGE_S * lanes[0].speed_limit, CHANGE_M[0]), CHANGE_M[1])
     for factor in TIGHTER:
@@ -126,7 +121,7 @@ def closed_along(town: Town, lane: int, base: F64) -> list[tuple[float, float]]:
     for closure in town.closures:
         if closure.lane == lane:
             centre = town.lanes[lane].centre
-            arcs = arcs_of(centre)
+            arcs = arc_lengths(centre)
             ends = [
                 [np.interp(s, arcs, centre[:, i]) for i in (0, 1)]
                 for s in (closure.begin, closure.end)

@@ -17,12 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.frames import to_inner
+from irl_vla.frames import arc_lengths, to_inner, wrap_angle
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.scene import I64, Mask
 from irl_vla.types import F64, InputError, Intent, IntentDirection
 from irl_vla.world.route_lanes import (
-    arcs_of,
     are_neighbours,
     beside,
     changes_of,
@@ -97,7 +96,7 @@ def _turn(town: Town, lane: int) -> int:
 
 
 def _length(town: Town, lane: int) -> float:
-    return float(arcs_of(town.lanes[lane].centre)[-1])
+    return float(arc_lengths(town.lanes[lane].centre)[-1])
 
 
 # --------------------------------------------------------------------------- the path of a route
@@ -153,13 +152,13 @@ class Path:
     def of(town: Town, route: Sequence[int]) -> Path:
         """Raises InputError where lanes do not follow one another."""
         points, owners, changes = _join(town, route)
-        raw = arcs_of(points)
+        raw = arc_lengths(points)
         at = np.linspace(0.0, raw[-1], max(round(raw[-1] / SPACING), 2) + 1)
         line = np.stack([np.interp(at, raw, points[:, i]) for i in (0, 1)], axis=-1)
         lanes = owners[np.minimum(np.searchsorted(raw, at - 1e-6), len(raw) - 1)]
         slope = np.gradient(line, axis=0)
         headings = np.unwrap(np.arctan2(slope[:, 1], slope[:, 0]))
-        poses, arcs = plain(np.column_stack([line, headings])), arcs_of(line)
+        poses, arcs = plain(np.column_stack([line, headings])), arc_lengths(line)
         limits = np.array([lane.speed_limit for lane in town.lanes])[lanes]
         widths = np.array([lane.width for lane in town.lanes])[lanes]
         return Path(
@@ -198,7 +197,7 @@ def route_centreline(path: Path, begin: float, end: float) -> F64:
     """(m >= 2, 3) what progress and lane keeping are measured against from s = begin to end: the
     route's lane centres, with lane changes where navigation asks for them. Headings are wrapped."""
     poses = path.at(np.arange(max(begin, 0.0), min(end, path.length) + SPACING / 2, SPACING))
-    poses[:, 2] = (poses[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    poses[:, 2] = wrap_angle(poses[:, 2])
     return poses
 
 
@@ -211,8 +210,8 @@ def _join(town: Town, route: Sequence[int]) -> tuple[F64, I64, list[tuple[float,
     for chain in _chains(town, route):
         laid = changes_of(town, chain) or _squeezed(town, chain)
         line, owner = _blend(town, chain, laid if len(chain) > 1 else [])
-        arcs = arcs_of(line)
-        scale = float(arcs[-1] / arcs_of(town.lanes[chain[0]].centre)[-1])
+        arcs = arc_lengths(line)
+        scale = float(arcs[-1] / arc_lengths(town.lanes[chain[0]].centre)[-1])
         for (begin, end), (a, b) in zip(laid, pairwise(chain), strict=False):
             side = 1.0 if town.lanes[a].left == b else -1.0
             changes.append((done + begin * scale, done + end * scale, side))
@@ -253,14 +252,14 @@ def _blend(town: Town, chain: Sequence[int], changes: list[tuple[float, float]])
     owner = np.full(len(line), chain[0], np.int64)
     if not changes:
         return line[:, :2], owner
-    arcs = arcs_of(line)
+    arcs = arc_lengths(line)
     at = np.linspace(0.0, arcs[-1], max(int(arcs[-1] / SPACING), 2) + 1)
     base = np.stack([np.interp(at, arcs, line[:, i]) for i in (0, 1)], axis=-1)
     points, owner = base, np.full(len(at), chain[0], np.int64)
     for lane, (begin, end) in zip(chain[1:], changes, strict=True):
         centre = town.lanes[lane].centre
         s = locate(centre, base)[:, 0]
-        other = np.stack([np.interp(s, arcs_of(centre), centre[:, i]) for i in (0, 1)], axis=-1)
+        other = np.stack([np.interp(s, arc_lengths(centre), centre[:, i]) for i in (0, 1)], axis=-1)
         t = np.clip((at - begin) / (end - begin), 0.0, 1.0)
         weight = (t**3 * (10.0 - 15.0 * t + 6.0 * t * t))[:, None]
         points = points * (1.0 - weight) + other * weight

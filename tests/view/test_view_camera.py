@@ -8,7 +8,7 @@ import pytest
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
 from irl_vla.view.camera import (
-    box_corners,
+    corners_of,
     dense_path,
     fit,
     paint_boxes,
@@ -119,7 +119,7 @@ def test_a_box_is_drawn_around_its_own_pixels() -> None:
 def test_the_front_face_of_a_box_is_where_its_yaw_points() -> None:
     turned = Boxes3D(np.zeros((1, 3)), np.array([[4.0, 2.0, 1.0]]), np.array([np.pi / 2]),
                      np.zeros((1, 2)), ("car",))  # fmt: skip
-    front = box_corners(turned)[0, [0, 1, 4, 5]]
+    front = corners_of(turned)[0, [0, 1, 4, 5]]
     assert np.allclose(front[:, 1], 2.0)
     assert np.allclose(np.sort(front[:, 0]), [-1, -1, 1, 1])
 

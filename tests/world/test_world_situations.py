@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import shapely
 
+from irl_vla.frames import box_corners
 from irl_vla.scoring.bench2drive import succeeded
+from irl_vla.scoring.footprint import footprint
 from irl_vla.scoring.scene import VEHICLE, VX, Vehicle
 from irl_vla.types import InputError
 from irl_vla.world.course import STUCK_S, Course, Ending
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Moment
-from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.routes import Path
 from irl_vla.world.situations.expert_drive import ExpertDrive, expert_drive
 from irl_vla.world.situations.situation import NAMES, Situation, situation
@@ -74,10 +75,10 @@ def test_everybody_begins_on_the_road_and_apart(name: str) -> None:
         areas = [surface.ring(i) for surface in (town.drivable, town.carparks)
                  for i in range(len(surface))]  # fmt: skip
         road = shapely.union_all([shapely.Polygon(ring) for ring in areas]).buffer(0.05)
-        ego = shapely.Polygon(outline(moment.ego, Vehicle()))
+        ego = shapely.Polygon(footprint(moment.ego, Vehicle()))
         assert road.contains(ego)
         there = np.flatnonzero(moment.present)
-        boxes = shapely.polygons(outlines(moment.states[there], actors.sizes[there]))
+        boxes = shapely.polygons(box_corners(moment.states[there], actors.sizes[there]))
         assert ego.distance(boxes).min() >= 0.3
         for k, i in enumerate(there):
             assert actors.types[i] != VEHICLE or road.covers(boxes[k].centroid)

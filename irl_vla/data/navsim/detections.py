@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.data.navsim.records import MOVING_TYPES, OBJECT_TYPES, Detections, Frame
+from irl_vla.frames import principal_angle
 from irl_vla.types import InputError
 
 
@@ -28,8 +29,7 @@ def detections_of(frame: Frame) -> Detections:
     states = np.zeros((len(found), 5))
     states[:, 0] = boxes[:, 0] * cos - boxes[:, 1] * sin + frame.pose[0]
     states[:, 1] = boxes[:, 0] * sin + boxes[:, 1] * cos + frame.pose[1]
-    heading = boxes[:, 6] + frame.pose[2]
-    states[:, 2] = np.arctan2(np.sin(heading), np.cos(heading))
+    states[:, 2] = principal_angle(boxes[:, 6] + frame.pose[2])
     states[:, 3] = velocities[:, 0] * cos - velocities[:, 1] * sin
     states[:, 4] = velocities[:, 0] * sin + velocities[:, 1] * cos
     kinds = np.array([OBJECT_TYPES.index(name) for name in found.names], np.int64)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from irl_vla.data.navsim.centerline import (
     Area,
     centerline_of,
@@ -22,6 +20,7 @@ from irl_vla.data.navsim.city_map import CityMap, Lane
 from irl_vla.data.navsim.records import Detections, Window
 from irl_vla.data.navsim.route import BlockRoute, correct_route, route_lanes
 from irl_vla.data.navsim.tracks import FUTURE_FRAMES, lights_of, sights_of, tracks_of
+from irl_vla.scoring.footprint import footprint, middle
 from irl_vla.scoring.scene import Tracks, Vehicle
 from irl_vla.types import F64, InputError
 
@@ -53,21 +52,7 @@ class Preparation:
 
     @property
     def centre(self) -> F64:
-        return ego_centre(self.window.now.pose)
-
-
-def ego_centre(pose: F64) -> F64:
-    """(2,) centre of the ego's box, for the rear axle at `pose`."""
-    return pose[:2] + PACIFICA.centre * np.array([np.cos(pose[2]), np.sin(pose[2])])
-
-
-def footprint(pose: F64) -> F64:
-    """(4, 2) corners FL RL RR FR of the ego, for the rear axle at `pose`."""
-    forward = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    left = np.array([-forward[1], forward[0]]) * PACIFICA.width / 2
-    front = pose[:2] + PACIFICA.front_length * forward
-    rear = pose[:2] - PACIFICA.rear_length * forward
-    return np.array([front + left, rear + left, rear - left, front - left])
+        return middle(self.window.now.pose, PACIFICA)
 
 
 def prepare(window: Window, city: CityMap) -> Preparation:
@@ -82,9 +67,9 @@ def _prepare(window: Window, city: CityMap) -> Preparation:
     pose, logged = window.now.pose, window.now.roadblock_ids
     route = correct_route(city, pose, logged)
     lanes = route_lanes(city, route.blocks)
-    centre = ego_centre(pose)
+    centre = middle(pose, PACIFICA)
     areas = drivable_map(city, centre)
-    start = starting_lane(areas, lanes, pose, centre, footprint(pose))
+    start = starting_lane(areas, lanes, pose, centre, footprint(pose, PACIFICA))
     sights = sights_of(window)
     # Red lights of the scoring world are looked up in the route as LOGGED, not as corrected.
     logged_blocks = [block for i in dict.fromkeys(logged) if (block := city.block(i)) is not None]

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from irl_vla.frames import to_inner, to_outer
+from irl_vla.frames import arc_lengths, box_corners, to_inner, to_outer
 from irl_vla.scoring.epdms import score
+from irl_vla.scoring.footprint import footprint
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import HEADING, STEPS, VX, X, Y
 from irl_vla.scoring.simulate import sample_plans, simulate
@@ -27,7 +28,6 @@ from irl_vla.world.benchmark.scenes import BEFORE, PLAN_STEP, Cutter, Ground, gr
 from irl_vla.world.benchmark.splits import GROUP_INSTANTS, HORIZON, MOVES_M
 from irl_vla.world.build import simulation_of
 from irl_vla.world.episode import Episode, Moment
-from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.simulation import Simulation, episode_from
 
 FOLLOW_UPS = 6  # branches wanted from each group
@@ -91,7 +91,7 @@ def fan(human: F64, speed: float, rng: np.random.Generator) -> list[tuple[str, F
 def stretched(human: F64, factor: float) -> F64:
     """The same path (8, 3), `factor` times as far at each pose; beyond its end straight on."""
     whole = np.vstack([np.zeros(3), human])
-    arcs = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(whole[:, :2], axis=0).T))])
+    arcs = arc_lengths(whole)
     wanted = arcs[1:] * factor
     heading = np.unwrap(whole[:, 2])
     arcs = arcs + np.arange(len(arcs)) * 1e-9  # standing poses still rise
@@ -209,11 +209,11 @@ def _driven(
 
 def _free(moment: Moment, first: Episode, road: shapely.Geometry) -> bool:
     """Whether the ego stands on the road and touches nobody."""
-    ring = outline(moment.ego, first.vehicle)
+    ring = footprint(moment.ego, first.vehicle)
     if not shapely.contains_xy(road, ring[:, 0], ring[:, 1]).all():
         return False
     there = np.flatnonzero(moment.present)
-    others = shapely.polygons(outlines(moment.states[there], first.actors.sizes[there]))
+    others = shapely.polygons(box_corners(moment.states[there], first.actors.sizes[there]))
     return not bool(shapely.intersects(shapely.Polygon(ring), others).any())
 
 

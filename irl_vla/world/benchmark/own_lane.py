@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from irl_vla.frames import to_inner, wrap_angle
+from irl_vla.frames import arc_lengths, to_inner, wrap_angle
 from irl_vla.language.labels import Labels, OwnLane, label
 from irl_vla.scoring.scene import HEADING, VX, X, Y
 from irl_vla.types import F64
 from irl_vla.world.benchmark.scenes import Cutter
-from irl_vla.world.route_lanes import arcs_of, beside, locate
+from irl_vla.world.route_lanes import beside, locate
 from irl_vla.world.town import Town
 
 AHEAD_M = 120.0  # [m] four seconds at 30 m/s
@@ -50,5 +50,5 @@ def _carried_on(town: Town, lane: int, route: set[str]) -> F64:
             for way, i in ways
         )
         line.append(town.lanes[lane].centre[1:])
-        ahead += float(arcs_of(town.lanes[lane].centre)[-1])
+        ahead += float(arc_lengths(town.lanes[lane].centre)[-1])
     return np.concatenate(line)

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import numpy as np
 
+from irl_vla.frames import ahead_of, evenly_along
 from irl_vla.scoring.scene import STEP_S, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import Episode
@@ -137,7 +138,11 @@ def _lane(item: Element, where: str) -> RecordedLane:
     spot = f"{where}: lanelet {item.get('id')}"
     left, right = _points(item, "leftBound", spot), _points(item, "rightBound", spot)
     count = max(len(left), len(right))
-    middle = left + right if len(left) == len(right) else _even(left, count) + _even(right, count)
+    middle = (
+        left + right
+        if len(left) == len(right)
+        else evenly_along(left, count) + evenly_along(right, count)
+    )
     limit = item.findtext("speedLimit")
     same = {
         side: tuple(
@@ -151,13 +156,6 @@ def _lane(item: Element, where: str) -> RecordedLane:
         tuple(after.get("ref", "") for after in item.findall("successor")),
         same["adjacentLeft"], same["adjacentRight"],
     )  # fmt: skip
-
-
-def _even(line: F64, count: int) -> F64:
-    """`count` points at equal shares of a line's length."""
-    arcs = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0.0, arcs[-1], count)
-    return np.column_stack([np.interp(at, arcs, column) for column in line.T])
 
 
 def _state(item: Element, where: str) -> F64:
@@ -218,7 +216,7 @@ def _carried_on(
 ) -> tuple[tuple[int, ...], F64]:
     """The lanes from the ego's start on, and (T, 3) rear axles along them at constant speed, as
     far beside their centre as the start."""
-    axle = start[1:3] - vehicle.centre * np.array([np.cos(start[3]), np.sin(start[3])])
+    axle = ahead_of(start[1:4], -vehicle.centre)
     first = np.array([[*axle, start[3]]])
     route = route_under(town, first)
     if not route:

@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from irl_vla.frames import wrap_angle
+from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.world.recorded.derived_areas import (
@@ -129,7 +129,7 @@ def _grounds(
 
 def even_line(line: F64) -> F64:
     """(n, 2) without repeated points, and at most SPACING between two."""
-    kept = line[np.concatenate([[True], np.hypot(*np.diff(line, axis=0).T) > SAME_POINT])]
+    kept = line[np.concatenate([[True], step_lengths(line) > SAME_POINT])]
     if len(kept) < 2:
         kept = np.stack([line[0], line[0] + (SAME_POINT, 0.0)])
     pieces = [

@@ -15,7 +15,7 @@ import shapely
 from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
-from irl_vla.frames import wrap_angle
+from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.scoring.scene import (
     AGENT_TYPES,
     ALPHA,
@@ -241,7 +241,7 @@ def _continued(town: Town, route: list[int], last: F64) -> tuple[int, ...]:
 def _least_bend(town: Town, lane: int, ahead: float) -> float:
     """[rad] by which the straightest way through a lane and on turns within `ahead` metres."""
     centre = town.lanes[lane].centre
-    length = float(np.hypot(*np.diff(centre[:, :2], axis=0).T).sum())
+    length = float(step_lengths(centre).sum())
     bend = float(np.abs(wrap_angle(np.diff(centre[:, 2]))).sum())
     if length >= ahead or not town.lanes[lane].successors:
         return bend

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.frames import arc_lengths, box_corners
 from irl_vla.types import F64, U8
 from irl_vla.world.render.quads import GROUND, MARKING, PAVEMENT, PLANT, ROAD
 from irl_vla.world.render.weather import SALT, Weather
@@ -209,7 +210,7 @@ def _closed(ring: F64) -> F64:
 
 
 def _dashes(line: F64, dash: float, gap: float) -> list[F64]:
-    along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1)))
+    along = arc_lengths(line)
     found = []
     for begin in np.arange(gap / 2, along[-1], dash + gap):
         at = np.array([begin, *along[(along > begin) & (along < begin + dash)],
@@ -275,11 +276,8 @@ def _shadows(props: Sequence[Prop], sun: F64) -> list[F64]:
         length, width, height = (float(v) for v in prop.size)
         shift = sun * height
         shift *= min(1.0, LONGEST_SHADOW_M / max(float(np.linalg.norm(shift)), 1e-9))
-        c, s = np.cos(prop.pose[2]), np.sin(prop.pose[2])
-        turn = np.array([[c, -s], [s, c]])
         if prop.kind == "building":
-            base = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * [length / 2, width / 2]
-            base = base @ turn.T + prop.pose[:2]
+            base = box_corners(prop.pose[None], prop.size[None])[0]
             found.append(_hull(np.concatenate([base, base + shift])))
         elif prop.kind in ("tree", "bush"):
             angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.frames import wrap_angle
 from irl_vla.types import F64
 
 RAMP = 0.25  # share of a bend over which its curvature rises, and falls again
@@ -126,7 +127,7 @@ def polyline(corners: F64, reach: F64, straight_m: float, bend_m: float) -> tupl
 
 def turned(start: F64, end: F64) -> F64:
     """(k,) turn from poses to poses (k, 3), within [-pi, pi)."""
-    return np.asarray((end[:, 2] - start[:, 2] + np.pi) % (2 * np.pi) - np.pi)
+    return wrap_angle(end[:, 2] - start[:, 2])
 
 
 def meeting(start: F64, end: F64) -> tuple[F64, F64]:
@@ -190,7 +191,7 @@ def shifts(start: F64, end: F64, leads: F64, count: int) -> F64:
     slope = v0 + u * u * (3 * a3 + u * (4 * a4 + u * 5 * a5))
     extra = np.arctan2(slope[..., 1], slope[..., 0]) - start[:, 2:]
     poses[..., 2] = start[:, 2:]
-    poses[:, lead:-lead, 2] += (extra + np.pi) % (2 * np.pi) - np.pi
+    poses[:, lead:-lead, 2] += wrap_angle(extra)
     poses[:, -lead:, 2] = poses[:, -lead - 1 : -lead, 2]
     poses[:, -1, :2] = end[:, :2]
     return poses

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.frames import wrap_angle
 from irl_vla.scoring.compiled import kernel
 from irl_vla.types import F64
 from irl_vla.world.roads.junctions import Arm, Crossing
@@ -88,7 +89,7 @@ def main_arms(crossing: Crossing) -> tuple[int, ...]:
 
     def rank(pair: tuple[int, int]) -> float:
         a, b = arms[pair[0]], arms[pair[1]]
-        bend = abs((b.angle - a.angle) % (2 * np.pi) - np.pi)
+        bend = abs(float(wrap_angle(b.angle - a.angle - np.pi)))
         return a.coming + a.leaving + b.coming + b.leaving - 8.0 * bend
 
     return max(combinations(range(len(arms)), 2), key=rank)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from irl_vla.frames import wrap_angle
 from irl_vla.types import F64
 
 VERGE_M = 0.35  # asphalt between the outermost lane and the kerb
@@ -89,7 +90,7 @@ class TownPlan:
 
 def turn_between(a: float, b: float) -> float:
     """Turn from heading a to heading b, within [-pi, pi)."""
-    return float((b - a + np.pi) % (2 * np.pi) - np.pi)
+    return float(wrap_angle(b - a))
 
 
 def corner_at(coming: float, leaving: float, between: float) -> tuple[float, float]:

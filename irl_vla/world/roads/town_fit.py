@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from irl_vla.frames import wrap_angle
 from irl_vla.world.roads.curves import reach_for, tightest_radius
 from irl_vla.world.roads.street_plan import (
     BAY_M,
@@ -77,7 +78,7 @@ def _bent(rng: np.random.Generator, request: TownRequest, street: StreetPlan) ->
     run[0] -= street.setbacks[0] + 1.0
     run[-1] -= street.setbacks[1] + 1.0
     headings = np.arctan2(legs[:, 1], legs[:, 0])
-    turn = np.asarray((np.diff(headings) + np.pi) % (2 * np.pi) - np.pi)
+    turn = wrap_angle(np.diff(headings))
     if run.min() < 4.0 or run.sum() < _LEAST_STREET_M:
         raise Impossible
     corner = np.abs(turn) > np.deg2rad(40.0)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from irl_vla.frames import step_lengths
 from irl_vla.types import F64, InputError
 from irl_vla.world.roads.street_plan import (
     AHEAD_ANGLE,
@@ -180,7 +181,7 @@ def _street(
     limits = np.sort(np.array(request.speed_limits_kmh, np.float64))
     fitting = limits[limits >= _MAIN_ROAD_KMH] if is_main else limits[limits <= _SIDE_STREET_KMH]
     limit = float(rng.choice(fitting if len(fitting) else limits)) / 3.6
-    length = float(np.hypot(*np.diff(corners, axis=0).T).sum())
+    length = float(step_lengths(corners).sum())
     street = StreetPlan(
         (chain[0], chain[-1]), np.array(corners), (Way(), Way()), width, limit, is_main
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.types import F64
 from irl_vla.world.roads.curves import beside
 from irl_vla.world.roads.lane_draft import LaneDraft
@@ -30,7 +31,7 @@ def work_zones(
         for course in street.courses:
             for section in course.sections:
                 lane = lanes[section[-1]]
-                length = float(_along(lane.centre)[-1])
+                length = float(arc_lengths(lane.centre)[-1])
                 if len(section) > 1 and not lane.merging and length > _SHORTEST_M:
                     places.append((section[-1], length))
     closures, props = [], []
@@ -42,11 +43,6 @@ def work_zones(
         closures.append(Closure(index, begin, begin + size))
         props += _things(rng, lanes[index], begin, begin + size)
     return closures, props
-
-
-def _along(centre: F64) -> F64:
-    steps = np.hypot(*np.diff(centre[:, :2], axis=0).T)
-    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def _things(rng: np.random.Generator, lane: LaneDraft, begin: float, end: float) -> list[Prop]:
@@ -70,7 +66,7 @@ def _row(
     lane: LaneDraft, places: F64, offsets: F64, kind: str, size: tuple[float, float, float],
     turn: float = 0.0,
 ) -> list[Prop]:  # fmt: skip
-    along = _along(lane.centre)
+    along = arc_lengths(lane.centre)
     poses = np.stack([np.interp(places, along, column) for column in lane.centre.T], axis=1)
     poses[:, :2] = beside(poses, offsets)
     poses[:, 2] += turn

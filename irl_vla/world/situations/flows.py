@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.types import F64
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.driver.knowledge import predecessors
-from irl_vla.world.route_lanes import arcs_of
 from irl_vla.world.routes import Path, random_route
 from irl_vla.world.situations.events import GoesFirst
 from irl_vla.world.situations.places import Stretch, route_over, stretches
@@ -35,7 +35,7 @@ LEAST_ARC_M = 3.0  # [m] from a lane's begin to the middle of whoever is put on 
 
 def length_of(town: Town, lane: int) -> float:
     """[m]"""
-    return float(arcs_of(town.lanes[lane].centre)[-1])
+    return float(arc_lengths(town.lanes[lane].centre)[-1])
 
 
 def back_from(town: Town, lane: int, arc: float) -> tuple[int, float] | None:
@@ -120,7 +120,7 @@ def crossing(path: Path, line: F64) -> tuple[float, float]:
     """Where a path and a line (n, 3) come closest: s of the path and arc of the line [m]."""
     gaps = np.hypot(*(path.poses[:, None, :2] - line[None, :, :2]).T).T
     i, k = np.unravel_index(int(gaps.argmin()), gaps.shape)
-    return float(path.arcs[i]), float(arcs_of(line)[k])
+    return float(path.arcs[i]), float(arc_lengths(line)[k])
 
 
 def seconds(expert: Expert, begin: float, end: float) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.types import F64
-from irl_vla.world.route_lanes import arcs_of, locate
+from irl_vla.world.route_lanes import locate
 from irl_vla.world.routes import random_route
 from irl_vla.world.town import NONE, Town, Turn
 
@@ -47,7 +48,7 @@ class Stretch:
     def lane_at(self, town: Town, s: float) -> tuple[int, float]:
         """The lane at s, and the arc there on it."""
         for lane in self.lanes:
-            length = float(arcs_of(town.lanes[lane].centre)[-1])
+            length = float(arc_lengths(town.lanes[lane].centre)[-1])
             if s <= length:
                 return lane, s
             s -= length
@@ -72,7 +73,7 @@ def stretches(town: Town) -> Iterator[Stretch]:
         centre = np.concatenate(parts)
         onward = town.lanes[lanes[-1]].successors
         if onward:
-            yield Stretch(lanes, centre, arcs_of(centre), onward)
+            yield Stretch(lanes, centre, arc_lengths(centre), onward)
 
 
 def _follow(town: Town, index: int) -> list[int]:

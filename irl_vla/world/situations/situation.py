@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
+from irl_vla.frames import box_corners, wrap_angle
+from irl_vla.scoring.footprint import footprint
 from irl_vla.scoring.scene import VX, Vehicle
 from irl_vla.types import F64, InputError
 from irl_vla.world.driver.expert import Expert
-from irl_vla.world.outlines import outline, outlines
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
 from irl_vla.world.routes import Path
@@ -124,8 +125,8 @@ def _apart(simulation: Simulation) -> bool:
     """Whether nobody touches anybody, and the ego has some room, when it begins."""
     moment, sizes = simulation.moment, simulation.others.actors.sizes
     there = moment.present
-    boxes = shapely.polygons(outlines(moment.states[there], sizes[there]))
-    ego = shapely.Polygon(outline(moment.ego, Vehicle())).buffer(ROOM_M)
+    boxes = shapely.polygons(box_corners(moment.states[there], sizes[there]))
+    ego = shapely.Polygon(footprint(moment.ego, Vehicle())).buffer(ROOM_M)
     first, second = shapely.STRtree(boxes).query(boxes, "intersects")
     return not (ego.intersects(boxes).any() or (first != second).any())
 
@@ -144,6 +145,6 @@ def _ego(expert: Expert, s: float) -> F64:
     """(11,) on the expert's path, as fast as it would be there."""
     ego = np.zeros(11)
     ego[:3] = expert.path.at(np.array(s))
-    ego[2] = (ego[2] + np.pi) % (2 * np.pi) - np.pi
+    ego[2] = wrap_angle(ego[2])
     ego[VX] = expert.allowed(s)
     return ego

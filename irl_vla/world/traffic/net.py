@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.types import F64
 from irl_vla.world.episode import I64
@@ -188,8 +189,7 @@ def net_of(town: Town) -> Net:
     lanes = town.lanes
     points = np.concatenate([lane.centre for lane in lanes])
     first = np.cumsum([0, *(len(lane.centre) for lane in lanes)]).astype(np.int64)
-    steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
-    arc = np.concatenate([[0.0], np.cumsum(steps)])
+    arc = arc_lengths(points)
     arc -= np.repeat(arc[first[:-1]], np.diff(first))
     xy, length = plain(points[:, :2]), plain(arc[first[1:] - 1])
     close = np.full((len(lanes), 2), math.inf)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.world.traffic.fleet import (
     A_LAT,
     BASE,
@@ -142,7 +143,7 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
     weave = QUINTIC_BEND * abs(fleet.f[i, BLEND_ASIDE]) / (length * length)
     for k in range(n - 1, -1, -1):
         a, b = max(k - BEND_STEP, 0), min(k + BEND_STEP, n - 1)
-        turn = abs((fleet.hd[i, b] - fleet.hd[i, a] + math.pi) % (2.0 * math.pi) - math.pi)
+        turn = abs(wrap(fleet.hd[i, b] - fleet.hd[i, a]))
         bend = turn / max((b - a) * DS, DS)
         if 0.0 <= k * DS - fleet.f[i, BLEND_FROM] < length:
             bend += weave

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64
 from irl_vla.world.town import Light
@@ -251,5 +252,5 @@ def step_to(
     who[1] += dy
     who[3], who[4] = dx / dt, dy / dt
     if far > 0.2 * dt:
-        turn = (math.atan2(dy, dx) - who[2] + math.pi) % (2.0 * math.pi) - math.pi
+        turn = wrap(math.atan2(dy, dx) - who[2])
         who[2] += min(max(turn, -TURN_RATE * dt), TURN_RATE * dt)

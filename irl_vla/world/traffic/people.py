@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from irl_vla.frames import arc_lengths, step_lengths
 from irl_vla.scoring.scene import Mask
 from irl_vla.types import F64
 from irl_vla.world.episode import I64
@@ -29,8 +30,7 @@ ARMS = 6  # tries to find a free place
 
 def _thinned(line: F64) -> F64:
     """A line (n, 2) of at most NODES points, corners kept as well as they can be."""
-    steps = np.hypot(*np.diff(line, axis=0).T)
-    line = np.asarray(line[np.concatenate([[True], steps > 1e-6])])
+    line = np.asarray(line[np.concatenate([[True], step_lengths(line) > 1e-6])])
     if len(line) <= NODES:
         return line
     return np.asarray(line[np.linspace(0, len(line) - 1, NODES).round().astype(int)])
@@ -40,7 +40,7 @@ def _along(path: F64, x: F64, length: float, way: int) -> F64:
     """The part of a footpath (n, 2) from its point next to x, `length` metres one way."""
     k = int(np.argmin(np.hypot(path[:, 0] - x[0], path[:, 1] - x[1])))
     part = path[k:] if way > 0 else path[: k + 1][::-1]
-    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(part, axis=0).T))])
+    arc = arc_lengths(part)
     return part[arc <= length]
 
 
@@ -90,7 +90,7 @@ def _over(
         arms.append(np.concatenate([(end + 1.0 * out)[None], arm]))
     line = np.concatenate([arms[0][::-1], ends, arms[1]])
     before = np.concatenate([arms[0][::-1], ends[:1]])
-    begin = float(np.hypot(*np.diff(before, axis=0).T).sum())
+    begin = float(step_lengths(before).sum())
     return line, begin, begin + float(np.hypot(*(ends[1] - ends[0])))
 
 
@@ -138,13 +138,13 @@ def put_people(
 def give_line(walkers: Walkers, p: int, line: F64, begin: float, end: float) -> None:
     """Person p walks along a line (n, 2) from now on; begin, end: arcs of the road on it."""
     if np.isfinite(begin):  # thinning must not move the kerbs
-        arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+        arc = arc_lengths(line)
         keep = np.abs(arc - (begin + end) / 2.0) < 50.0
         begin, end, line = begin - arc[keep][0], end - arc[keep][0], line[keep]
     thin = _thinned(line)
     n = len(thin)
     walkers.line[p, :n], walkers.points[p] = thin, n
-    walkers.arc[p, :n] = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(thin, axis=0).T))])
+    walkers.arc[p, :n] = arc_lengths(thin)
     walkers.gate[p] = begin, end
 
 

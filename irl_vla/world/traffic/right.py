@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64
 from irl_vla.world.town import Light
@@ -136,7 +137,7 @@ def ego_claims(net: Net, ego: F64, lights: I8, claims: I64, places: F64, n: int)
                 best, found = square, k
         if found < 0:
             continue
-        turned = (net.heading[found] - ego[EGO_H] + math.pi) % (2.0 * math.pi) - math.pi
+        turned = wrap(net.heading[found] - ego[EGO_H])
         if abs(turned) > EGO_TURNED:
             continue
         front = net.arc[found] + ego[EGO_HALF]

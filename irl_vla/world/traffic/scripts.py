@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from irl_vla.frames import wrap_angle
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64, Note
 from irl_vla.world.town import Light
@@ -97,7 +98,7 @@ class Stage:
         states, ego = self.fleet.states, self.ego
         c, s = math.cos(ego[EGO_H]), math.sin(ego[EGO_H])
         dx, dy = states[:, 0] - ego[EGO_X], states[:, 1] - ego[EGO_Y]
-        turned = (states[:, 2] - ego[EGO_H] + math.pi) % (2.0 * math.pi) - math.pi
+        turned = wrap_angle(states[:, 2] - ego[EGO_H])
         return np.stack([dx * c + dy * s, dy * c - dx * s, turned], axis=-1)
 
     def drivers(self) -> list[int]:

@@ -4,7 +4,7 @@ Symbols: v, v0 speed and the desired one; s gap; u speed of what is ahead; a, b,
     s* = s0 + max(0, v·T + v·(v - u) / (2·sqrt(a·b))),   z = s*/s
 Improved Intelligent Driver Model and its mixture with the constant-acceleration heuristic, which
 keeps calm when somebody cuts in: Treiber and Kesting, Traffic Flow Dynamics (2013), 11.3.7, 11.3.8.
-May import: scoring.compiled, scoring.traffic_rails, types, world.episode, world.traffic.
+May import: scoring.compiled, scoring.geometry, types, world.episode, world.traffic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel, lean_kernel
-from irl_vla.scoring.traffic_rails import touch
+from irl_vla.scoring.geometry import touch
 from irl_vla.types import F64
 from irl_vla.world.traffic.fleet import (
     ALIVE,
