@@ -5,7 +5,7 @@
     braking:  s(t) = v t' - a t'^2 / 2   with t' = min(t, v / a)
     pursuit:  k = 2 y_goal / L^2   (Coulter 1992, CMU-RI-TR-92-01, eq. 2.1)
 Proposes, best first: the present motion, the same path with each braking, and straight ahead.
-It sees nothing: it is the first answer, never a good one. May import: types, policy.
+It sees nothing: it is the first answer, never a good one. May import: frames, types, policy.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Signals are filtered by Savitzky-Golay filters (edge mode 'interp') and rounded to 8 decimals. A
 filter is a linear map, so it is taken once from scipy as a banded matrix and applied by kernels.
-Source: docs/epdms.md, "Comfort". May import: scoring.compiled, scoring.scene.
+Source: docs/epdms.md, "Comfort". May import: frames, scoring.compiled, scoring.scene.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each cell knows the polygons that contain its reference point r (a bit per polyg
 edges that pass through it. A point p is in the same polygons as r but for the edges that the
 segment r-p crosses. Where a crossing is too close to call (1e-8 m² of signed area) all polygons are
 tested exactly instead. The same cells hold the stretches of centreline within 0.5 m, for lane
-keeping. May import: scoring.compiled, scoring.geometry, scoring.scene.
+keeping. May import: frames, scoring.compiled, scoring.geometry, scoring.scene.
 """
 
 from __future__ import annotations

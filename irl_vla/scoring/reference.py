@@ -8,8 +8,8 @@ driven by IDM for 4 s against a forecast, then tracked, simulated and scored in 
 proposal. The first of the best wins; its own IDM drive, extended to 5 s and NOT tracked, is the
 plan.
 Source: docs/epdms.md, "PDM-Closed".
-May import: types, scoring.arena, epdms, evaluate, geometry, prepare, reference_corridor,
-reference_forecast, reference_rollout, scene, simulate.
+May import: frames, scoring.footprint, types, scoring.arena, epdms, evaluate, geometry, prepare,
+reference_corridor, reference_forecast, reference_rollout, scene, simulate.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ A corridor is the path ahead, widened to the ego's width. The original widens wi
 rounds bends with a polygon and first removes concavities of up to 1 % of the radius: up to 13 mm.
 So obstacles whose distance to the path decides for sure are decided by a kernel; only the few at
 the very edge are asked of GEOS itself.
-May import: types, scoring.compiled, scoring.geometry, scoring.reference_forecast, scoring.scene.
+May import: frames, types, scoring.compiled, scoring.geometry, scoring.reference_forecast,
+scoring.scene.
 """
 
 from __future__ import annotations

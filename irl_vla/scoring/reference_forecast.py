@@ -2,7 +2,8 @@
 
 Forecast: every box slides on at its present speed along its own axis and never turns. All sizes in
 [m], speeds in [m/s], global frame. Source: docs/epdms.md, "PDM-Closed".
-May import: types, scoring.arena, scoring.compiled, scoring.geometry, scoring.scene.
+May import: frames, scoring.footprint, types, scoring.arena, scoring.compiled, scoring.geometry,
+scoring.scene.
 """
 
 from __future__ import annotations

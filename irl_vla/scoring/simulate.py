@@ -5,7 +5,7 @@
 
 `simulate` also takes reference poses that were sampled elsewhere (the PDM-Closed proposals: 41
 global rear-axle poses every 0.1 s; only x, y, heading matter and the first need not be the ego's).
-May import: types, scoring.compiled, scoring.scene, scoring.tracker.
+May import: scoring.geometry, types, scoring.compiled, scoring.scene, scoring.tracker.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Symbols: p_i, h_i reference position and heading (i = 0..40); d_i = p_{i+1} - p_
 q_i = wrap(h_{i+1} - h_i); v_i, kappa_i fitted speed and curvature (i = 0..39); L wheel base;
 e, psi lateral and heading error. All compiled; SI units.
 Source: nuPlan's LQR tracker as used by NAVSIM, with its quirks (docs/epdms.md).
-May import: scoring.compiled, scoring.scene.
+May import: scoring.compiled, scoring.geometry, scoring.scene.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ Symbols of the IDM, per agent:
     s* = s0 + v·T + v·(v - u) / (2·sqrt(a·b)),  dv/dt = a·(1 - (v/v0)^4 - (s*/s)^2), held in [-b, a]
 Quirks: an agent never extends its route, so that the end of its lane is an obstacle; traffic lights
 do not reach it; all other road users replay the log and are no obstacle to it.
-Source: docs/epdms.md, "Reactive traffic". May import: scoring.epdms, scoring.prepare,
-scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_rails, types.
+Source: docs/epdms.md, "Reactive traffic". May import: scoring.geometry, scoring.epdms,
+scoring.prepare, scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_rails,
+types.
 """
 
 from __future__ import annotations

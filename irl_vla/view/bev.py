@@ -1,6 +1,6 @@
 """Bird's eye pictures, ego up: boxes, candidates, plan, route; and the rig from above.
 
-In: values in the ego frame   Out: RGB   May import: camera, types, ink, palette.
+In: values in the ego frame   Out: RGB   May import: frames, camera, types, ink, palette.
 """
 
 from __future__ import annotations

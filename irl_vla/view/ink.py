@@ -1,7 +1,7 @@
 """Strokes and letters on RGB arrays, in place, anti-aliased; sub-pixel coordinates everywhere.
 
 A pixel coordinate (u, v) is OpenCV's: (0, 0) is the centre of the top left pixel.
-May import: types, palette.
+May import: frames, types, palette.
 """
 
 from __future__ import annotations

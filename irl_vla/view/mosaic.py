@@ -1,6 +1,6 @@
 """Many cameras as one picture, arranged as they stand around the car.
 
-In: tiles   Out: RGB   May import: types, ink, palette.
+In: tiles   Out: RGB   May import: frames, types, ink, palette.
 """
 
 from __future__ import annotations

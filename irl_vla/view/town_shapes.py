@@ -1,6 +1,7 @@
 """What a town's ground is drawn with: flat shapes in metres, sorted into layers.
 
-In: Town   Out: Shape values, global frame, x east, y north   May import: world, types, palette.
+In: Town   Out: Shape values, global frame, x east, y north   May import: frames, world, types,
+palette.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     episode = episode_of(7)            what happens in the next 20.6 s
 Where the ego begins is drawn, too; a place is taken only if on an empty road the drive from there
 would not stand too long at red lights. The first two seconds are driven but not recorded.
-May import: scoring.scene, types, world.driver, episode, world.roads, routes, simulation, town,
-world.traffic.
+May import: frames, scoring.scene, types, world.driver, episode, world.roads, routes, simulation,
+town, world.traffic.
 """
 
 from __future__ import annotations

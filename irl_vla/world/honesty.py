@@ -3,7 +3,7 @@
     found = check(episode);  total = sum_of([found, ...]);  total.faults == 0
 Counted are road users, or pairs of them, not moments. Who is named in a note of the episode as a
 scripted violator is left out of the count that the script breaks.
-May import: scoring.scene, types, world.episode, world.town.
+May import: frames, scoring.footprint, scoring.scene, types, world.episode, world.town.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Kinds and penalties are those of the CARLA leaderboard that Bench2Drive uses; th
 out are scored by scoring/bench2drive.py. Differences, because this world has no contact physics and
 no stop signs: a collision ends the drive, every collision counts whoever is to blame (`at fault`
 says who), and there are no stop, yield-to-emergency or scenario-timeout infractions.
-Source of kinds and penalties: docs/world.md, "Closed loop". May import: types, scoring,
+Source of kinds and penalties: docs/world.md, "Closed loop". May import: frames, types, scoring,
 world.episode, world.routes, world.town.
 """
 

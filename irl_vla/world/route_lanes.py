@@ -2,7 +2,7 @@
 
 `changes_of` lays the changes between lanes beside each other as early as work zones and the
 street's length allow. s: arc length [m]; offset: to the left of the line [m].
-May import: types, scoring.compiled, world.town.
+May import: frames, types, scoring.compiled, world.town.
 """
 
 from __future__ import annotations

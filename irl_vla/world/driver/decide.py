@@ -1,6 +1,7 @@
 """One decision of the expert: where to be on the road, how fast, and the next 0.1 s.
 
-May import: scoring.compiled, scoring.scene, types, world.driver, episode, route_lanes.
+May import: scoring.geometry, world.signals, scoring.compiled, scoring.scene, types, world.driver,
+episode, route_lanes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 may have to stop, and who comes first there.
 
 Stream: the way others take to a place where they go first: their lane and what leads into it.
-May import: scoring.compiled, scoring.scene, types, world.route_lanes, routes, town.
+May import: frames, world.signals, scoring.compiled, scoring.scene, types, world.route_lanes,
+routes, town.
 """
 
 from __future__ import annotations

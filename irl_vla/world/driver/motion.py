@@ -2,7 +2,7 @@
 
 o, od: where to the left of the path the ego wants to be now [m], and how fast that changes [m/s].
 The bicycle is that of scoring.simulate: rear axle, explicit Euler, 0.1 s.
-May import: scoring.compiled, scoring.scene, types.
+May import: scoring.compiled, scoring.geometry, scoring.scene, types.
 """
 
 from __future__ import annotations

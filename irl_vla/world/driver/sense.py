@@ -5,7 +5,8 @@ acceleration is how hard the ego has to brake for something.
 Following: z = s*/s with s* = s0 + v·T + v·(v - u) / (2·sqrt(a·b)), dv/dt = a·(1 - z²) (Intelligent
 Driver Model, interaction part), tempered by what is needed if nobody changes speed when somebody
 cuts in (Treiber and Kesting, Traffic Flow Dynamics, 2013, chapter 11).
-May import: scoring.compiled, scoring.scene, types, world.driver, world.route_lanes.
+May import: scoring.compiled, scoring.geometry, scoring.scene, types, world.driver,
+world.route_lanes.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ its lane at constant speed (driver "stand-in", named in `Town.derived`). Let a d
 drive instead: `Simulation(town, Replayed(episode), driver, episode.ego[0])`.
 The XML reader is the standard library's: it fetches nothing, and a document that declares a type
 or entities is refused before it is parsed. Format: commonroad.in.tum.de.
-May import: types, scoring.scene, world.*.
+May import: frames, types, scoring.scene, world.*.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What lies flat on the ground of a town, as outlines that are filled: asphalt, paint, shadows.
 
-Frames: the town's; pictures have row 0 at the low y. May import: types, world.
+Frames: the town's; pictures have row 0 at the low y. May import: frames, types, world.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A bend turns by `turn` [rad] within `length` [m]; its curvature rises over the first quarter, stays,
 and falls over the last quarter. Seen from outside it rounds a corner: both its ends lie `reach`
 [m] from the point where the straight lines would meet.
-May import: types.
+May import: frames, types.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Which paths through a junction cross, and who goes first. May import: types, scoring.compiled,
-world.roads, world.town.
+"""Which paths through a junction cross, and who goes first. May import: frames, types,
+scoring.compiled, world.roads, world.town.
 """
 
 from __future__ import annotations

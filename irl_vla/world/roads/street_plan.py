@@ -1,4 +1,6 @@
-"""What is decided about streets and junctions before any lane is drawn. May import: types."""
+"""What is decided about streets and junctions before any lane is drawn. May import: frames,
+types.
+"""
 
 from __future__ import annotations
 

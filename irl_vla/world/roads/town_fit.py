@@ -1,5 +1,5 @@
 """Do streets and junctions of a plan fit? Stop lines are set back, corners become bends.
-May import: types, world.roads.
+May import: frames, types, world.roads.
 """
 
 from __future__ import annotations

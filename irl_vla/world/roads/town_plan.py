@@ -3,7 +3,7 @@
 A warped grid of nodes; some streets are left out. A node with two streets is a bend of one street
 that turns the corner there, so no street ends anywhere and one can drive for ever. One street
 leads from junction to junction.
-May import: types, world.roads.
+May import: frames, types, world.roads.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Work zones: the rightmost lane of a main road is closed by cones, barriers and signs.
-May import: types, world.roads, world.town.
+May import: frames, types, world.roads, world.town.
 """
 
 from __future__ import annotations

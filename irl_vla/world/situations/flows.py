@@ -1,6 +1,6 @@
 """Plots in which the ego needs a gap in a flow of others: a left turn through it, a lane that ends.
 
-May import: world.driver, world.situations, route_lanes, routes, town.
+May import: frames, world.driver, world.situations, route_lanes, routes, town.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where in a town a situation may be set: stretches of street, and routes that begin on them.
 
-May import: types, world.route_lanes, routes, town.
+May import: frames, types, world.route_lanes, routes, town.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     found.route_m                        where along its route the situation is over
 Towns are drawn until one has a place that fits; there the ego, the road users who play a part and
 their cues are put. All of it follows from the name and the seed; whether the expert gets through is
-not looked at. May import: types, scoring.scene, world.
+not looked at. May import: frames, scoring.footprint, types, scoring.scene, world.
 """
 
 from __future__ import annotations

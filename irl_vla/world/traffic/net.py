@@ -2,7 +2,7 @@
 
 Lane l has the centre points first[l]:first[l + 1]. A conflict of lane a with lane b is the stretch
 of a (and of b) where a vehicle on a would touch one on b.
-May import: scoring.compiled, types, world.episode, world.town.
+May import: frames, scoring.compiled, types, world.episode, world.town.
 """
 
 from __future__ import annotations

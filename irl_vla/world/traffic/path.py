@@ -1,7 +1,7 @@
 """Paths of movers: laid along lanes node by node, blended across them, driven along.
 
 Both axles run on the path; the box lies on the chord between them.
-May import: scoring.compiled, types, world.episode, world.traffic.
+May import: scoring.compiled, scoring.geometry, types, world.episode, world.traffic.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each walks up and down a line of its own. A gate on that line is where the road begins: there it
 waits for the light, or for a gap and for drivers who give way.
-May import: scoring.compiled, types, world.episode, world.town.
+May import: scoring.compiled, scoring.geometry, types, world.episode, world.town.
 """
 
 from __future__ import annotations

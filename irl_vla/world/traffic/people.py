@@ -1,6 +1,6 @@
 """Where people walk: lines along the footpaths and over the crosswalks near the ego's way.
 
-May import: types, scoring.scene, world.traffic, world.town.
+May import: frames, types, scoring.scene, world.traffic, world.town.
 """
 
 from __future__ import annotations

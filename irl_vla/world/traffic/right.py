@@ -3,7 +3,7 @@
 A claim says that somebody is on a junction lane or comes to it. A mover's way in is granted once
 and for all when nobody it must let go is in its way; from then on others wait for it. The ego's
 way is unknown: it claims every lane it may be heading for.
-May import: scoring.compiled, types, world.episode, world.town, world.traffic.
+May import: scoring.compiled, scoring.geometry, types, world.episode, world.town, world.traffic.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An agenda says what is wanted from when on; a script starts as soon as the moment suits: an
 attentive driver of the ego can still react without an emergency stop. Each is named in a note.
-May import: types, world.episode, world.traffic, world.town.
+May import: frames, types, world.episode, world.traffic, world.town.
 """
 
 from __future__ import annotations
