@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from irl_vla.data.bag_files import Closing
 from irl_vla.data.bag_writer import BagWriter
 from irl_vla.data.geometry_messages import Colour, LineMarkers
 from irl_vla.drive.core import DrivingCore, Step
@@ -21,21 +21,14 @@ CHOSEN_COLOUR, OTHER_COLOUR = Colour(0.0, 0.6, 0.45, 1.0), Colour(0.6, 0.6, 0.6,
 ABOVE_GROUND_M = 0.1  # so that lines are not hidden by a ground plane
 
 
-class PlanBag:
+class PlanBag(Closing):
     """Writes one replay's plans. A context manager; the file appears when it is closed."""
 
     def __init__(self, path: Path) -> None:
         self._writer = BagWriter(path)
 
-    def __enter__(self) -> PlanBag:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Finish the bag."""
         self._writer.close()
 
     def write(self, step: Step, core: DrivingCore) -> None:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from irl_vla.camera.rig import Rig
 from irl_vla.config import load_yaml
 from irl_vla.data.bag_calibration import Calibration, calibrate, put_transforms, world_frame
 from irl_vla.data.bag_events import Event, EventReader, StampedBoxes
-from irl_vla.data.bag_files import StoredBag, open_files
+from irl_vla.data.bag_files import Closing, StoredBag, open_files
 from irl_vla.data.bag_info import BagInfo, topic_rows
 from irl_vla.data.bag_topics import Topics, choose_topics
 from irl_vla.data.messages import DECODE_DAMAGE, Decoder
@@ -50,7 +49,7 @@ def open_bag(path: Path | str, topics: Topics | Path | str | None = None) -> Bag
         raise
 
 
-class Bag:
+class Bag(Closing):
     """An open recording; a context manager. Made by `open_bag`."""
 
     def __init__(self, stored: StoredBag, given: Topics) -> None:
@@ -61,17 +60,6 @@ class Bag:
         self.chosen = choose_topics(stored.topics, stored.stats, given, str(stored.path))
         self._notes: list[str] = []
         self._boxes = _BoxesAt(self._box_events)
-
-    def __enter__(self) -> Bag:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free what was unpacked."""

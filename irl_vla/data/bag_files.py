@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 import yaml
 import zstandard
@@ -28,6 +29,27 @@ FORMATS = {
     SQLITE_MAGIC: ("sqlite3", scan_sqlite),
     ROSBAG1_MAGIC: ("rosbag1", scan_rosbag1),
 }
+
+
+C = TypeVar("C", bound="Closing")
+
+
+class Closing:
+    """What is closed at the end of a `with`."""
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free what is held."""
 
 
 @dataclass

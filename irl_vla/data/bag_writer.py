@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.rig import Rig
+from irl_vla.data.bag_files import Closing
 from irl_vla.data.geometry_messages import (
     BoxMarkers,
     LineMarkers,
@@ -81,7 +81,7 @@ LATCHED = _qos(1, QosDurability.TRANSIENT_LOCAL)
 STREAMED = _qos(10, QosDurability.VOLATILE)
 
 
-class BagWriter:
+class BagWriter(Closing):
     """Writes one bag. path: a directory to make (with metadata.yaml), or, where it ends in .mcap,
     one file. Stamps are also the times of recording. Raises InputError where it cannot write."""
 
@@ -98,17 +98,6 @@ class BagWriter:
             folder = self._draft / self.path.name.removesuffix(".mcap")
             self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Finish the bag and move it to its place. What was written so far is valid, also after an

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from irl_vla.camera.rig import Rig
 from irl_vla.data.bag import Bag
 from irl_vla.data.bag_events import Event
+from irl_vla.data.bag_files import Closing
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.data.json_file import read_json, shape_of
 from irl_vla.data.recorded import nearest_boxes
@@ -33,7 +33,7 @@ def is_dgp(folder: Path) -> bool:
     return (folder / "bounding_box_3d").is_dir() and (folder / "calibration").is_dir()
 
 
-class DgpSource:
+class DgpSource(Closing):
     """A bag whose boxes come from DGP files."""
 
     def __init__(self, folder: Path, bag: Bag) -> None:
@@ -43,17 +43,6 @@ class DgpSource:
         boxes = _read_boxes(folder)
         self._shift_ns = _shift(boxes, bag)
         self._boxes = {stamp + self._shift_ns: found for stamp, found in boxes.items()}
-
-    def __enter__(self) -> DgpSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the bag."""

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from irl_vla.camera.rig import Rig
 from irl_vla.data.bag_events import Event
+from irl_vla.data.bag_files import Closing
 from irl_vla.data.bag_info import BagInfo
 from irl_vla.types import SECOND_NS, Boxes3D, CameraImage, EgoMotion, InputError
 
@@ -33,7 +33,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Recorded(Closing):
     """A source (see source.py) made of lists.
 
     known_boxes: stamp -> boxes in the ego frame at that stamp; missing: as in BagInfo
@@ -50,20 +50,6 @@ class Recorded:
     def name(self) -> str:
         """Name of the folder."""
         return self.path.resolve().name
-
-    def __enter__(self) -> Recorded:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

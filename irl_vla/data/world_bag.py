@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from irl_vla.camera.rig import Rig
+from irl_vla.data.bag_files import Closing
 from irl_vla.data.bag_writer import BagWriter
 from irl_vla.data.geometry_messages import BoxMarkers, Colour, LineMarkers
 from irl_vla.frames import evenly_along, inverse, move, rigid_from_pose
@@ -29,7 +29,7 @@ LANES_WITHIN_M = 60.0  # lanes farther from the ego are not drawn
 TRUTH_COLOUR, LANE_COLOUR = Colour(0.34, 0.71, 0.91, 0.5), Colour(0.6, 0.6, 0.6, 0.8)
 
 
-class WorldBag:
+class WorldBag(Closing):
     """Writes one drive moment by moment. A context manager; the bag appears when it is closed.
     Raises InputError where it cannot write."""
 
@@ -40,15 +40,8 @@ class WorldBag:
         self._writer = BagWriter(path)
         self._begun = False
 
-    def __enter__(self) -> WorldBag:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Finish the bag."""
         self._writer.close()
 
     def write(self, moment: Moment, images: Sequence[CameraImage]) -> None:

@@ -74,11 +74,16 @@ def tables() -> str:
 
 def rewrite(text: str) -> str:
     """The document with fresh tables between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    return between(text, BEGIN, END, tables())
+
+
+def between(text: str, begin: str, end: str, what: str) -> str:
+    """The text with something else between two marks. Raises ValueError where they are missing."""
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"expected the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+        raise ValueError(f"expected the marks {begin} and {end}")
+    return f"{before}{begin}\n\n{what}\n\n{end}{after}"
 
 
 def _empty(spec: TensorSpec) -> torch.Tensor:
@@ -106,7 +111,7 @@ def _cost_table(presets: Sequence[Preset]) -> str:
         rows.append([f"{title}: MAC {unit}", *(_si(c[part].macs) for c in counted)])
     ticks = (c["camera"].macs * RIG + c["bev"].macs for c in counted)
     rows.append([f"**perception, a tick of {RIG} cameras: MAC**", *map(_si, ticks)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _tensor_tables(presets: Sequence[Preset]) -> list[str]:
@@ -117,7 +122,7 @@ def _tensor_tables(presets: Sequence[Preset]) -> list[str]:
         rows = [["tensor", "", "type", *names]]
         rows += _tensor_rows([io.inputs for io in ios], "in")
         rows += _tensor_rows([io.outputs for io in ios], "out")
-        parts.append(f"Tensors of the `{ios[0].graph}` graph:\n\n{_markdown(rows)}")
+        parts.append(f"Tensors of the `{ios[0].graph}` graph:\n\n{markdown(rows)}")
     return parts
 
 
@@ -132,7 +137,8 @@ def _shape(spec: TensorSpec) -> str:
     return " x ".join("N" if isinstance(size, str) else str(size) for size in spec.shape)
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first row is its head."""
     head, *body = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from irl_vla.perception.count import between, markdown
 from irl_vla.perception.preset import Preset, load_preset
 from irl_vla.planner.denoiser import Denoiser
 from irl_vla.planner.example import example_planner
@@ -53,7 +54,7 @@ def tables() -> str:
         ],
     ]
     names = [f"`{name}`" for name in SHOWN]
-    sizes = _markdown(["", *names], rows)
+    sizes = markdown([["", *names], *rows])
     return f"{sizes}\n\nTensors of the `planner` graph:\n\n{_tensors(presets, names)}"
 
 
@@ -63,21 +64,12 @@ def _tensors(presets: Sequence[Preset], names: Sequence[str]) -> str:
         for same in zip(*(getattr(planner_io(preset), way) for preset in presets), strict=True):
             shapes = [" x ".join(map(str, spec.shape)) for spec in same]
             rows.append([f"`{same[0].name}`", way.removesuffix("puts"), same[0].dtype, *shapes])
-    return _markdown(["tensor", "", "type", *names], rows)
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+    return markdown([["tensor", "", "type", *names], *rows])
 
 
 def rewrite(text: str) -> str:
     """The document with fresh tables between its two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"expected the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    return between(text, BEGIN, END, tables())
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 Browsers play it without plug-ins, and unlike GIF it knows all colours. The container is written
 here (RFC 9649, section 2.7: VP8X, ANIM, one ANMF per frame), so that no more than a few frames are
 in memory at once; the frames are ordinary lossy WebP pictures. Of a frame that differs from the one
-before only in a part, that part is stored. May import: types.
+before only in a part, that part is stored. May import: types, report.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +19,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from irl_vla.types import U8, InputError
+from irl_vla.types import U8
+from irl_vla.view.report import replacing
 
 QUALITY = 25  # of 100: letters stay sharp, and 20 s of a town take less than 4 MB
 METHOD = 4  # of 0..6: more is smaller and slower
@@ -49,19 +49,8 @@ def write_webp(
     the same bytes. An older file is replaced in one step, or left alone if anything fails. Raises
     InputError where the file cannot be written, ValueError for no frames or frames of two sizes.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("w+b") as file:
-                count = _write(file, _counted(frames, progress), 1000.0 / fps, quality)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        text = f"{path}: cannot be written: {error.strerror}. Choose another folder"
-        raise InputError(text) from None
-    return count
+    with replacing(path) as beside, beside.open("w+b") as file:
+        return _write(file, _counted(frames, progress), 1000.0 / fps, quality)
 
 
 def _counted(frames: Iterable[U8], progress: Callable[[int], None]) -> Iterator[U8]:

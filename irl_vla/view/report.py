@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -173,19 +174,27 @@ def write_drive_page(page: DrivePage, path: Path) -> None:
     replace_file(path, rendered("drive.html.j2", page).encode())
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write beside, then rename: nobody ever sees half a file. Raises InputError."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside, to be written in the `with`, that then takes the place of `path`: nobody ever
+    sees half a file, and an older one is left alone if anything fails. Raises InputError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_bytes(data)
+            yield beside
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
         text = f"{path}: cannot be written: {error.strerror}. Choose another folder"
         raise InputError(text) from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a whole file, see `replacing`."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
 
 
 def rendered(template: str, page: object) -> str:
