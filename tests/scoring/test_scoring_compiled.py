@@ -21,7 +21,7 @@ from irl_vla.scoring.evaluate import judge_plans, judge_states
 from irl_vla.scoring.prepare import prepare
 
 F = TypeVar("F", bound=Callable[..., Any])
-SMALL = "from irl_vla.scoring.tracker import wrap; print(wrap(4.0), wrap.stats.cache_hits)"
+SMALL = "from irl_vla.scoring.geometry import wrap; print(wrap(4.0), wrap.stats.cache_hits)"
 
 
 def run(code: str, cache: Path) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,7 @@ def test_compiling_is_said_once_and_only_when_it_happens(tmp_path: Path) -> None
 
 def test_machine_code_older_than_what_it_was_made_from_is_forgotten(tmp_path: Path) -> None:
     run(SMALL, tmp_path)
-    (index,) = tmp_path.rglob("tracker.wrap-*.nbi")
+    (index,) = tmp_path.rglob("geometry.wrap-*.nbi")
     os.utime(index, (1.0, 1.0))
     assert "compiling" in run(SMALL, tmp_path).stderr
 
@@ -58,10 +58,10 @@ def test_a_change_counts_for_those_who_import_it_and_for_no_others(
     monkeypatch.setattr(compiled, "_PACKAGES", tmp_path)
     compiled._newest.cache_clear()
     rooms = {name: compiled._newest(f"irl_vla.{name}") for name in (
-        "scoring.evaluate", "scoring.grid", "scoring.tracker", "world.routes",
+        "scoring.evaluate", "scoring.grid", "scoring.comfort", "world.routes",
     )}  # fmt: skip
     assert rooms["scoring.evaluate"] == rooms["scoring.grid"] == 2000.0
-    assert rooms["scoring.tracker"] == 1000.0 and rooms["world.routes"] == 3000.0
+    assert rooms["scoring.comfort"] == 1000.0 and rooms["world.routes"] == 3000.0
     compiled._newest.cache_clear()
 
 

@@ -39,6 +39,7 @@ smooth = st.integers(-6_000_000, 6_000_000).map(
 point = st.tuples(small, small) | st.tuples(smooth, smooth)
 
 
+@settings(deadline=None)  # the first call may compile
 @given(st.lists(point, min_size=3, max_size=7, unique=True), point)
 def test_a_point_is_inside_on_or_outside_a_polygon_as_geos_says(
     corners: list[tuple[float, float]], p: tuple[float, float]
@@ -67,7 +68,7 @@ def box(x: float, y: float, heading: float, length: float, width: float):
     return corners, (x, y, *axis, length, width)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(smooth, smooth, st.floats(-4, 4), st.floats(0.1, 3.0), st.floats(0.1, 2.0))
 def test_boxes_touch_as_geos_says(x: float, y: float, heading: float, a: float, b: float) -> None:
     one, one_box = box(0.0, 0.0, 0.4, 2.6, 1.1)
@@ -88,6 +89,7 @@ def test_boxes_that_only_touch_do_intersect() -> None:
     assert not (apart(corner, 4, *one_box) or apart(one, 4, *corner_box))
 
 
+@settings(deadline=None)  # the first call may compile
 @given(point, point, smooth, smooth)
 def test_a_segment_touches_a_box_as_geos_says(
     a: tuple[float, float], b: tuple[float, float], x: float, y: float
@@ -106,6 +108,7 @@ def test_a_segment_that_ends_on_the_box_touches_it() -> None:
     assert not segment_touches_box(math.nextafter(2.0, 3.0), 0.0, 5.0, 0.0, *its_box)
 
 
+@settings(deadline=None)  # the first call may compile
 @given(st.lists(point, min_size=2, max_size=8, unique=True), point)
 def test_projection_and_distance_agree_with_geos(
     vertices: list[tuple[float, float]], p: tuple[float, float]
