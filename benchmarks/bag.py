@@ -23,8 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from irl_vla.data.bag import open_bag
-from irl_vla.data.bag_writer import BagWriter
+from irl_vla.bag.bag import open_bag
+from irl_vla.bag.bag_writer import BagWriter
 from irl_vla.types import CameraImage, EgoMotion
 
 CAMERAS = tuple(f"camera_{index}" for index in range(6))

@@ -41,14 +41,14 @@ SET_INTERVAL_NS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Cost:
+class DecodeCost:
     """Median of the runs, milliseconds."""
 
     cpu_ms: float
     wall_ms: float
 
 
-def measure(work: Callable[[], object], repeats: int) -> Cost:
+def measure(work: Callable[[], object], repeats: int) -> DecodeCost:
     """Runs `work` twice to warm up, then `repeats` times."""
     costs = []
     for run in range(repeats + 2):
@@ -57,7 +57,7 @@ def measure(work: Callable[[], object], repeats: int) -> Cost:
         if run >= 2:
             costs.append((time.process_time() - cpu, time.perf_counter() - wall))
     cpu_s, wall_s = np.median(np.array(costs), axis=0)
-    return Cost(1e3 * float(cpu_s), 1e3 * float(wall_s))
+    return DecodeCost(1e3 * float(cpu_s), 1e3 * float(wall_s))
 
 
 def drawn_frames(rig: Rig) -> FrameSet:
@@ -114,7 +114,7 @@ def synchronise_and_look_up(rig: Rig) -> Callable[[], None]:
     return step
 
 
-def measure_all(rig: Rig, frames: FrameSet, sets: int) -> dict[str, Cost]:
+def measure_all(rig: Rig, frames: FrameSet, sets: int) -> dict[str, DecodeCost]:
     """Every row of the table."""
     with ThreadPoolExecutor(min(6, os.cpu_count() or 1)) as pool:
         return {

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from irl_vla.data.navsim.city_map import CityMap
-from irl_vla.data.navsim.dataset import Dataset, SplitIndex, index_split
-from irl_vla.data.navsim.evaluation import Evaluator
-from irl_vla.data.navsim.jobs import Plan, Worker, units
-from irl_vla.data.navsim.logs import LogShelf
-from irl_vla.data.navsim.map_file import load_layers, map_file
+from irl_vla.navsim.city_map import CityMap
+from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
+from irl_vla.navsim.evaluation import Evaluator
+from irl_vla.navsim.jobs import ScoringJob, ScoringWorker, units
+from irl_vla.navsim.logs import LogShelf
+from irl_vla.navsim.map_file import load_layers, map_file
 from irl_vla.scoring.spread import spread
 
 DEFAULT = Path(__file__).parents[1] / ".." / "shared" / "navsim" / "data"
@@ -134,16 +134,16 @@ def walking(index: SplitIndex, tokens: int) -> list[Result]:
 def two_processes(index: SplitIndex, rounds: int) -> list[Result]:
     """The same work in one and in two processes: wall clock, and what sharing costs in CPU time
     (which does not depend on what else the machine does)."""
-    plan = Plan(index=index, agent="constant_velocity", reactive=False)
+    plan = ScoringJob(index=index, agent="constant_velocity", reactive=False)
     work = [tokens[i : i + 4] for tokens in units(index, list(index.places)) * rounds
             for i in range(0, len(tokens), 4)]  # fmt: skip
-    worker = Worker(plan)
+    worker = ScoringWorker(plan)
     worker(work[0])
     start, start_cpu = time.perf_counter(), time.process_time()
     list(map(worker, work))
     alone, alone_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     start, start_cpu = time.perf_counter(), children_seconds()
-    list(spread(work, Worker(plan), 2))
+    list(spread(work, ScoringWorker(plan), 2))
     shared, shared_cpu = time.perf_counter() - start, children_seconds() - start_cpu
     name = f"two processes against one ({os.cpu_count()} cores)"
     return [

@@ -30,7 +30,7 @@ from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.frames import inverse, move, rigid_from_pose
 from irl_vla.types import F64, U8
-from irl_vla.world.episode import MODELS, Actors, Moment
+from irl_vla.world.episode import MODELS, Actors, WorldState
 from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.render.street import HEAD_FRONT_M, HEAD_M
 from irl_vla.world.roads.build import build_town
@@ -50,7 +50,7 @@ RIDGE = 0.03  # weight of the probe's numbers against its misses
 
 
 @dataclass(frozen=True)
-class View:
+class ObjectView:
     """One thing to look at: where the ego stands, what is there, and the box around it, world."""
 
     ego: F64
@@ -82,7 +82,7 @@ def box(low: tuple[float, ...], high: tuple[float, ...], pose: F64, z: float = 0
     return move(np.array(low) + unit * (np.array(high) - np.array(low)), rigid_from_pose(pose, z))
 
 
-def lamp_view(town: Town, rng: np.random.Generator) -> View | None:
+def lamp_view(town: Town, rng: np.random.Generator) -> ObjectView | None:
     """A signal of the town from LAMP_M away, on the lane that it is for."""
     lanes = [lane for lane in town.lanes if lane.signal != NONE]
     if not lanes:
@@ -97,10 +97,10 @@ def lamp_view(town: Town, rng: np.random.Generator) -> View | None:
     half = HEAD_M[0] / 2, HEAD_M[1] / 2
     corners = box((HEAD_FRONT_M, -half[0], -half[1]), (HEAD_FRONT_M, half[0], half[1]),
                   head[[0, 1, 3]], head[2])  # fmt: skip
-    return View(ego, *nobody(), corners, lane.signal)
+    return ObjectView(ego, *nobody(), corners, lane.signal)
 
 
-def brake_view(town: Town, rng: np.random.Generator) -> View:
+def brake_view(town: Town, rng: np.random.Generator) -> ObjectView:
     """A vehicle BRAKE_M ahead on a street, about as one follows it."""
     streets = [lane for lane in town.lanes if lane.junction == NONE and len(lane.centre) > 20]
     lane = streets[int(rng.integers(len(streets)))]
@@ -117,10 +117,12 @@ def brake_view(town: Town, rng: np.random.Generator) -> View:
                     np.int8), rng.integers(0, 1 << 30, 1))  # fmt: skip
     corners = box((-size[0] / 2, -size[1] / 2, 0.0), (-size[0] / 2, size[1] / 2, size[2]),
                   state[0, :3])  # fmt: skip
-    return View(gate.copy(), actors, state, corners)
+    return ObjectView(gate.copy(), actors, state, corners)
 
 
-def instants(what: str, view: View, town: Town, rng: np.random.Generator) -> Iterator[Moment]:
+def instants(
+    what: str, view: ObjectView, town: Town, rng: np.random.Generator
+) -> Iterator[WorldState]:
     """The same view with each label in turn."""
     ego = np.zeros(11)
     ego[:3] = view.ego
@@ -130,11 +132,11 @@ def instants(what: str, view: View, town: Town, rng: np.random.Generator) -> Ite
         if what == "lamp":
             lights[view.signal] = COLOURS[label]
         lamps = np.full(count, label | int(rng.choice([0, 0, 2, 4])), np.uint8)
-        yield Moment(float(rng.integers(0, 100)) / 10, ego, 0, view.states,
+        yield WorldState(float(rng.integers(0, 100)) / 10, ego, 0, view.states,
                      np.ones(count, np.bool_), lamps, lights)  # fmt: skip
 
 
-def patch(picture: U8, camera: Camera, view: View, size: tuple[int, int]) -> F64 | None:
+def patch(picture: U8, camera: Camera, view: ObjectView, size: tuple[int, int]) -> F64 | None:
     """Pixels of the box, resized; None where it is not wholly in the picture."""
     pixels = project(camera, move(view.corners, inverse(
         rigid_from_pose(view.ego) @ camera.ego_from_cam))).pixels  # fmt: skip
@@ -183,7 +185,7 @@ def stored(picture: U8) -> U8:
     return cv2.resize(back, (NETWORK.width, NETWORK.height), interpolation=cv2.INTER_LINEAR)
 
 
-def seen(renderer: Renderer, moment: Moment, view: View, rig: Rig, what: str) -> bool:
+def seen(renderer: Renderer, moment: WorldState, view: ObjectView, rig: Rig, what: str) -> bool:
     """Whether nothing stands before the thing: what is hidden cannot be read."""
     camera = rig.cameras[0]
     points = move(view.corners, inverse(rigid_from_pose(view.ego) @ camera.ego_from_cam))

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -25,22 +26,27 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from irl_vla.camera.preprocess import prepared
+from irl_vla.bag.bag_writer import BagWriter
+from irl_vla.bag.source import open_source
+from irl_vla.camera.preprocess import CalibratedImages, prepared
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.desk import Desk
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.bag_writer import BagWriter
-from irl_vla.data.source import open_source
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.perception_model import PerceptionContext, PerceptionModel
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.engine.runner import OnnxRunner
+from irl_vla.engine.onnx_runner import OnnxRunner
+from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.planner.example import example_planner
-from irl_vla.types import CameraImage
+from irl_vla.resources import resource
+from irl_vla.types import CameraImage, SceneTokens
 from irl_vla.world.build import EpisodeRequest, simulation_of
-from irl_vla.world.feed import exposures, motion_of, stamp_of
 from irl_vla.world.render.renderer import Renderer
+from irl_vla.world.simulated_sensors import exposures, motion_of, stamp_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "drive"))
+from guard_scenes import busy
 
 DISTINCT = 10  # frames with pictures of their own
 WARM = 3  # first frames that do not count
@@ -50,14 +56,14 @@ NETWORKS = ("network camera", "network bev", "network planner")
 def write_bag(path: Path, rig: Rig, frames: int) -> None:
     """A drive of the built-in world; after DISTINCT frames the pictures repeat."""
     simulation = simulation_of(0, EpisodeRequest(steps=max(frames, 1)))
-    eye = Renderer(simulation.town, simulation.others.actors, rig, 0).render
+    render = Renderer(simulation.town, simulation.others.actors, rig, 0).render
     pictures: list[list[CameraImage]] = []
     with BagWriter(path, overwrite=True) as writer:
         writer.write_rig(rig, stamp_of(simulation.moment))
         for tick in range(frames):
             moment, stamp = simulation.moment, stamp_of(simulation.moment)
             if tick < DISTINCT:
-                pictures.append(exposures(moment, eye))
+                pictures.append(exposures(moment, render))
             writer.write_motion(motion_of(moment))
             for image in pictures[tick % DISTINCT]:
                 writer.write_image(CameraImage(image.camera, stamp, image.encoded))
@@ -67,10 +73,41 @@ def write_bag(path: Path, rig: Rig, frames: int) -> None:
 def replay(bag: Path, bundle: Bundle, threads: int) -> tuple[list[Step], float]:
     """Every step, and the wall seconds of the whole replay without its reports."""
     with open_source(bag) as source:
-        core = DrivingCore(mind_from_bundle(bundle, threads), source.rig(), CoreConfig())
+        core = DrivingCore(policy_stack_from_bundle(bundle, threads), source.rig(), CoreConfig())
         start = time.perf_counter()
-        steps = [step for _, step in Desk(core).steps(source.events()) if step is not None]
+        steps = [step for _, step in ReplayLoop(core).steps(source.events()) if step is not None]
         return steps, time.perf_counter() - start
+
+
+class CrowdedEyes:
+    """Perception that does all its work and then says: 30 agents around, and a map element in every
+    place. What the guard costs in a busy street, whatever the weights see."""
+
+    def __init__(self, eyes: PerceptionModel, elements: int) -> None:
+        self._eyes, self.image = eyes, eyes.image
+        self._scene = busy(elements=elements)
+        self.area = self._scene.area
+
+    def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+        """See PerceptionModel. The tensors that the planner network reads stay the network's."""
+        seen, crowd = self._eyes.see(images, moment), self._scene.tokens
+        return replace(
+            seen, boxes=crowd.boxes, agent_valid=crowd.agent_valid, agent_class=crowd.agent_class,
+            polylines=crowd.polylines, map_valid=crowd.map_valid, map_class=crowd.map_class,
+            seg=crowd.seg,
+        )  # fmt: skip
+
+
+def crowded_ms(bag: Path, bundle: Bundle, threads: int) -> tuple[float, float]:
+    """(median, p99) milliseconds of planning besides the planner network, in a crowd."""
+    with open_source(bag) as source:
+        stack = policy_stack_from_bundle(bundle, threads)
+        eyes = CrowdedEyes(stack.perception, bundle.network.preset.map_queries)
+        core = DrivingCore(replace(stack, eyes=eyes), source.rig(), CoreConfig())
+        steps = [step for _, step in ReplayLoop(core).steps(source.events()) if step is not None]
+    timed = [step.timings_ms for step in steps[WARM:]]
+    besides = [ms["plan"] - ms.get("network planner", 0.0) for ms in timed]
+    return float(np.median(besides)), float(np.percentile(besides, 99))
 
 
 def decode_seconds(bag: Path, bundle: Bundle) -> float:
@@ -112,13 +149,15 @@ def peak_mb(bundle: Path, frames: int, threads: int) -> float:
 
 def alone(bundle: Path, frames: int, threads: int) -> None:
     """The child of `peak_mb`: small pictures, so that a long bag is quickly made."""
-    rig = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+    rig = load_rig(resource("calibration/rigs/tiny3.yaml"))
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
         write_bag(bag, rig, frames)
         with open_source(bag) as source:
-            core = DrivingCore(mind_from_bundle(load_bundle(bundle), threads), rig, CoreConfig())
-            for _ in Desk(core).steps(source.events()):
+            core = DrivingCore(
+                policy_stack_from_bundle(load_bundle(bundle), threads), rig, CoreConfig()
+            )
+            for _ in ReplayLoop(core).steps(source.events()):
                 pass
     status = Path("/proc/self/status").read_text()  # ru_maxrss would hold the parent's peak
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
@@ -129,12 +168,13 @@ def measure(bundle_path: Path, threads: int, frames: int) -> dict[str, float]:
     """All figures of one run."""
     bundle, rig = (
         load_bundle(bundle_path),
-        load_rig(shipped("calibration/rigs/nuscenes_like6.yaml")),
+        load_rig(resource("calibration/rigs/nuscenes_like6.yaml")),
     )
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "bag"
         write_bag(bag, rig, frames)
         steps, wall = replay(bag, bundle, threads)
+        crowd_p50, crowd_p99 = crowded_ms(bag, bundle, threads)
         decode = decode_seconds(bag, bundle) * 1e3 / frames
     timed = [step.timings_ms for step in steps[WARM:]]
     networks = np.array([sum(ms.get(name, 0.0) for name in NETWORKS) for ms in timed])
@@ -152,6 +192,11 @@ def measure(bundle_path: Path, threads: int, frames: int) -> dict[str, float]:
         "frames_per_s": len(steps) / wall,
         "plain_frames_per_s": 1e3 / plain,
         "wall_over_serial": wall / serial_s,
+        "plan_besides_network_p50_ms": float(
+            np.median([ms["plan"] - ms.get("network planner", 0.0) for ms in timed])
+        ),
+        "the_same_with_30_agents_and_full_map_p50_ms": crowd_p50,
+        "the_same_with_30_agents_and_full_map_p99_ms": crowd_p99,
     }
 
 

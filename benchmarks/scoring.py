@@ -68,14 +68,14 @@ def fan(speed: float, plans: int, seed: int = 0) -> F64:
     return np.stack([x, y, heading], axis=-1)
 
 
-class Cost(NamedTuple):
+class ScoringCost(NamedTuple):
     """Seconds of one call."""
 
     cpu: float
     wall: float
 
 
-def cost(work: Callable[[], object], at_least: float = 0.2, best_of: int = 5) -> Cost:
+def cost(work: Callable[[], object], at_least: float = 0.2, best_of: int = 5) -> ScoringCost:
     """One call's cost: best of several rounds of at least `at_least` seconds each."""
     work()
     begin = time.process_time()
@@ -88,7 +88,7 @@ def cost(work: Callable[[], object], at_least: float = 0.2, best_of: int = 5) ->
             work()
         rounds.append((time.process_time() - cpu, time.perf_counter() - wall))
     cpu_best, wall_best = np.min(rounds, axis=0) / calls
-    return Cost(float(cpu_best), float(wall_best))
+    return ScoringCost(float(cpu_best), float(wall_best))
 
 
 def calibration_s() -> float:

@@ -32,9 +32,9 @@ from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.benchmark.splits import SCENES, instants_of
 from irl_vla.world.build import STEPS, simulation_of
 from irl_vla.world.episode import Episode
-from irl_vla.world.honesty import check
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.simulation import PACIFICA, record
+from irl_vla.world.validity import check
 
 FIRST_SEED = 3_000_000  # no split's
 GOAL_SCENES_S, GOAL_TWO = 60.0, 1.8
@@ -113,7 +113,7 @@ def main() -> None:
     written, _ = timed(lambda: [file_of_seed(FIRST_SEED + k, False) for k in range(5)])
     gain = gain_of_two(seeds)
     third, whole = memory(2 * seeds)
-    honest = check(record(simulation_of(FIRST_SEED), FIRST_SEED, PACIFICA, STEPS))
+    validity = check(record(simulation_of(FIRST_SEED), FIRST_SEED, PACIFICA, STEPS))
     table = Table("stage", "ms per seed", title=f"{seeds} seeds, CPU time of one process")
     for name, seconds in mean.items():
         table.add_row(name, f"{1e3 * seconds:.1f}")
@@ -122,7 +122,7 @@ def main() -> None:
     console.print(f"{5 * SCENES / written:.0f} scenes/s per core written as files")
     console.print(f"2 processes: {gain:.2f} x (goal {GOAL_TWO})")
     console.print(f"memory: {third:.0f} MB after {2 * seeds // 3} seeds, {whole:.0f} after all")
-    console.print(f"honesty of one seed: {honest}")
+    console.print(f"validity of one seed: {validity}")
     seen = measured(console, SETS, CAMERA_SEEDS)
     print(json.dumps({
         "date": date.today().isoformat(), "machine": platform.processor() or platform.machine(),

@@ -21,16 +21,17 @@ from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import horizon_row, project, unproject
 from irl_vla.camera.rig import Camera, Rig, load_rig
 from irl_vla.frames import inverse, move
+from irl_vla.paths import inside
 from irl_vla.types import U8, CameraImage, InputError
-from irl_vla.view import ink
+from irl_vla.vehicle import Vehicle
+from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
+from irl_vla.view.calibration_checks import judge
 from irl_vla.view.camera import fit, paint_grid, paint_horizon
-from irl_vla.view.trust import judge
 
 EXIT_BAD_INPUT = 3
 RING_M = 15.0  # [m] coverage is asked for a person this far from the middle of the car ...
 RING_HEIGHTS_M = (0.3, 0.8, 1.3)  # ... who counts as seen where any of these heights is
-MIDDLE_M = 1.4  # [m] the middle of the car, ahead of the rear axle
 PAINT_WIDTH_PX = 1280
 NAMES = {"ok": "ok  ", "warn": "LOOK", "bad": "BAD ", "unknown": "-   "}
 
@@ -60,7 +61,8 @@ class Coverage:
 def coverage(rig: Rig) -> Coverage:
     """Which camera sees what of a ring around the middle of the car."""
     azimuth = np.radians(np.arange(360.0))
-    ring = RING_M * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1) + [MIDDLE_M, 0.0]
+    middle = np.array([rig.vehicle.centre, 0.0])
+    ring = middle + RING_M * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)
     heights = np.broadcast_to(np.array(RING_HEIGHTS_M)[:, None], (len(RING_HEIGHTS_M), 360))
     people = np.concatenate([np.broadcast_to(ring, (*heights.shape, 2)), heights[..., None]], -1)
     seen = [project(c, move(people, inverse(c.ego_from_cam))).visible.any(0) for c in rig.cameras]
@@ -78,9 +80,19 @@ def describe(camera: Camera) -> str:
     row = horizon_row(camera)
     horizon = "no horizon" if np.isnan(row) else f"horizon at row {row:.0f}"
     return (
-        f"{camera.name:<16} {camera.width}x{camera.height} {camera.model.value}, view"
+        f"{camera.name:<16} {camera.width}x{camera.height} {camera.model}, view"
         f" {_lens_view(camera)}, at x {x:.2f} y {y:.2f} z {z:.2f} m, looks {turn} and {tilt},"
         f" {horizon}"
+    )
+
+
+def describe_vehicle(vehicle: Vehicle) -> str:
+    """The car in one line: what guard, closed loop and pictures take it for."""
+    return (
+        f"{'vehicle':<16} {vehicle.length:.2f} x {vehicle.width:.2f} m,"
+        f" {vehicle.front_length:.2f} m ahead of the rear axle and {vehicle.rear_length:.2f} m"
+        f" behind it, axles {vehicle.wheel_base:.2f} m apart,"
+        f" brakes with at most {vehicle.limits.max_braking:g} m/s²"
     )
 
 
@@ -109,6 +121,7 @@ def report(rig: Rig, sizes: dict[str, tuple[int, int]]) -> str:
     total = int(around.seen.any(axis=0).sum())
     lines = [f"rig {rig.name}: {len(rig.cameras)} cameras, fingerprint {rig.fingerprint[:12]}", ""]
     lines += [describe(camera) for camera in rig.cameras]
+    lines.append(describe_vehicle(rig.vehicle))
     verdict = judge(rig, sizes, (), {})
     lines += ["", verdict.sentence, ""]
     lines += [f"{NAMES[check.level]} {check.name}: {check.detail}" for check in verdict.checks]
@@ -156,8 +169,8 @@ def draw(rig: Rig, images: dict[str, U8], out: Path) -> list[Path]:
             pictures[name.replace("/", "_")] = small
     files = []
     for name, picture in pictures.items():
-        files.append(out / f"{name}.png")
-        files[-1].write_bytes(ink.png(picture))
+        files.append(inside(out, f"{name}.png", "name of a camera"))
+        files[-1].write_bytes(drawing.png(picture))
     return files
 
 

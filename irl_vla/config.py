@@ -1,14 +1,15 @@
 """YAML -> frozen dataclasses. A dataclass is documentation, check and file format in one.
 
-Unknown keys are refused with "did you mean"; a value that the dataclass itself refuses keeps the
-file's name.
+Unknown keys are refused with "did you mean", and so are unknown names of a table (`named`); a value
+that the dataclass itself refuses keeps the file's name.
 May import: types.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -44,15 +45,53 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+class UnknownSetting(InputError):
+    """A key that the dataclass does not have."""
+
+
 def from_mapping(kind: type[T], data: Mapping[str, Any], where: str) -> T:
-    """Mapping -> dataclass `kind`, strict: no unknown keys, no wrong types, no missing values."""
+    """Mapping -> dataclass `kind`: no unknown keys, no wrong types, no missing values. What YAML
+    may spell in several ways is converted: 1 for 1.0, "yes" for true."""
+    return _checked(kind, data, where, TypeAdapter(kind).validate_python)
+
+
+def from_json(kind: type[T], data: Mapping[str, Any], where: str) -> T:
+    """What `json.loads` gave -> dataclass `kind`, as strictly as JSON is typed: "yes" is no true.
+
+    Raises UnknownSetting for a key that the dataclass does not have, else InputError.
+    """
+    adapter = TypeAdapter(kind)
+    return _checked(
+        kind, data, where, lambda given: adapter.validate_json(json.dumps(given), strict=True)
+    )
+
+
+def _checked(
+    kind: type[T], data: Mapping[str, Any], where: str, read: Callable[[Mapping[str, Any]], T]
+) -> T:
     _refuse_unknown(kind, data, where)
     try:
-        return TypeAdapter(kind).validate_python(data)
+        return read(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{where}: {_sentence(key, first['msg'], first['input'])}") from None
+    except RecursionError:
+        raise InputError(f"{where}: nested too deeply") from None
+
+
+def named(table: Mapping[str, T], name: str, what: str) -> T:
+    """The entry of a table by its name. Raises InputError with the known names and "did you
+    mean"."""
+    if name in table:
+        return table[name]
+    hint = _did_you_mean(name, list(table))
+    raise InputError(f"{what} '{name}': expected one of {', '.join(table)}{hint and f'. {hint}'}")
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean '{near[0]}'?" if near else ""
 
 
 def _sentence(key: str, message: str, value: Any) -> str:
@@ -83,9 +122,8 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
     names = [f.name for f in fields(kind)]
     for key, value in data.items():
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known settings: {', '.join(names)}."
-            raise InputError(f"{where}: unknown setting '{path + str(key)}'. {hint}")
+            hint = _did_you_mean(str(key), names) or f"Known settings: {', '.join(names)}."
+            raise UnknownSetting(f"{where}: unknown setting '{path + str(key)}'. {hint}")
         _refuse_unknown(hints[key], value, where, f"{path}{key}.")
 
 

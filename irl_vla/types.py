@@ -20,7 +20,8 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 
 HORIZON_POSES = 8  # poses of a plan
-STEP_S = 0.5  # [s] between them: 4 s horizon
+PLAN_DT_S = 0.5  # [s] between them: 4 s horizon
+FALLBACK_UNTIL_S = 0.5  # [s after the anchor] a car at 10 Hz begins the fallback at the latest
 SECOND_NS = 1_000_000_000
 
 
@@ -141,6 +142,39 @@ class Boxes3D:
 
 
 @dataclass(frozen=True)
+class GraphRecord:
+    """Which file of a bundle computed something, and what ran it.
+
+    graph: "camera", "bev", "planner", ..; variant: its precision, such as "fp32"
+    onnx_sha256: of the graph's ONNX file, hexadecimal; backend: name and version of what ran it,
+    such as "onnxruntime-cpu 1.31.1"
+    """
+
+    graph: str
+    variant: str
+    onnx_sha256: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a plan was computed by.
+
+    weights_id: SHA-256 of what was learnt, whatever the precision; graphs: of all networks that
+    took part, none for a policy without networks
+    """
+
+    weights_id: str = ""
+    graphs: tuple[GraphRecord, ...] = ()
+
+    def after(self, earlier: tuple[GraphRecord, ...]) -> ModelRecord:
+        """With the graphs that made what this one read, in place of its own of these names."""
+        made = {record.graph for record in earlier}
+        own = tuple(record for record in self.graphs if record.graph not in made)
+        return ModelRecord(self.weights_id, (*earlier, *own))
+
+
+@dataclass(frozen=True)
 class SceneTokens:
     """SceneTokens/1: what perception hands on, float16, cast once at the end of the graph.
 
@@ -151,6 +185,7 @@ class SceneTokens:
     Ego frame at `anchor_stamp_ns`. A policy without perception carries empty arrays (A = M = C =
     0).
     memory_stamp_ns: anchor of the BEV that was handed in as memory, or None
+    computed_by: the networks that saw; none for a policy without perception
     """
 
     anchor_stamp_ns: int
@@ -167,10 +202,11 @@ class SceneTokens:
     map_valid: NDArray[np.bool_]
     seg: NDArray[np.float16]
     memory_stamp_ns: int | None = None
+    computed_by: tuple[GraphRecord, ...] = ()
 
     @staticmethod
     def blind(anchor_stamp_ns: int, epoch: int) -> SceneTokens:
-        """The tokens of a policy that has no eyes."""
+        """The tokens of a policy that has no perception."""
         none = np.zeros((0, 0), np.float16)
         index, mask = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         return SceneTokens(
@@ -184,11 +220,11 @@ class SceneTokens:
 
 @dataclass(frozen=True)
 class Meta:
-    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,)."""
+    """Tokens from the vision-language model. tokens: (Nm, D) float16; valid: (Nm,). Their age at an
+    anchor follows from the stamp of the command that carries them."""
 
     tokens: NDArray[np.float16]
     valid: NDArray[np.bool_]
-    age_s: float
     epoch: int
 
 
@@ -217,7 +253,7 @@ class Trajectory:
     """
 
     poses: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)
@@ -227,7 +263,7 @@ class Candidates:
 
     poses: F64
     confidence: F64
-    step_s: float = STEP_S
+    step_s: float = PLAN_DT_S
 
 
 @dataclass(frozen=True)
@@ -235,6 +271,7 @@ class Schedule:
     """Which inputs made a plan; repeating it gives the same plan, bit for bit on one back-end.
 
     motion_stamp_ns: the newest measurement of the ego that was used
+    fallback_until_s: [s after the anchor] the latest moment for which the fallback was made
     """
 
     tokens_stamp_ns: int
@@ -243,6 +280,7 @@ class Schedule:
     command_stamp_ns: int | None
     epoch: int
     seed: int
+    fallback_until_s: float = FALLBACK_UNTIL_S
 
 
 class RefusalReason(str, Enum):
@@ -259,26 +297,61 @@ class RefusalReason(str, Enum):
     EPOCH_MISMATCH = "epoch_mismatch"
 
 
+class StopReason(str, Enum):
+    """How a stop brakes, and what is known of it.
+
+    COMFORTABLE_STOP: with at most 2.5 m/s^2; EMERGENCY_STOP: harder, because a seen agent is in the
+    way; LEAST_BAD_STOP: an agent is touched however hard the car brakes; UNCHECKED_STOP: nothing is
+    known to check it against
+    """
+
+    COMFORTABLE_STOP = "comfortable_stop"
+    EMERGENCY_STOP = "emergency_stop"
+    LEAST_BAD_STOP = "least_bad_stop"
+    UNCHECKED_STOP = "unchecked_stop"
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """The stop that is driven where no further plan comes. Ego frame at the anchor stamp.
+
+    path: (n, 3) poses that it goes along, the first is the ego's own; beyond the last straight on
+    braking: [m/s^2] from whatever speed the car has when the stop begins
+    trajectory: the stop as it is when it begins at the anchor
+    checked_until_m: how far along the path it could be checked against what was seen
+    detail: what is still in its way, or empty
+    """
+
+    path: F64
+    braking: float
+    trajectory: Trajectory
+    checked_until_m: float
+    reason: StopReason
+    detail: str = ""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """No plan for this anchor, and why.
 
-    stop: the comfortable stop along the last good path, from where the ego is now; None where there
-    is no such path or the ego's place is unknown
+    fallback: the stop along the last good path, from where the ego is at the anchor; None where the
+    ego's motion is unknown
     """
 
     anchor_stamp_ns: int
     reason: RefusalReason
     detail: str
-    stop: Trajectory | None = None
+    fallback: Fallback | None = None
 
 
 class PlanReason(str, Enum):
-    """Why this trajectory was chosen."""
+    """Why this trajectory was chosen; the stops are those of StopReason."""
 
     BEST_CANDIDATE = "best_candidate"
     NEXT_BEST_CANDIDATE = "next_best_candidate"
     COMFORTABLE_STOP = "comfortable_stop"
+    EMERGENCY_STOP = "emergency_stop"
+    LEAST_BAD_STOP = "least_bad_stop"
 
 
 @dataclass(frozen=True)
@@ -295,8 +368,10 @@ class Rejection:
 class Plan:
     """A checked trajectory for one anchor.
 
-    chosen: index into candidates, or None for a comfortable stop
+    chosen: index into candidates, or None for a stop
     checked_until_m: how far along the path the guard could check against what was seen
+    bundle_id: of the bundle that drove; model: of it, what was learnt and what computed the plan
+    fallback: what to do where the next plan does not come
     """
 
     anchor_stamp_ns: int
@@ -309,3 +384,5 @@ class Plan:
     checked_until_m: float
     schedule: Schedule
     bundle_id: str
+    fallback: Fallback
+    model: ModelRecord = field(default_factory=ModelRecord)

@@ -1,7 +1,7 @@
 """The car:
 `ros2 launch irl_vla_bringup drive.launch.py bundle:=models/rule cameras:=front,left`."""
 
-from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given
+from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given
 from launch.actions import OpaqueFunction
 
 from launch import LaunchContext, LaunchDescription
@@ -32,7 +32,7 @@ def _car(context: LaunchContext) -> list:
         return given(context, name)
 
     pins = {"camera_node": text("cpus_camera"), "perception_node": text("cpus_perception")}
-    car = Car(
+    car = CarConfig(
         bundle=full_path(text("bundle")),
         cameras=cameras_of(
             text("cameras").split(","), text("image_topic"), text("camera_info_topic")

@@ -4,7 +4,7 @@ bundle:=models/rule record:=OUT`. Ends when the recording ends."""
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from irl_vla_nodes.graph import Car, argument, described, full_path, given
+from irl_vla_nodes.graph import CarConfig, argument, described, full_path, given
 from launch.actions import (
     EmitEvent,
     ExecuteProcess,
@@ -41,7 +41,7 @@ def _replay(context: LaunchContext) -> list:
     found = described(python, bag)
     threads = int(given(context, "threads"))
     patient = {"latest_only": not lockstep, "intent_topic": found["intent_topic"]}
-    car = Car(
+    car = CarConfig(
         bundle=full_path(given(context, "bundle")),
         cameras={name: tuple(topics) for name, topics in found["cameras"].items()},
         python=python, odometry_topic=found["odometry_topic"], base_frame=found["base_frame"],
@@ -55,7 +55,12 @@ def _replay(context: LaunchContext) -> list:
     if lockstep:
         player = car.player(
             "lockstep_node",
-            {"bag": bag, "bundle": car.bundle, "results": full_path(given(context, "results"))},
+            {
+                "bag": bag,
+                "bundle": car.bundle,
+                "fallback_until_s": car.fallback_until_s,
+                "results": full_path(given(context, "results")),
+            },
         )
     else:
         player = ExecuteProcess(

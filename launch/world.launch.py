@@ -1,7 +1,7 @@
 """The built-in world as a live car: `ros2 launch irl_vla_bringup world.launch.py seed:=3
 bundle:=models/rule`. The world waits for each trajectory (lock-step on /clock), then drives it."""
 
-from irl_vla_nodes.graph import Car, argument, cameras_of, full_path, given
+from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given
 from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -23,7 +23,7 @@ ARGUMENTS = [
 
 def _world(context: LaunchContext) -> list:
     seed, threads = int(given(context, "seed")), int(given(context, "threads"))
-    car = Car(
+    car = CarConfig(
         bundle=full_path(given(context, "bundle")),
         cameras=cameras_of(
             given(context, "cameras").split(","),
@@ -34,7 +34,9 @@ def _world(context: LaunchContext) -> list:
         settings={
             "camera_node": {"frozen_after": 0},  # a world that stands still looks the same
             "perception_node": {"threads": threads, "seed": seed, "latest_only": False},
-            "planner_node": {"threads": threads, "seed": seed},
+            "planner_node": {
+                "threads": threads, "seed": seed, "rig": full_path(given(context, "rig")),
+            },
         },
     )  # fmt: skip
     ready = car.ready()

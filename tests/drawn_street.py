@@ -15,12 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from irl_vla.bag.bag_writer import BagWriter
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.bag_writer import BagWriter
 from irl_vla.frames import inverse, move, rigid_from_pose, to_inner, to_outer
+from irl_vla.resources import resource
 from irl_vla.types import F64, SECOND_NS, U8, Boxes3D, CameraImage, EgoMotion
 
 Rgb = tuple[int, int, int]
@@ -43,7 +43,7 @@ NEAR_M = 0.3  # nothing closer to a camera's plane is painted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Street:
+class DrawnStreet:
     """Road whose curvature swings left and right; the ego drives in its right lane.
 
     speed: of the ego [m/s]; bend: greatest curvature [1/m]; wavelength: of the bends [m]
@@ -250,7 +250,7 @@ class _Canvas:
 
 def write_street_bag(path: Path, seconds: float, seed: int) -> None:
     """A rosbag2 of the street, 3 cameras at 5 Hz: pictures, calibration, odometry and boxes."""
-    street, rig = Street(seed=seed), load_rig(shipped("calibration/rigs/tiny3.yaml"))
+    street, rig = DrawnStreet(seed=seed), load_rig(resource("calibration/rigs/tiny3.yaml"))
     start_ns, motion_hz, every = 1_700_000_000 * SECOND_NS, 50, 10
     with BagWriter(path, overwrite=True) as writer:
         writer.write_rig(rig, start_ns)

@@ -12,7 +12,7 @@ from irl_vla.config import from_mapping, load_yaml
 from irl_vla.types import InputError
 
 
-class Colour(str, Enum):
+class PaintColour(str, Enum):
     RED = "red"
 
 
@@ -25,7 +25,7 @@ class Inner:
 @dataclass(frozen=True)
 class Outer:
     inner: Inner
-    colour: Colour = Colour.RED
+    colour: PaintColour = PaintColour.RED
     many: dict[str, Inner] = field(default_factory=dict)
     row: tuple[Inner, ...] = ()
     maybe: Inner | None = None
@@ -41,7 +41,7 @@ GOOD = {"inner": {"size": [1, 2], "scale": 3}}
 def test_yaml_becomes_the_dataclass_with_its_types() -> None:
     outer = from_mapping(Outer, {**GOOD, "colour": "red", "row": [{"size": [3, 4]}]}, "x.yaml")
     assert outer.inner == Inner((1, 2), 3.0) and isinstance(outer.inner.scale, float)
-    assert outer.colour is Colour.RED and outer.row == (Inner((3, 4)),)
+    assert outer.colour is PaintColour.RED and outer.row == (Inner((3, 4)),)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from drawn_street import PAINT, Street
+from drawn_street import PAINT, DrawnStreet
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.projection import project
@@ -22,7 +22,7 @@ FRONT = Camera(
 
 
 def test_the_edge_line_is_painted_where_the_lane_ends() -> None:
-    street = Street(bend=0.0)
+    street = DrawnStreet(bend=0.0)
     image = street.paint(FRONT, inverse(rigid_from_pose(street.pose(0.0))))
     left_edge = 3.5 + 1.75 - 0.025  # middle of the left edge line, from the ego's lane
     for ahead in (10.0, 20.0):
@@ -32,7 +32,7 @@ def test_the_edge_line_is_painted_where_the_lane_ends() -> None:
 
 
 def test_the_odometry_is_the_derivative_of_the_poses() -> None:
-    street, start = Street(), 5 * SECOND_NS
+    street, start = DrawnStreet(), 5 * SECOND_NS
     first = street.motion(start + 2 * SECOND_NS, start)
     later = street.motion(start + 2 * SECOND_NS + 20_000_000, start)
     step = pose_of(inverse(first.world_from_ego) @ later.world_from_ego)
@@ -45,13 +45,13 @@ def test_the_odometry_is_the_derivative_of_the_poses() -> None:
 def test_the_same_street_gives_the_same_pictures() -> None:
     rig = Rig("one", (FRONT,))
     first, again, other = (
-        next(Street(seed=seed).pictures(rig, SECOND_NS, 0)).encoded for seed in (1, 1, 2)
+        next(DrawnStreet(seed=seed).pictures(rig, SECOND_NS, 0)).encoded for seed in (1, 1, 2)
     )
     assert first == again != other
 
 
 def test_parked_cars_stand_beside_the_road_not_on_it() -> None:
-    street = Street()
+    street = DrawnStreet()
     cars = street.parked[0]
     distance = np.linalg.norm(cars[:, None, :2] - street.centre[None, :, :2], axis=-1).min(axis=1)
     assert distance.min() > 4.0 + 0.9  # half of the asphalt and of the car

@@ -10,35 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from irl_vla.camera.lens_models import LENS_MODELS, CameraModel, LensModel
+from irl_vla.config import named
 from irl_vla.types import F64, InputError
 
 MAX_SIDE_PX = 16384  # a wider picture is a broken header
 MAX_MOUNTING_M = 30.0  # farther from the rear axle is a translation in mm or cm
 MIN_FIELD_OF_VIEW = np.radians(3.0)  # [rad] narrower is a focal length in the wrong unit
-MAX_FIELD_OF_VIEW_FLAT = np.radians(170.0)  # [rad] of plumb_bob and rational_polynomial
-MAX_FIELD_OF_VIEW_FISHEYE = np.radians(280.0)  # [rad] of equidistant
+MAX_FIELD_OF_VIEW_FLAT = np.radians(170.0)  # [rad] of models that are no fisheye
+MAX_FIELD_OF_VIEW_FISHEYE = np.radians(280.0)  # [rad]
 ROTATION_TOLERANCE = 1e-4  # of R R^T against the identity; float32 sources reach 1e-6
 
 
-class CameraModel(str, Enum):
-    """How the lens maps rays to pixels; the names are those of ROS CameraInfo."""
-
-    PLUMB_BOB = "plumb_bob"  # k1 k2 p1 p2 k3
-    RATIONAL_POLYNOMIAL = "rational_polynomial"  # k1 k2 p1 p2 k3 k4 k5 k6
-    EQUIDISTANT = "equidistant"  # k1 k2 k3 k4 (Kannala-Brandt, cv2.fisheye)
-
-
-COEFFICIENTS = {
-    CameraModel.PLUMB_BOB: 5,
-    CameraModel.RATIONAL_POLYNOMIAL: 8,
-    CameraModel.EQUIDISTANT: 4,
-}
 ROS_NAMES = {
     "plumb_bob": CameraModel.PLUMB_BOB,
     "radtan": CameraModel.PLUMB_BOB,
@@ -63,6 +51,7 @@ class Region:
 class Camera:
     """One calibrated camera.
 
+    model: name of one of LENS_MODELS
     intrinsics: (3, 3) [px]; distortion: (n,) in the order of `model`, empty = none
     ego_from_cam: (4, 4) [m], the optical frame (z forward, x right, y down)
     offset_ns: by how much this camera's stamps come after the anchor's when both see the same
@@ -73,7 +62,7 @@ class Camera:
     name: str
     width: int
     height: int
-    model: CameraModel
+    model: str
     intrinsics: F64
     distortion: F64
     ego_from_cam: F64
@@ -90,19 +79,23 @@ class Camera:
                     " side. Give the size that the calibration was made for"
                 )
         settle = object.__setattr__  # a frozen dataclass may still tidy its own arrays at birth
-        settle(self, "model", CameraModel(self.model))
         settle(self, "intrinsics", _locked(self.intrinsics, (3, 3), f"{where}: intrinsics"))
         settle(self, "ego_from_cam", _locked(self.ego_from_cam, (4, 4), f"{where}: ego_from_cam"))
-        settle(self, "distortion", _coefficients(self.distortion, self.model, where))
+        settle(self, "distortion", _coefficients(self.distortion, self, where))
         _check_intrinsics(self, where)
         _check_mounting(self.ego_from_cam, where)
+
+    @cached_property
+    def lens(self) -> LensModel:
+        """How it maps rays to pixels. Raises InputError for an unknown model."""
+        return named(LENS_MODELS, self.model, f"camera '{self.name}': model")
 
     @cached_property
     def field_of_view(self) -> tuple[float, float]:
         """Angle [rad] across the picture, horizontal and vertical, without distortion."""
         fx, fy = self.intrinsics[0, 0], self.intrinsics[1, 1]
         half = np.array([self.width / fx, self.height / fy]) / 2
-        if self.model is not CameraModel.EQUIDISTANT:
+        if not self.lens.fisheye:
             half = np.arctan(half)
         return float(2 * half[0]), float(2 * half[1])
 
@@ -139,12 +132,12 @@ def camera_from_info(
         )
     coefficients = np.asarray(d, np.float64).reshape(-1)
     model = _model_of(distortion_model, coefficients, where)
-    if model is CameraModel.PLUMB_BOB and np.any(coefficients[5:]):
+    if model == CameraModel.PLUMB_BOB and np.any(coefficients[5:]):
         model = CameraModel.RATIONAL_POLYNOMIAL  # some drivers give 8 numbers under this name
-    keep = COEFFICIENTS[model]
+    keep = LENS_MODELS[model].counts[-1]
     if np.any(coefficients[keep:]):
         raise InputError(
-            f"{where}: {len(coefficients)} distortion numbers, {model.value} has {keep}. Thin"
+            f"{where}: {len(coefficients)} distortion numbers, {model} has {keep}. Thin"
             " prism and tilt are not supported; calibrate without them"
         )
     intrinsics = np.asarray(k, np.float64).reshape(3, 3)
@@ -185,13 +178,14 @@ def resized(camera: Camera, width: int, height: int, crop: Region | None = None)
     return replace(camera, width=width, height=height, intrinsics=moved @ camera.intrinsics)
 
 
-def _model_of(name: str, coefficients: F64, where: str) -> CameraModel:
-    if name in ROS_NAMES:
-        return ROS_NAMES[name]
+def _model_of(name: str, coefficients: F64, where: str) -> str:
+    if name in ROS_NAMES or name in LENS_MODELS:
+        return ROS_NAMES.get(name, name)
     if not np.any(coefficients):  # without distortion the name says nothing
         return CameraModel.PLUMB_BOB
     raise InputError(
-        f"{where}: distortion model '{name}' is not supported. Supported: {', '.join(ROS_NAMES)}"
+        f"{where}: distortion model '{name}' is not supported. Supported: "
+        f"{', '.join(ROS_NAMES | LENS_MODELS)}"
     )
 
 
@@ -206,13 +200,13 @@ def _locked(values: ArrayLike, shape: tuple[int, ...], where: str) -> F64:
     return array
 
 
-def _coefficients(given: ArrayLike, model: CameraModel, where: str) -> F64:
+def _coefficients(given: ArrayLike, camera: Camera, where: str) -> F64:
     """Distortion padded with zeros to the model's length: empty = none, 4 of plumb_bob = no k3."""
     array = np.array(given, np.float64).reshape(-1)
-    length = COEFFICIENTS[model]
-    if len(array) not in ((0, 4, 5) if model is CameraModel.PLUMB_BOB else (0, length)):
+    length = camera.lens.counts[-1]
+    if len(array) not in (0, *camera.lens.counts):
         raise InputError(
-            f"{where}: {model.value} takes {length} distortion numbers (or none), got {len(array)}"
+            f"{where}: {camera.model} takes {length} distortion numbers (or none), got {len(array)}"
         )
     return _locked(np.pad(array, (0, length - len(array))), (length,), f"{where}: distortion")
 
@@ -229,8 +223,7 @@ def _check_intrinsics(camera: Camera, where: str) -> None:
         raise InputError(
             f"{where}: intrinsics must read fx s cx / 0 fy cy / 0 0 1, got {matrix.tolist()}"
         )
-    fisheye = camera.model is CameraModel.EQUIDISTANT
-    widest = MAX_FIELD_OF_VIEW_FISHEYE if fisheye else MAX_FIELD_OF_VIEW_FLAT
+    widest = MAX_FIELD_OF_VIEW_FISHEYE if camera.lens.fisheye else MAX_FIELD_OF_VIEW_FLAT
     for angle, axis in zip(camera.field_of_view, ("horizontal", "vertical"), strict=True):
         if angle > widest or max(camera.field_of_view) < MIN_FIELD_OF_VIEW:
             raise InputError(

@@ -84,7 +84,7 @@ class CalibratedImages:
 
     cameras: with intrinsics of these very pixels (the same tuple object as long as rig and spec
     stay the same)
-    pixels: (N, 3, H, W) RGB, normalised, zero where absent; present: (N,)
+    pixels: (n, 3, H, W) RGB, normalised, of the n cameras that are present; present: (N,)
     """
 
     cameras: tuple[Camera, ...]
@@ -119,15 +119,6 @@ def prepared(image: CameraImage, rig: Rig, spec: ImageSpec) -> CameraImage:
     return image
 
 
-def ready_image(camera: str, stamp_ns: int, ready: F32, rig: Rig, spec: ImageSpec) -> PreparedImage:
-    """An image whose preparation (3, H, W) another process has done for this very rig and spec;
-    the picture as it came stayed there."""
-    how = _fits(rig, spec)[rig.names.index(camera)]
-    return PreparedImage(
-        camera, stamp_ns, pixels=np.zeros((0, 0, 3), np.uint8), ready=ready, how=how
-    )
-
-
 def preprocess(
     frames: FrameSet, rig: Rig, spec: ImageSpec, pool: Executor | None = None
 ) -> CalibratedImages:
@@ -137,16 +128,15 @@ def preprocess(
     Raises BadImage (an InputError) with the name of the camera whose picture cannot be used.
     """
     fits = _fits(rig, spec)
-    pixels = np.zeros((len(fits), 3, spec.height, spec.width), np.float32)
-    present = np.zeros(len(fits), np.bool_)
+    present = np.array([camera.name in frames.images for camera in rig.cameras], np.bool_)
+    pixels = np.empty((int(present.sum()), 3, spec.height, spec.width), np.float32)
 
-    def prepare(index: int) -> None:
+    def prepare(place: int, index: int) -> None:
         source = rig.cameras[index]
-        if source.name in frames.images:
-            _prepare(frames.images[source.name], source, fits[index], spec, pixels[index])
-            present[index] = True
+        _prepare(frames.images[source.name], source, fits[index], spec, pixels[place])
 
-    for _ in (map if pool is None else pool.map)(prepare, range(len(fits))):
+    there = np.flatnonzero(present).tolist()
+    for _ in (map if pool is None else pool.map)(prepare, range(len(there)), there):
         pass  # waits, and raises what was raised inside
     return CalibratedImages(fitted_cameras(rig, spec), pixels, present)
 
@@ -176,6 +166,7 @@ def decode(image: CameraImage) -> U8:
     if image.pixels is not None:
         return _checked_pixels(image)
     encoded = _checked_encoding(image)
+    image_size(image)  # refuses what would not fit into memory
     return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, 1), cv2.COLOR_BGR2RGB))
 
 

@@ -1,4 +1,4 @@
-"""The rig: which cameras the car has. From a YAML file for people to write
+"""The rig: which cameras the car has, and the car itself. From a YAML file for people to write
 (format: calibration/README.md), or from the CameraInfo and tf of a bag.
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,28 @@ import numpy as np
 import yaml
 from transforms3d.euler import euler2mat
 
-from irl_vla.camera.camera import Camera, CameraModel, Region, camera_from_info, resized
+from irl_vla.camera.camera import Camera, Region, camera_from_info, resized
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.config import load_yaml
 from irl_vla.frames import quaternion_xyzw, rigid, rigid_from_quaternion
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 __all__ = [
-    "Camera", "CameraModel", "Look", "Region", "Rig", "camera_from_info", "ego_from_look",
-    "fingerprint", "load_rig", "resized", "save_rig",
+    "Camera",
+    "CameraModel",
+    "Region",
+    "Rig",
+    "ViewDirection",
+    "camera_from_info",
+    "ego_from_look",
+    "fingerprint",
+    "load_rig",
+    "resized",
+    "save_rig",
 ]  # fmt: skip
 
-MAX_CAMERAS = 8  # the `bev` graph has room for so many (DESIGN, section 3)
+MAX_CAMERAS = 8  # the `bev` graph has room for so many (docs/policy.md#perception)
 # Columns: the optical axes (x right, y down, z forward) in a frame x forward, y left, z up.
 LOOK_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 NS_PER_MS = 1_000_000
@@ -34,10 +45,11 @@ NS_PER_MS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """All cameras of a car, in the order in which everything else counts them."""
+    """All cameras of a car, in the order in which everything else counts them, and its outline."""
 
     name: str
     cameras: tuple[Camera, ...]
+    vehicle: Vehicle = PACIFICA
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.cameras) <= MAX_CAMERAS:
@@ -63,7 +75,7 @@ class Rig:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes when anything in the calibration changes, and only then."""
+        """Changes when anything in the calibration of the cameras changes, and only then."""
         return fingerprint(self.cameras)
 
 
@@ -71,7 +83,7 @@ def fingerprint(cameras: Sequence[Camera]) -> str:
     """sha256 over every number of every camera, in order."""
     digest = hashlib.sha256()
     for camera in cameras:
-        head = (camera.name, camera.width, camera.height, camera.model.value, camera.offset_ns)
+        head = (camera.name, camera.width, camera.height, camera.model, camera.offset_ns)
         digest.update(repr(head).encode())
         for values in (camera.intrinsics, camera.distortion, camera.ego_from_cam):
             digest.update(np.ascontiguousarray(values, "<f8").tobytes())
@@ -79,7 +91,7 @@ def fingerprint(cameras: Sequence[Camera]) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewDirection:
     """Where a camera looks; all zero = straight ahead and upright.
 
     yaw_deg: to the left; pitch_deg: down; roll_deg: the camera leans to its right
@@ -96,7 +108,7 @@ class Mounting:
     `quaternion` (x, y, z, w) of the optical frame in the ego frame."""
 
     translation: tuple[float, float, float]
-    look: Look | None = None
+    look: ViewDirection | None = None
     quaternion: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -122,7 +134,7 @@ class CameraEntry:
     size: tuple[int, int]  # width, height [px]
     intrinsics: Intrinsics
     mounting: Mounting
-    model: CameraModel = CameraModel.PLUMB_BOB
+    model: str = CameraModel.PLUMB_BOB
     distortion: tuple[float, ...] = ()
     offset_ms: float = 0.0  # by how much its stamps come after the anchor's
 
@@ -133,20 +145,25 @@ class RigFile:
 
     name: str
     cameras: tuple[CameraEntry, ...]
+    vehicle: Vehicle = PACIFICA
 
 
 def load_rig(path: Path | str) -> Rig:
     """Read a rig file. Raises InputError that names the file, the camera and what to do."""
     content = load_yaml(Path(path), RigFile)
     try:
-        return Rig(content.name, tuple(_camera(entry) for entry in content.cameras))
+        cameras = tuple(_camera(entry) for entry in content.cameras)
+        return Rig(content.name, cameras, content.vehicle)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
 def save_rig(rig: Rig, path: Path | str) -> None:
     """Write a rig file; the file appears whole or not at all. Mountings become quaternions."""
-    content = {"name": rig.name, "cameras": [_entry(camera) for camera in rig.cameras]}
+    content: dict[str, Any] = {"name": rig.name}
+    if rig.vehicle != PACIFICA:
+        content["vehicle"] = asdict(rig.vehicle)
+    content["cameras"] = [_entry(camera) for camera in rig.cameras]
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
     target = Path(path)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -154,7 +171,7 @@ def save_rig(rig: Rig, path: Path | str) -> None:
     draft.replace(target)
 
 
-def ego_from_look(translation: tuple[float, float, float], look: Look) -> F64:
+def ego_from_look(translation: tuple[float, float, float], look: ViewDirection) -> F64:
     """ego_from_cam (4, 4) of a camera at `translation` that looks there."""
     yaw, pitch, roll = (np.radians(v) for v in (look.yaw_deg, look.pitch_deg, look.roll_deg))
     rotation = np.asarray(euler2mat(yaw, pitch, roll, "rzyx"))
@@ -168,7 +185,7 @@ def _camera(entry: CameraEntry) -> Camera:
         if mounting.quaternion is not None:
             ego_from_cam = rigid_from_quaternion(mounting.translation, mounting.quaternion)
         else:
-            ego_from_cam = ego_from_look(mounting.translation, mounting.look or Look())
+            ego_from_cam = ego_from_look(mounting.translation, mounting.look or ViewDirection())
     except InputError as error:
         raise InputError(f"camera '{entry.name}': {error}") from None
     if not np.isfinite(entry.offset_ms):
@@ -188,7 +205,7 @@ def _entry(camera: Camera) -> dict[str, Any]:
     return {
         "name": camera.name,
         "size": [camera.width, camera.height],
-        "model": camera.model.value,
+        "model": camera.model,
         "intrinsics": {
             "fx": float(k[0, 0]), "fy": float(k[1, 1]),
             "cx": float(k[0, 2]), "cy": float(k[1, 2]),

@@ -83,7 +83,7 @@ class _Shot:
 
 
 @dataclass
-class _Stream:
+class _CameraStream:
     """What is known of one camera since the last reset."""
 
     waiting: deque[_Shot] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
@@ -191,7 +191,7 @@ class AnchorSynchroniser:
         return events
 
     def _begin(self) -> None:
-        self._streams = {name: _Stream() for name in self.cameras}
+        self._streams = {name: _CameraStream() for name in self.cameras}
         self._open.clear()
         self._suspects.clear()
         self._now_ns = None
@@ -211,7 +211,7 @@ class AnchorSynchroniser:
         self._place(shot)
         return self._ready()
 
-    def _follows(self, stream: _Stream, shot: _Shot) -> bool:
+    def _follows(self, stream: _CameraStream, shot: _Shot) -> bool:
         """True if the stamp comes after the camera's last one; learns its rhythm."""
         if stream.last_ns is not None:
             step = shot.time_ns - stream.last_ns

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -61,6 +62,9 @@ def _root(
 
 def main() -> None:
     """Run a command; bad input ends with one sentence and exit code 3."""
+    # Python leaves Ctrl-C ignored where a script put the command into the background; who sends it
+    # there means this command.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except InputError as error:

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from irl_vla.data.bag_info import BagInfo
-from irl_vla.data.source import open_source
+from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.source import open_source
 
 bag_app = typer.Typer(help="Recordings.", no_args_is_help=True)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import onnxruntime
 import typer
 from rich.console import Console
 from rich.progress import track
@@ -22,7 +21,7 @@ from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.latency import Latency, latency
 from irl_vla.engine.manifest import GRAPHS
-from irl_vla.engine.runner import DEFAULT_THREADS, OnnxRunner, verify_golden
+from irl_vla.engine.runner import DEFAULT_THREADS, verify_golden
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.perception.preset import Preset
 from irl_vla.planner.example import example_planner
@@ -45,6 +44,8 @@ def bench(
     repetitions: Annotated[int, typer.Option(min=1, help="runs of each graph")] = 30,
 ) -> None:
     """Latency of each graph on random scenes; the last line is one JSON object."""
+    from irl_vla.engine.onnx_runner import OnnxRunner  # takes a while to import
+
     console = Console()
     opened = load_bundle(bundle)
     runner = OnnxRunner(opened, threads)
@@ -63,7 +64,7 @@ def bench(
     line = {
         "bundle": opened.id, "name": opened.manifest.name, "cameras": cameras,
         "threads": threads, "machine": platform.machine(), "processor": _processor(),
-        "onnxruntime": onnxruntime.__version__, "tick_p50_ms": total,
+        "backend": runner.record(GRAPHS[0]).backend, "tick_p50_ms": total,
         "graphs": {row.graph: {**asdict(row.wall), "cpu_ms": row.cpu_ms, "share": row.share}
                    for row in rows},
     }  # fmt: skip

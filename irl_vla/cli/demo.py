@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from irl_vla.cli.drive import drive
-from irl_vla.cli.shipped import shipped
+from irl_vla.resources import resource
 
 DEMO_SEED = 37  # a town with lights and traffic in which the blind `rule` policy gets through
 
@@ -21,4 +21,4 @@ def demo(
     metres: Annotated[float, typer.Option(help="length of the route")] = 200.0,
 ) -> None:
     """Drive the `rule` policy through a town: an animation and a report that open offline."""
-    drive(shipped("models/rule"), seed=seed, route_length=metres, full=True, out=out)
+    drive(resource("models/rule"), seed=seed, route_length=metres, full=True, out=out)

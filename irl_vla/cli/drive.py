@@ -9,23 +9,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from irl_vla.cli.drive_run import DEFAULT_RIG, RESULTS, Drive, DriveRun
-from irl_vla.cli.drive_suite import SEEDS, Suite, run_suite
+from irl_vla.cli.drive_film import RESULTS, film
+from irl_vla.cli.drive_suite import run_suite
 from irl_vla.cli.results import Results
-from irl_vla.cli.shipped import shipped
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRequest, DriveRun, drive_request
+from irl_vla.evaluation.drive_suite import SEEDS, Suite
+from irl_vla.resources import resource
 from irl_vla.types import InputError
-from irl_vla.world.benchmark.splits import MOST_SEED
-from irl_vla.world.build import EpisodeRequest, simulation_of
-from irl_vla.world.recorded.driver import driven_m, recorded_simulation
-from irl_vla.world.recorded.scenarionet import load_scenario
+from irl_vla.view.legend import banner_of
 from irl_vla.world.render.renderer import Quality
-from irl_vla.world.situations.situation import situation as situation_of
-
-DEFAULT_ROUTE_M = 200.0  # about half a minute
-SHORTEST_M, LONGEST_M = 1.0, 5000.0
-SLOW_M_S = 5.0  # of town traffic: how many steps a route may need
-
 
 Bundle = Annotated[Path, typer.Option(help="policy bundle, for example models/rule")]
 Seed = Annotated[int | None, typer.Option(help="of the town, its traffic and route")]
@@ -71,13 +64,13 @@ def drive(
                  "--bag": bag}, "one drive, not for --suite")  # fmt: skip
         quality: Quality = "full" if full else "plain"
         wanted = Suite.planned(
-            bundle, rig or shipped(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
+            bundle, rig or resource(DEFAULT_RIG), quality, names, seeds or SEEDS, with_expert
         )
         raise typer.Exit(run_suite(wanted, out or Path("out") / "drive" / "suite", jobs))
     _refuse({"--seeds": seeds, "--with-expert": with_expert or None}, "--suite")
     if len(names) > 1:
         raise InputError("--situation: expected one, or --suite to drive several")
-    _film(bundle, planned(seed, scenario, route_length, full, *names), rig, bag, out)
+    _film(bundle, drive_request(seed, scenario, route_length, full, *names), rig, bag, out)
 
 
 def _refuse(options: dict[str, object], where: str) -> None:
@@ -88,49 +81,21 @@ def _refuse(options: dict[str, object], where: str) -> None:
 
 
 def _film(
-    bundle: Path, wanted: Drive, rig: Path | None, bag: Path | None, out: Path | None
+    bundle: Path, wanted: DriveRequest, rig: Path | None, bag: Path | None, out: Path | None
 ) -> None:
     """One drive with everything that comes of it."""
     folder = out or Path("out") / "drive" / wanted.name
-    run = DriveRun.prepare(wanted, load_bundle(bundle), rig)
+    loaded = load_bundle(bundle)
+    run = DriveRun.prepare(wanted, loaded, rig)
+    banner = banner_of(loaded.manifest.kind, loaded.manifest.trained)
     with Results(folder, RESULTS) as results:
-        interrupted = run.film(results.folder, bag)
+        interrupted = film(run, results.folder, banner, bag)
         summary = json.loads((results.folder / "summary.json").read_text(encoding="utf-8"))
     say(summary, folder, interrupted)
     if bag is not None:
         Console().print(f"wrote     {bag}", highlight=False, soft_wrap=True)
     if interrupted:
         raise typer.Exit(130)
-
-
-def planned(
-    seed: int | None, scenario: Path | None, route_m: float | None, full: bool = False,
-    name: str | None = None,
-) -> Drive:  # fmt: skip
-    """What was asked for. name: of a situation. Raises InputError."""
-    if (seed is None) == (scenario is None):
-        raise InputError("give either --seed N or --scenario FILE")
-    if scenario is not None and name is not None:
-        raise InputError("--situation: is for --seed, not for --scenario; leave it out")
-    if route_m is not None and not SHORTEST_M <= route_m <= LONGEST_M:
-        raise InputError(
-            f"--route-length: expected {SHORTEST_M:g} to {LONGEST_M:g} metres, got {route_m:g}"
-        )
-    quality: Quality = "full" if full else "plain"
-    if scenario is not None:
-        episode = load_scenario(scenario)
-        if route_m is None and (recorded := driven_m(episode)) >= SHORTEST_M:
-            route_m = recorded  # who stood all the time says nothing about where to stop
-        return Drive(scenario.stem, recorded_simulation(episode), 0, route_m, quality)
-    assert seed is not None
-    if not 0 <= seed <= MOST_SEED:
-        raise InputError(f"--seed: expected 0 to {MOST_SEED}, got {seed}")
-    if name is not None:
-        found = situation_of(name, seed)
-        return Drive(f"{name}-{seed}", found.simulation, seed, route_m or found.route_m, quality)
-    length = DEFAULT_ROUTE_M if route_m is None else route_m
-    request = EpisodeRequest(steps=round(length / SLOW_M_S * 10.0))
-    return Drive(f"world-{seed}", simulation_of(seed, request), seed, length, quality)
 
 
 def say(summary: dict[str, Any], folder: Path, interrupted: bool) -> None:

@@ -11,8 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from irl_vla.world.course import Ending
 from irl_vla.world.infractions import LAYOUT, OUTSIDE, PEDESTRIANS, VEHICLES
+from irl_vla.world.route_monitor import Ending
 
 RED_LIGHT = "red_light"
 Z95 = 1.959964  # quantile of the normal distribution for 95 %

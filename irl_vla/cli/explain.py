@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from irl_vla.paths import inside
 from irl_vla.scoring.batch import load_proposals, scene_files
 from irl_vla.scoring.epdms import score
 from irl_vla.scoring.explain import Explanation
@@ -37,8 +38,8 @@ def explain(
     """Say which agent or area cost which point, when, and draw it."""
     chosen = _scene(scenes, scene)
     name, plan, previous = _plan(chosen, candidate, trajectory)
+    picture = inside(out, f"{chosen.id}_{name}.png", f"{scenes}: id of the scene or the plan")
     found = explained(chosen, plan, previous)
-    picture = out / f"{chosen.id}_{name}.png"
     replace_file(picture, scene_png(chosen, found, f"{chosen.id} · {name}", plan))
     console = Console()
     console.print(_table(found, f"{chosen.id}, {name}"))

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from irl_vla.cli.navsim_bundle import bundle_agent
 from irl_vla.cli.navsim_page import write_score_page
-from irl_vla.data.navsim.dataset import Dataset, SplitIndex, index_split
-from irl_vla.data.navsim.evaluation import Scored, Skipped
-from irl_vla.data.navsim.jobs import Outcomes, Plan, in_order, run, scored_tokens
-from irl_vla.data.navsim.tables import NAMES, Row, as_csv, one_stage_rows, skipped_csv
-from irl_vla.data.navsim.two_stage_table import two_stage_rows
+from irl_vla.evaluation.bundle_agent import bundle_agent
+from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
+from irl_vla.navsim.evaluation import Scored, Skipped
+from irl_vla.navsim.jobs import Outcomes, ScoringJob, in_order, run, scored_tokens
+from irl_vla.navsim.tables import NAMES, Row, as_csv, one_stage_rows, skipped_csv
+from irl_vla.navsim.two_stage_table import two_stage_rows
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
@@ -54,7 +54,9 @@ def score_navsim(
     index = index_split(dataset, chosen, folder)
     for line in index.notes():
         console.print(f"note  {line}", style="yellow", markup=False, highlight=False)
-    plan = Plan(index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=bundle_agent)
+    plan = ScoringJob(
+        index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=bundle_agent
+    )
     scored, skipped = in_order(index, iter(_with_progress(plan, jobs, ray, console)))
     replace_file(out / "skipped.csv", skipped_csv(skipped).encode())
     if not scored:
@@ -76,7 +78,9 @@ def reactive_traffic(traffic: str | None, two_stage: bool) -> bool:
     return traffic == "reactive"
 
 
-def _with_progress(plan: Plan, jobs: int, ray: str | None, console: Console) -> list[Outcomes]:
+def _with_progress(
+    plan: ScoringJob, jobs: int, ray: str | None, console: Console
+) -> list[Outcomes]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     units = []

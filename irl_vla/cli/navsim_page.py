@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irl_vla.cli.navsim_show import boxes_of, map_from_above, painted_plan
-from irl_vla.data.navsim.evaluation import Evaluator, Scored, Skipped
-from irl_vla.data.navsim.jobs import Plan as Run
-from irl_vla.data.navsim.tables import Row, final_score
-from irl_vla.data.navsim.worlds import reactive_world
+from irl_vla.navsim.evaluation import Evaluator, Scored, Skipped
+from irl_vla.navsim.jobs import ScoringJob
+from irl_vla.navsim.tables import Row, final_score
+from irl_vla.navsim.worlds import reactive_world
 from irl_vla.scoring.explain import explain
 from irl_vla.scoring.prepare import prepare
+from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay
-from irl_vla.view.ink import webp
-from irl_vla.view.report import Fact, Table, rendered, replace_file
+from irl_vla.view.report import Fact, PageTable, rendered, replace_file
 
 WORST = 12  # scenes that are drawn
 SKIPPED_SHOWN = 50
@@ -41,14 +41,18 @@ class ScorePage:
 
     title: str
     facts: tuple[Fact, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[PageTable, ...]
     worst: tuple[WorstScene, ...]
     warnings: tuple[str, ...]
     note: str = NOTE
 
 
 def write_score_page(
-    run: Run, scored: Sequence[Scored], skipped: Sequence[Skipped], rows: Sequence[Row], path: Path
+    run: ScoringJob,
+    scored: Sequence[Scored],
+    skipped: Sequence[Skipped],
+    rows: Sequence[Row],
+    path: Path,
 ) -> None:
     """Writes the page; the worst scenes are prepared again (or read from the cache)."""
     split = run.index.split
@@ -67,7 +71,7 @@ def write_score_page(
     replace_file(path, rendered("navsim_scores.html.j2", page).encode())
 
 
-def averages(rows: Sequence[Row], run: Run) -> Table:
+def averages(rows: Sequence[Row], run: ScoringJob) -> PageTable:
     """The average rows of the devkit, one line per mark."""
     means = [row for row in rows if str(row["token"]) not in run.index.places]
     names = tuple(str(row["token"]) for row in means)
@@ -77,24 +81,24 @@ def averages(rows: Sequence[Row], run: Run) -> Table:
         for column in columns
         if any(row[column] is not None for row in means)
     ]
-    return Table("Averages", ("", *names), tuple(lines), names)
+    return PageTable("Averages", ("", *names), tuple(lines), names)
 
 
 def _number(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else ""
 
 
-def skipped_table(skipped: Sequence[Skipped]) -> tuple[Table, ...]:
+def skipped_table(skipped: Sequence[Skipped]) -> tuple[PageTable, ...]:
     """Scenes that are in no mean, if there are any."""
     if not skipped:
         return ()
     lines = tuple((entry.token, entry.log_name, entry.reason) for entry in skipped[:SKIPPED_SHOWN])
     rest = len(skipped) - len(lines)
     note = f"and {rest} more, see skipped.csv" if rest else ""
-    return (Table("In no mean", ("token", "log", "reason"), lines, (), note),)
+    return (PageTable("In no mean", ("token", "log", "reason"), lines, (), note),)
 
 
-def worst_scenes(run: Run, scored: Sequence[Scored]) -> tuple[WorstScene, ...]:
+def worst_scenes(run: ScoringJob, scored: Sequence[Scored]) -> tuple[WorstScene, ...]:
     """The scenes with the lowest score by themselves (without extended comfort), drawn."""
     no_pair = {"ec": float("nan")}
     ranked = sorted(scored, key=lambda scene: final_score({**scene.filtered, **no_pair}))
@@ -105,7 +109,7 @@ def worst_scenes(run: Run, scored: Sequence[Scored]) -> tuple[WorstScene, ...]:
     )
 
 
-def worst_scene(run: Run, evaluator: Evaluator, scored: Scored, score: float) -> WorstScene:
+def worst_scene(run: ScoringJob, evaluator: Evaluator, scored: Scored, score: float) -> WorstScene:
     """One scene with its picture and a sentence per lost mark."""
     world = prepare(evaluator.prepare_scene(scored.token))
     if run.reactive:

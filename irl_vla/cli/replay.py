@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from irl_vla.cli.plan_check import PLANS, compare_plans
+from irl_vla.bag.source import open_source
+from irl_vla.cli.followed import FollowCheck
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
-from irl_vla.data.source import open_source
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.plan_comparison import PLANS, PlanDifference, compare_plans
 from irl_vla.types import InputError, IntentDirection
 
 EXIT_FAILURES = 4
@@ -37,7 +38,12 @@ def replay(
     ] = None,
     seed: Annotated[int, typer.Option(help="of the planner's noise")] = 0,
     follow: Annotated[
-        Path | None, typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule")
+        Path | None,
+        typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule, expect its plans"),
+    ] = None,
+    follow_tolerance: Annotated[
+        float | None,
+        typer.Option(help="metres that plans of --follow may differ; default: no bit", min=0.0),
     ] = None,
     check: Annotated[
         Path | None, typer.Option(help="folder of an earlier replay: fail if the plans drift")
@@ -51,20 +57,27 @@ def replay(
 ) -> None:
     """Drive a recording: plans, pictures, latency, refusals. The same input gives the same plans,
     byte for byte."""
+    if follow_tolerance is not None and follow is None:
+        raise typer.BadParameter("--follow-tolerance belongs to --follow")
     loaded = load_bundle(bundle)
     folder = out or Path("out") / "replay" / bag.resolve().stem
     if check is not None:
         _refuse_bad_reference(check, folder)
     with open_source(bag, topics) as source:
-        options = ReplayOptions(rig=rig, intent=intent, seed=seed, follow=follow)
+        options = ReplayOptions(
+            rig=rig, intent=intent, seed=seed, follow=follow, follow_tolerance=follow_tolerance
+        )
         run = ReplayRun.prepare(source, loaded, options)
         with Results(folder, RESULTS) as results:
             interrupted = run.drive(source, results.folder)
         _say(run, folder, interrupted)
     if interrupted:
         raise typer.Exit(130)
+    failed = run.follow_check is not None and _followed(run.follow_check)
     if check is not None:
-        _check(folder, check, tolerance)
+        failed |= _drifted(folder, check, tolerance)
+    if failed:
+        raise typer.Exit(EXIT_FAILURES)
 
 
 def _refuse_bad_reference(reference: Path, folder: Path) -> None:
@@ -78,20 +91,30 @@ def _refuse_bad_reference(reference: Path, folder: Path) -> None:
         )
 
 
-def _check(folder: Path, reference: Path, tolerance: float) -> None:
-    """Exit code 4 where the plans have drifted."""
-    drift = compare_plans(folder / PLANS, reference / PLANS)
+def _followed(check: FollowCheck) -> bool:
+    """Say whether the drive's plans came again; True where they did not."""
+    _say_changed(check.drift)
+    typer.echo(f"followed  {check.sentence()}")
+    return check.failed
+
+
+def _say_changed(drift: PlanDifference) -> None:
     for line in drift.changed[:SHOWN]:
         typer.echo(f"changed   {line}")
     if len(drift.changed) > SHOWN:
         typer.echo(f"changed   ... and {len(drift.changed) - SHOWN} more")
+
+
+def _drifted(folder: Path, reference: Path, tolerance: float) -> bool:
+    """Compare with an earlier replay; True where the plans have drifted."""
+    drift = compare_plans(folder / PLANS, reference / PLANS)
+    _say_changed(drift)
     where = "" if drift.worst_ns is None else f" (largest at anchor {drift.worst_ns})"
     typer.echo(
         f"drift     {drift.metres:.6f} m, {drift.radians:.6f} rad over {drift.anchors} anchors"
         f"{where}; tolerated: {tolerance:g} m, {tolerance / 10:g} rad"
     )
-    if drift.exceeds(tolerance, tolerance / 10):
-        raise typer.Exit(EXIT_FAILURES)
+    return drift.exceeds(tolerance, tolerance / 10)
 
 
 def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:

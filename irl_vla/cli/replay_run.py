@@ -1,4 +1,4 @@
-"""One replay: the desk, and everything that watches it and writes it down."""
+"""One replay: the loop, and everything that watches it and writes it down."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
+from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
-from irl_vla.cli.desk import Desk
+from irl_vla.cli.followed import FollowCheck, read_followed
 from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.plan_bag import PlanBag
-from irl_vla.cli.plan_files import Tally, plan_line
 from irl_vla.cli.show import given_rig
-from irl_vla.data.bag import read_plans
-from irl_vla.data.bag_info import BagInfo
-from irl_vla.data.bag_topics import Role
-from irl_vla.data.driven import Driven, read_driven
-from irl_vla.data.source import Source
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.stack import PolicyStack
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
-from irl_vla.types import InputError, IntentDirection, Plan, Schedule
-from irl_vla.view.ink import png
+from irl_vla.evaluation.plan_bag import PlanBag
+from irl_vla.evaluation.plan_files import Tally, plan_line
+from irl_vla.evaluation.replay_loop import ReplayLoop
+from irl_vla.messages.topics import Role
+from irl_vla.types import InputError, IntentDirection, Plan
+from irl_vla.view.drawing import png
 from irl_vla.view.legend import banner_of
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
 from irl_vla.view.report import Fact, write_replay_page
@@ -38,22 +40,27 @@ READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """What a user may choose. follow: a bag with plans whose schedule is repeated."""
+    """What a user may choose. follow: a bag with plans whose schedule is repeated.
+
+    follow_tolerance: metres by which its plans may differ; None: not a bit
+    """
 
     rig: Path | None = None
     intent: IntentDirection | None = None
     seed: int = 0
     follow: Path | None = None
+    follow_tolerance: float | None = None
 
 
 @dataclass
 class ReplayRun:
-    """One replay: the desk and everything that watches it."""
+    """One replay: the loop and everything that watches it."""
 
     info: BagInfo
-    desk: Desk
+    loop: ReplayLoop
     facts: dict[str, Any]
     page: ReplayPageBuilder
+    follow_check: FollowCheck | None = None
     tally: Tally = field(default_factory=Tally)
     picture: bytes | None = None  # of the first plan, else of the first refusal
     picture_of_plan: bool = False
@@ -66,13 +73,18 @@ class ReplayRun:
         if not info.cameras:
             raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
         used = source.rig() if options.rig is None else given_rig(options.rig, info)
-        follow: dict[int, Schedule] = {}
-        driven: dict[int, Driven] = {}
+        driven: dict[int, RecordedInputs] = {}
         seed = options.seed
+        check: FollowCheck | None = None
+        stack: PolicyStack | None = None
         if options.follow is not None:
-            follow, seed = _schedules(options.follow, bundle)
-            driven = read_driven(options.follow, seed)
-        core = DrivingCore(mind_from_bundle(bundle), used, CoreConfig(seed=seed))
+            followed = read_followed(options.follow)
+            stack = policy_stack_from_bundle(bundle, variants=followed.variants(bundle))
+            if options.follow_tolerance is None:
+                followed.refuse_other_backend(stack.model)
+            seed, check = followed.seed, FollowCheck(followed, options.follow_tolerance)
+            driven = read_recorded_inputs(options.follow, seed)
+        core = DrivingCore(stack or policy_stack_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
             "bundle": bundle.manifest.name,
@@ -83,10 +95,11 @@ class ReplayRun:
             "ego_motion": info.motion,
             "seed": seed,
         }
-        desk = Desk(core, options.intent, options.rig is not None, follow, driven)
+        follow = {} if check is None else check.followed.schedules
+        loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
         banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
-        return ReplayRun(info, desk, facts, page)
+        return ReplayRun(info, loop, facts, page, check)
 
     def drive(self, source: Source, folder: Path) -> bool:
         """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid). Raises
@@ -97,16 +110,18 @@ class ReplayRun:
             PlanBag(folder / "plans.mcap") as plans,
             _progress(self.info) as advance,
         ):
-            for event, step in self.desk.steps(source.events()):
+            for event, step in self.loop.steps(source.events()):
                 if step is not None:
                     lines.write(plan_line(step) + "\n")
-                    plans.write(step, self.desk.core)
+                    plans.write(step, self.loop.core)
                     self._watch(step, source)
                 if event is not None:
                     advance(self.tally)
                 if pressed.is_set():
                     break
             interrupted = pressed.is_set()
+        if self.follow_check is not None and not interrupted:
+            self.follow_check.finish()
         self.warnings = self._heard(source)
         if not self.tally.frames and not interrupted:
             why = "; ".join(self.warnings[:SHOWN_REASONS]) or "its cameras gave no picture"
@@ -117,19 +132,26 @@ class ReplayRun:
     def _heard(self, source: Source) -> list[str]:
         """What a person should know: of the recording, of the rig, of what happened on the way."""
         notices = [
-            f"{text} ({n} times)" if n > 1 else text for text, n in self.desk.notices.items()
+            f"{text} ({n} times)" if n > 1 else text for text, n in self.loop.notices.items()
         ]
-        about = _warnings(source.info(), self.desk.core.rig, self.desk.rig_is_given)
+        about = _warnings(source.info(), self.loop.core.rig, self.loop.rig_is_given)
         return [*about, *notices]
 
     def _watch(self, step: Step, source: Source) -> None:
         self.tally.add(step)
+        if self.follow_check is not None:
+            self.follow_check.add(step)
         anchor = ReplayAnchor(
-            step.frames, self.desk.core.rig, step.outcome,
+            step.frames,
+            self.loop.core.rig,
+            step.outcome,
             step.ego if step.ego.valid else None,
             source.boxes_at(step.outcome.anchor_stamp_ns) if self.page.wants_pictures() else None,
-            step.intent, step.tokens, self.desk.core.mind.eyes.area,
-        )  # fmt: skip
+            step.intent,
+            step.tokens,
+            self.loop.core.stack.perception.area,
+            self.loop.core.stack.classes,
+        )
         planned = isinstance(step.outcome, Plan)
         if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
             self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
@@ -143,22 +165,6 @@ class ReplayRun:
             (folder / "first.png").write_bytes(self.picture)
         page = replace(self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings))
         write_replay_page(page, folder / "report.html")
-
-
-def _schedules(path: Path, bundle: Bundle) -> tuple[dict[int, Schedule], int]:
-    """Schedules by anchor stamp and their seed. Raises InputError for plans of another bundle."""
-    schedules: dict[int, Schedule] = {}
-    for plan in read_plans(path):
-        if plan.bundle_id != bundle.id:
-            raise InputError(
-                f"{path}: was driven by bundle {plan.bundle_id[:12]}, {bundle.root} is "
-                f"{bundle.id[:12]}: the same plans cannot come out. Give the bundle that drove"
-            )
-        schedules[plan.anchor_stamp_ns] = plan.schedule
-    seeds = {schedule.seed for schedule in schedules.values()}
-    if len(seeds) != 1:
-        raise InputError(f"{path}: expected plans of one seed, got {sorted(seeds) or 'no plans'}")
-    return schedules, seeds.pop()
 
 
 def _warnings(info: BagInfo, rig: Rig, given: bool) -> list[str]:

@@ -17,8 +17,8 @@ from irl_vla.cli.navsim import score_navsim
 from irl_vla.cli.score_two_stage import score_two_stage
 from irl_vla.scoring.batch import (
     Journal,
-    Outcome,
     Proposals,
+    SceneOutcome,
     load_proposals,
     read_tasks,
     scene_files,
@@ -83,7 +83,7 @@ def score(
 
 def _score_scenes(
     files: list[Path], plans: Proposals | None, out: Path, jobs: int, ray: str | None
-) -> list[Outcome]:
+) -> list[SceneOutcome]:
     """Score, keep the journal, write the results, print the table."""
     console = Console()
     tasks = list(read_tasks(files, plans))
@@ -92,7 +92,7 @@ def _score_scenes(
     left = [task for task in tasks if task.key not in journal.done]
     if len(left) < len(tasks):
         console.print(f"{len(tasks) - len(left)} scenes are in {journal.path} already")
-    failed: list[Outcome] = []
+    failed: list[SceneOutcome] = []
     for outcome in _progress(score_files(left, plans, jobs, ray), len(left), console):
         if outcome.results is None:
             failed.append(outcome)
@@ -117,7 +117,9 @@ def _refuse_twins(ids: list[str]) -> None:
         raise InputError(f"scenes must have different ids; more than once: {', '.join(twins[:5])}")
 
 
-def _progress(outcomes: Iterator[Outcome], total: int, console: Console) -> Iterator[Outcome]:
+def _progress(
+    outcomes: Iterator[SceneOutcome], total: int, console: Console
+) -> Iterator[SceneOutcome]:
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("scoring", total=total)
@@ -126,7 +128,7 @@ def _progress(outcomes: Iterator[Outcome], total: int, console: Console) -> Iter
             yield outcome
 
 
-def _table(scored: list[Outcome]) -> Table:
+def _table(scored: list[SceneOutcome]) -> Table:
     """Means over scenes (each the mean of its plans), in percent, with 95 % intervals."""
     rows: dict[str, list[float]] = {}
     plans = 0
@@ -146,7 +148,7 @@ def _table(scored: list[Outcome]) -> Table:
     return table
 
 
-def _columns(outcome: Outcome) -> dict[str, list[float | None]]:
+def _columns(outcome: SceneOutcome) -> dict[str, list[float | None]]:
     """Results of either form as one list per column."""
     assert outcome.results is not None
     if "proposals" in outcome.results:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,26 @@ from rich.console import Console
 from rich.table import Table
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.batch import Outcome
+from irl_vla.scoring.batch import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
 from irl_vla.scoring.simulate import sample_plans, simulate
-from irl_vla.scoring.two_stage import COLUMNS, MARKS, Frame, Group, TwoStage, two_stage
+from irl_vla.scoring.two_stage import (
+    COLUMNS,
+    SUB_SCORE_NAMES,
+    Group,
+    ScoredFrame,
+    TwoStage,
+    two_stage,
+)
 from irl_vla.types import InputError
+from irl_vla.unpack import gunzipped
 from irl_vla.view.report import replace_file
 
 
-def score_two_stage(files: list[Path], outcomes: list[Outcome], mapping: Path, out: Path) -> None:
+def score_two_stage(
+    files: list[Path], outcomes: list[SceneOutcome], mapping: Path, out: Path
+) -> None:
     """Aggregate, print the table, and write it beside the results as NAME.two_stage.json."""
     groups, candidate = read_mapping(mapping)
     results = {o.scene_id: o.results for o in outcomes if o.results is not None}
@@ -47,8 +56,7 @@ def score_two_stage(files: list[Path], outcomes: list[Outcome], mapping: Path, o
 def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     """Groups, and the id of the candidate that counts. Raises InputError."""
     try:
-        data = path.read_bytes()
-        content = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        content = json.loads(gunzipped(path.read_bytes(), f"{path}"))
         groups = [
             Group(
                 str(entry["now"]), str(entry["previous"]),
@@ -56,7 +64,9 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
             )
             for entry in content["mappings"]
         ]  # fmt: skip
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not a mapping: {error!r}. Expected JSON with 'mappings': a list of 'now', "
             "'previous' and 'second_stage' (pairs of scene ids)"
@@ -64,7 +74,7 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     return groups, content.get("candidate")
 
 
-def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> Frame:
+def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> ScoredFrame:
     """One scored scene as the two-stage sum wants it. Raises InputError for a missing candidate."""
     plans = {plan.id: plan for plan in scene.candidates}
     name = candidate or next(iter(plans), None)
@@ -75,9 +85,9 @@ def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> Fr
         )
     poses, initial = plans[name].poses, scene.ego.initial
     states = simulate(initial, sample_plans(poses[None], initial, scene.t0_us)[0])[0]
-    marks = np.array([results[name]["filtered"][mark] for mark in MARKS])
+    marks = np.array([results[name]["filtered"][mark] for mark in SUB_SCORE_NAMES])
     end = to_outer(poses[-1], initial[:3])[:2]
-    return Frame(scene.t0_us, np.array(initial[:2]), end, marks, np.asarray(states))
+    return ScoredFrame(scene.t0_us, np.array(initial[:2]), end, marks, np.asarray(states))
 
 
 def as_json(done: TwoStage) -> dict[str, Any]:

@@ -10,17 +10,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.explain import explain
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.navsim_show import show_navsim
 from irl_vla.cli.show_world import drives_of, show_world
-from irl_vla.data.bag_events import Notice
-from irl_vla.data.bag_info import BagInfo
-from irl_vla.data.bag_topics import Role
-from irl_vla.data.source import Source, open_source
+from irl_vla.messages.events import Notice
+from irl_vla.messages.topics import Role
+from irl_vla.paths import inside
 from irl_vla.types import CameraImage, EgoMotion, InputError
-from irl_vla.view.ink import png
+from irl_vla.view.drawing import png
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
 from irl_vla.view.show_page import ShowBuilder
 
@@ -63,7 +64,7 @@ def show(
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
     built-in world and of scenarios the town and the drive from above."""
     if navsim is not None:
-        picture = None if out is None else out / f"{source}.png"
+        picture = None if out is None else inside(out, f"{source}.png", "token")
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
     drives = drives_of(source)
@@ -81,8 +82,9 @@ def show(
         return
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
+        info = recording.info()
         _refuse_unwritable(folder)
-        builder, interrupted = _look(recording, rig)
+        builder, interrupted = _look(recording, info, rig)
         page = builder.page(recording.info().warnings)
     sheet, html = folder / "contact_sheet.png", folder / "show.html"
     replace_file(sheet, png(builder.sheet()))
@@ -126,9 +128,8 @@ def _say_written(paths: list[Path]) -> None:
         typer.echo(f"{'wrote':11s}  {path}  ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def _look(recording: Source, rig: Path | None) -> tuple[ShowBuilder, bool]:
+def _look(recording: Source, info: BagInfo, rig: Path | None) -> tuple[ShowBuilder, bool]:
     """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
-    info = recording.info()
     calibration, why = _calibration(recording, info, rig)
     builder = ShowBuilder(info, calibration, recording.boxes_at, why)
     total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)

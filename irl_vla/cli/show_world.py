@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from irl_vla.types import U8, InputError
 from irl_vla.view.animation import QUALITY, write_webp
-from irl_vla.view.ink import png, webp
+from irl_vla.view.drawing import png, webp
 from irl_vla.view.report import replace_file
 from irl_vla.view.town import TownPainter
 from irl_vla.view.town_film import (

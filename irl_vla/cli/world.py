@@ -15,25 +15,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive_run import DEFAULT_RIG
 from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.shipped import shipped
 from irl_vla.cli.world_bag import bag
-from irl_vla.cli.world_bundle import BundleMaker
-from irl_vla.cli.world_plans import makers
 from irl_vla.cli.world_statistics import statistics
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import Journal, Outcome
+from irl_vla.evaluation.bundle_plans import BundlePlanMaker
+from irl_vla.evaluation.drive_run import DEFAULT_RIG
+from irl_vla.evaluation.plan_makers import makers
+from irl_vla.resources import resource
+from irl_vla.scoring.batch import Journal, SceneOutcome
 from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
-from irl_vla.world.benchmark.plans import Maker
+from irl_vla.world.benchmark.plans import PlanMaker
 from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in
-from irl_vla.world.benchmark.splits import VERSION, Split, split_of
+from irl_vla.world.benchmark.splits import VERSION, SeedSplit, split_of
 from irl_vla.world.benchmark.table import (
     NAMES,
+    BenchmarkTable,
     Row,
-    Table,
     as_json,
     as_markdown,
     row_of_seed,
@@ -101,9 +101,9 @@ def table(
     drivers, more = dict(makers()), ""
     if bundle is not None:
         loaded = load_bundle(bundle)
-        cameras = rig or shipped(DEFAULT_RIG)
+        cameras = rig or resource(DEFAULT_RIG)
         load_rig(cameras)  # refused here rather than in every process
-        drivers[loaded.manifest.name] = BundleMaker(bundle, cameras)
+        drivers[loaded.manifest.name] = BundlePlanMaker(bundle, cameras)
         more = f":{loaded.id}:{cameras.name}"
     _folder(out)
     journal = Journal(out / f"{wanted.name}.journal")
@@ -116,7 +116,7 @@ def table(
 
     def scored() -> Iterator[None]:
         for seed, row in spread(left, work, jobs):
-            journal.add(Outcome(str(seed), keys[seed], row))
+            journal.add(SceneOutcome(str(seed), keys[seed], row))
             yield
 
     if _all(scored(), len(left), "scoring"):
@@ -133,7 +133,7 @@ def table(
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
 
 
-def _print(found: Table, console: Console) -> None:
+def _print(found: BenchmarkTable, console: Console) -> None:
     """Both tables, means only; the intervals of everything are in the files."""
     for title, drivers in (
         (f"{found.kept} of {found.scenes} kept by the filter", found.drivers),
@@ -156,7 +156,7 @@ def _print(found: Table, console: Console) -> None:
     )
 
 
-def _wanted(split: str | None, seeds: str | None) -> Split:
+def _wanted(split: str | None, seeds: str | None) -> SeedSplit:
     wanted = split_of(split, seeds)
     if len(wanted.seeds) > ENDLESS:
         raise InputError(
@@ -177,11 +177,11 @@ def _write_seed(out: Path, groups: bool, seed: int) -> None:
     replace_file(out / file_name(seed), file_of_seed(seed, groups))
 
 
-def _score_seed(groups: bool, drivers: Mapping[str, Maker], seed: int) -> tuple[int, Row]:
+def _score_seed(groups: bool, drivers: Mapping[str, PlanMaker], seed: int) -> tuple[int, Row]:
     return seed, row_of_seed(seed, groups, drivers)
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: SceneOutcome) -> Row:
     assert outcome.results is not None
     return outcome.results
 

@@ -16,10 +16,10 @@ from rich.table import Table
 from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file
-from irl_vla.view.statistics import World, worlds_png
-from irl_vla.world.benchmark.judged import judge_episode
-from irl_vla.world.benchmark.plans import MAKERS
+from irl_vla.view.statistics import WorldStatistics, worlds_png
+from irl_vla.world.benchmark.plans import PLAN_MAKERS
 from irl_vla.world.benchmark.scenes import BEFORE, FIRST, Cutter
+from irl_vla.world.benchmark.scored_scenes import score_episode
 from irl_vla.world.benchmark.splits import split_of
 from irl_vla.world.benchmark.statistics import distances, statistics_of
 from irl_vla.world.build import episode_of
@@ -29,7 +29,7 @@ from irl_vla.world.recorded.scenarionet import load_scenario
 T = TypeVar("T")
 EVERY = 15  # steps between scenes
 SHOWN = ("expert", "pdm_closed", "constant_velocity")
-MARKS = tuple(name for name in COLUMNS if name != "score")
+SUB_SCORE_NAMES = tuple(name for name in COLUMNS if name != "score")
 
 
 def statistics(
@@ -63,18 +63,18 @@ def statistics(
         console.print(f"wrote     {out / name}", highlight=False, soft_wrap=True)
 
 
-def _world(name: str, episodes: Sequence[Episode]) -> World:
-    makers = {driver: MAKERS[driver] for driver in SHOWN}
+def _world(name: str, episodes: Sequence[Episode]) -> WorldStatistics:
+    makers = {driver: PLAN_MAKERS[driver] for driver in SHOWN}
     judged = [
-        judge_episode(episode, range(FIRST + BEFORE, Cutter(episode).last + 1, EVERY), makers, "")
+        score_episode(episode, range(FIRST + BEFORE, Cutter(episode).last + 1, EVERY), makers, "")
         for episode in _bar(episodes, "scoring")
     ]
     lost = {}
     for driver in SHOWN:
         values = np.concatenate([found.columns[driver] for found in judged])
         below = 100.0 * (1.0 - values.mean(axis=0))
-        lost[driver] = {mark: float(below[COLUMNS.index(mark)]) for mark in MARKS}
-    return World(name, statistics_of(episodes), lost)
+        lost[driver] = {mark: float(below[COLUMNS.index(mark)]) for mark in SUB_SCORE_NAMES}
+    return WorldStatistics(name, statistics_of(episodes), lost)
 
 
 def _bar(items: Sequence[T], what: str) -> Iterator[T]:

@@ -1,29 +1,29 @@
 """The driving core: perceive, think, plan, and their composition `step`.
 
+What drives is one value, a policy stack with its epoch. Each call takes it once, so that a stack
+that is installed in the meantime never shares a step with the one before.
 No clock, no file, no topic: time and inputs come in as arguments. The car's nodes call the parts,
 the desk and the closed loop call `step`. May import: see the room's door plate.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from irl_vla.camera.preprocess import BadImage, CalibratedImages, preprocess
+from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import Rig
-from irl_vla.drive.checks import checked_until, slowed, surroundings
-from irl_vla.drive.eyes import Eyes, Moment, broken_tensor
-from irl_vla.drive.guard import STOP_M_S2, Limits, choose, present_arc, rest_of, stop_along
+from irl_vla.drive.checks import Surroundings
+from irl_vla.drive.command_memory import CommandMemory, stamp_of, unknown
+from irl_vla.drive.guard import GuardConfig, best_first
 from irl_vla.drive.history import EgoHistory
 from irl_vla.drive.intent import IntentMemory
-from irl_vla.drive.memory import BevBank
-from irl_vla.frames import inverse, pose_of
-from irl_vla.planner.policy import Policy
+from irl_vla.drive.perception_stage import PerceptionStage
+from irl_vla.drive.ranker import Ranker
+from irl_vla.drive.safeguard import Safeguard
+from irl_vla.drive.stack import ActiveStack, PolicyStack
+from irl_vla.drive.step import Clock, Perceived, Step
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -34,94 +34,76 @@ from irl_vla.types import (
     FrameSet,
     Intent,
     Plan,
-    PlanReason,
     Refusal,
     RefusalReason,
-    Rejection,
     SceneTokens,
     Schedule,
     Trajectory,
 )
-
-T = TypeVar("T")
-
-BAD_IMAGE = "bad_image"  # name of the reason in FrameSet.missing
-
-LAST_PATH_NS = 2 * SECOND_NS  # a stop follows a path that is at most so old
+from irl_vla.vehicle import Vehicle
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
-    """How the core drives."""
+    """How the core drives. vehicle: in place of the rig's."""
 
     seed: int = 0
     max_input_age_s: float = 0.5  # older frame sets are refused
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True)
-class Mind:
-    """What a bundle brings: its policy, its eyes, and its id.
-
-    take_ms: milliseconds of each network since it was last asked
-    """
-
-    policy: Policy
-    eyes: Eyes
-    bundle_id: str
-    take_ms: Callable[[], dict[str, float]] = dict
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one frame set led to.
-
-    frames: with unusable pictures moved to `missing`; tokens: None where nothing was perceived
-    """
-
-    outcome: Plan | Refusal
-    frames: FrameSet
-    ego: EgoStatus
-    intent: Intent
-    tokens: SceneTokens | None
-    timings_ms: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Perceived:
-    """What was seen, and the frames it was seen in: unusable pictures are moved to `missing`."""
-
-    tokens: SceneTokens | Refusal
-    frames: FrameSet
+    pictures: bool = True  # False: none is asked for, and tokens hold nothing
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    vehicle: Vehicle | None = None
 
 
 class DrivingCore:
-    """One car's mind: it remembers ego motion, intent and the last good path."""
+    """The state of one car: it remembers ego motion, intent, and what it saw and drove last."""
 
-    def __init__(self, mind: Mind, rig: Rig | None, config: CoreConfig) -> None:
+    def __init__(self, stack: PolicyStack, rig: Rig | None, config: CoreConfig) -> None:
         """rig: None for a core that only plans, or until `recalibrate` brings it."""
-        self.mind, self._rig, self.config = mind, rig, config
+        self._active, self.config = ActiveStack(stack, 0), config
         self.history = EgoHistory()
-        self.epoch = 0
-        self._bank = BevBank()
+        self.commands = CommandMemory()
+        self._perception = PerceptionStage(rig, self.history, config.pictures)
         self._intent = IntentMemory()
-        self._last_plan: Plan | None = None  # the last good path
+        self._safeguard = Safeguard(self.history, config.guard, self.vehicle)
+
+    @property
+    def stack(self) -> PolicyStack:
+        """What drives."""
+        return self._active.stack
+
+    @property
+    def epoch(self) -> int:
+        """Of what drives."""
+        return self._active.epoch
+
+    def install(self, stack: PolicyStack, epoch: int) -> None:
+        """Another stack drives from the next step on. Memory and commands of an older epoch count
+        no more; the last good path does, because a car that stops follows it whoever made it.
+
+        Raises ValueError unless the epoch grows."""
+        if epoch <= self.epoch:
+            raise ValueError(f"install: expected an epoch after {self.epoch}, got {epoch}")
+        self._active = ActiveStack(stack, epoch)
 
     @property
     def rig(self) -> Rig:
         """Whose pictures are perceived."""
-        if self._rig is None:
-            raise ValueError("this core has no rig")
-        return self._rig
+        return self._perception.rig
+
+    @property
+    def vehicle(self) -> Vehicle:
+        """The car that drives."""
+        return self.config.vehicle or self._perception.vehicle
 
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego. A time jump forgets path and route."""
         resets = self.history.resets
         self.history.add(motion)
         if self.history.resets != resets:
-            self._last_plan = None
+            self._safeguard.forget()
             self._intent.forget_route()
-            self._bank.clear()
+            self._perception.forget()
+            self.commands.clear()
 
     def add_intent(self, intent: Intent) -> None:
         """Take what navigation wants from now on."""
@@ -133,14 +115,12 @@ class DrivingCore:
 
     def memory_for(self, stamp_ns: int) -> int | None:
         """Anchor of what was seen half a second before, or None."""
-        return self._bank.stamp_for(stamp_ns, self.epoch)
+        return self._perception.memory_for(stamp_ns, self.epoch)
 
     def recalibrate(self, rig: Rig) -> None:
         """From now on the pictures come from this rig, of the same cameras."""
-        if self._rig is not None and rig.names != self._rig.names:
-            raise ValueError(f"recalibration: expected cameras {self._rig.names}, got {rig.names}")
-        self._rig = rig
-        self._bank.clear()
+        self._perception.recalibrate(rig)
+        self._safeguard.vehicle = self.vehicle
 
     def perceive(
         self, frames: FrameSet, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
@@ -150,186 +130,165 @@ class DrivingCore:
 
         intent: in the anchor's ego frame; memory_stamp_ns: anchor of the memory to use, or None
         """
-        images = None
-        while images is None:
-            try:
-                images = preprocess(frames, self.rig, self.mind.eyes.image)
-            except BadImage as error:
-                why = str(error).removeprefix(f"camera '{error.camera}': ")
-                frames = _without(frames, error.camera, why)
-        if images.present.any():
-            return Perceived(self._look(images, ego, intent, memory_stamp_ns), frames)
-        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(frames.missing.items()))
-        bad = any(why.startswith(BAD_IMAGE) for why in frames.missing.values())
-        reason = RefusalReason.BAD_IMAGE if bad else RefusalReason.NO_IMAGES
-        detail = reasons or "no camera of the rig gave a picture"
-        return Perceived(Refusal(frames.anchor_stamp_ns, reason, detail), frames)
+        return self._perception.perceive(self._active, frames, ego, intent, memory_stamp_ns)
 
-    def _look(
-        self, images: CalibratedImages, ego: EgoStatus, intent: Intent, then_ns: int | None
+    def perceive_calibrated(
+        self, images: CalibratedImages, ego: EgoStatus, intent: Intent, memory_stamp_ns: int | None
     ) -> SceneTokens | Refusal:
-        """Pictures -> tokens; remembers what was seen."""
-        stamp, memory = ego.stamp_ns, None
-        if then_ns is not None:
-            memory = self._bank.get(then_ns, stamp, ego.measured_ns, self.history)
-        memory_stamp = None if memory is None else then_ns
-        tokens = self.mind.eyes.see(
-            images, Moment(stamp, self.epoch, ego, intent, memory, memory_stamp)
-        )
-        broken = broken_tensor(tokens)
-        if broken is not None:
-            detail = f"perception: '{broken}' holds what is not a number"
-            return Refusal(stamp, RefusalReason.NETWORK_NAN, detail)
-        self._bank.put(tokens)
-        return tokens
+        """Pictures that are prepared already, at least one of them, -> tokens. The networks read
+        them where they lie. Otherwise as `perceive`."""
+        active = self._active
+        return self._perception.perceive_calibrated(active, images, ego, intent, memory_stamp_ns)
 
-    def think(self, frames: FrameSet, intent: Intent) -> Command:
-        """What the language model advises: nothing yet (UNKNOWN, no meta tokens)."""
-        return Command(frames.anchor_stamp_ns, frames.anchor_stamp_ns)
+    def think(self, images: CalibratedImages, ego: EgoStatus, intent: Intent) -> Command:
+        """What the language model advises after a look at the very pictures that perception reads;
+        UNKNOWN without a model."""
+        return self._think(self._active, images, ego, intent)
+
+    def _think(
+        self, active: ActiveStack, images: CalibratedImages, ego: EgoStatus, intent: Intent
+    ) -> Command:
+        if active.stack.language is None:
+            return unknown(ego.stamp_ns)
+        context = self._perception.context(active, ego, intent, None)
+        return active.stack.language.think(images, context)
 
     def plan(
-        self, tokens: SceneTokens, command: Command, ego: EgoStatus, intent: Intent, now_ns: int
-    ) -> Plan | Refusal:
-        """Tokens -> a guarded plan. Refused: stale input, no ego motion, tokens of another
-        epoch."""
-        stamp = tokens.anchor_stamp_ns
-        age_s = (now_ns - stamp) / SECOND_NS
-        if tokens.epoch != self.epoch:
-            detail = f"tokens of epoch {tokens.epoch}, the engines are at {self.epoch}"
-            return self.refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
-        if age_s > self.config.max_input_age_s:
-            detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
-            return self.refuse(ego, RefusalReason.STALE_INPUT, detail)
-        gap = self.history.gap(stamp, ego.measured_ns)
-        if gap is not None or not ego.valid:
-            reason = gap.reason if gap else RefusalReason.NO_EGO_MOTION
-            return self.refuse(ego, reason, gap.detail if gap else ego.source)
-        candidates = self.mind.policy.propose(tokens, command, ego, intent, self.config.seed)
+        self, tokens: SceneTokens, command: Command, ego: EgoStatus, intent: Intent, now_ns: int,
+        fallback_until_s: float | None = None,
+    ) -> Plan | Refusal:  # fmt: skip
+        """Tokens -> a guarded plan. Refused: stale input, no ego motion, tokens of another epoch.
+
+        fallback_until_s: of a followed schedule, in place of the configured one
+        """
+        return self._plan(self._active, tokens, command, ego, intent, now_ns, fallback_until_s)
+
+    def _plan(
+        self, active: ActiveStack, tokens: SceneTokens, command: Command, ego: EgoStatus,
+        intent: Intent, now_ns: int, fallback_until_s: float | None,
+    ) -> Plan | Refusal:  # fmt: skip
+        refusal, stack = self._unusable(active.epoch, tokens, ego, now_ns), active.stack
+        if refusal is not None:
+            return self.refuse(ego, *refusal)
+        candidates = stack.policy.propose(tokens, command, ego, intent, self.config.seed)
+        seen = self._safeguard.surroundings(tokens, stack.perception.area, stack.classes, ego)
         if not np.isfinite(candidates.poses).any(axis=(1, 2)).any():
             detail = "planner: every candidate is not a number"
-            return self.refuse(ego, RefusalReason.NETWORK_NAN, detail)
+            return self.refuse(ego, RefusalReason.NETWORK_NAN, detail, seen)
+        until_s = self.config.guard.fallback_until_s
         schedule = Schedule(
-            stamp, ego.measured_ns, tokens.memory_stamp_ns, None, self.epoch, self.config.seed
-        )
-        plan = self._guarded(candidates, tokens, ego, schedule)
-        if plan.chosen is not None:
-            self._last_plan = plan
-        return plan
+            tokens.anchor_stamp_ns, ego.measured_ns, tokens.memory_stamp_ns, stamp_of(command),
+            active.epoch, self.config.seed,
+            until_s if fallback_until_s is None else fallback_until_s,
+        )  # fmt: skip
+        order = best_first(self._preference(stack.ranker, candidates, tokens, ego, intent))
+        model = stack.model.after(tokens.computed_by)
+        bundle_id = stack.bundle_id
+        return self._safeguard.plan(candidates, order, seen, ego, schedule, bundle_id, model)
 
-    def _guarded(
-        self, candidates: Candidates, tokens: SceneTokens, ego: EgoStatus, schedule: Schedule
-    ) -> Plan:
-        """Choose, and slow down where the plan leaves what was observed."""
-        stamp, speed = tokens.anchor_stamp_ns, float(ego.velocity[0])
-        seen = surroundings(tokens, self.mind.eyes.area)
-        choice = choose(candidates, ego, self.config.limits, seen, self._stop(ego))
-        trajectory, notes = choice.trajectory, _refused(choice.rejected)
-        until_m = checked_until(trajectory.poses, seen)
-        if seen.area is not None and choice.chosen is not None:
-            capped = slowed(trajectory.poses, trajectory.step_s, until_m, speed, STOP_M_S2)
-            if not np.allclose(capped.poses, trajectory.poses, atol=1e-6):
-                trajectory = capped
-                notes.append(f"slowed down: nothing is known beyond {until_m:.1f} m")
-        return Plan(
-            anchor_stamp_ns=stamp,
-            trajectory=trajectory,
-            candidates=candidates,
-            chosen=choice.chosen,
-            reason=_reason(choice.chosen, len(choice.rejected)),
-            detail="; ".join(notes),
-            rejected=choice.rejected,
-            checked_until_m=until_m,
-            schedule=schedule,
-            bundle_id=self.mind.bundle_id,
-        )
+    def _unusable(
+        self, epoch: int, tokens: SceneTokens, ego: EgoStatus, now_ns: int
+    ) -> tuple[RefusalReason, str] | None:
+        """Why nothing can be planned from this input, or None."""
+        stamp = tokens.anchor_stamp_ns
+        age_s = (now_ns - stamp) / SECOND_NS
+        if tokens.epoch != epoch:
+            detail = f"tokens of epoch {tokens.epoch}, the engines are at {epoch}"
+            return RefusalReason.EPOCH_MISMATCH, detail
+        if age_s > self.config.max_input_age_s:
+            detail = f"{age_s:.2f} s old, at most {self.config.max_input_age_s} s"
+            return RefusalReason.STALE_INPUT, detail
+        gap = self.history.gap(stamp, ego.measured_ns)
+        if gap is not None:
+            return gap.reason, gap.detail
+        return None if ego.valid else (RefusalReason.NO_EGO_MOTION, ego.source)
 
-    def aside(
+    def _preference(
+        self, ranker: Ranker | None, candidates: Candidates, tokens: SceneTokens, ego: EgoStatus,
+        intent: Intent,
+    ) -> F64:  # fmt: skip
+        """(K,) which candidate is tried first: by the ranker, else by the policy's confidence."""
+        if ranker is None:
+            return candidates.confidence
+        path = self._safeguard.path_now(ego)
+        driven = None if path is None else Trajectory(path)
+        return ranker.rank(candidates, tokens, ego, intent, driven)
+
+    def shadow_step(
         self, frames: FrameSet, now_ns: int, follow: Schedule | None = None,
-        wanted: Intent | None = None,
+        wanted: Intent | None = None, think: bool | None = None,
     ) -> Step:  # fmt: skip
         """A step for an anchor that the followed car left out: no later stop follows its path."""
-        before = self._last_plan
-        step = self.step(frames, now_ns, follow, wanted)
-        self._last_plan = before
+        before = self._safeguard.memory
+        step = self.step(frames, now_ns, follow, wanted, think)
+        self._safeguard.memory = before
         return step
 
     def step(
         self, frames: FrameSet, now_ns: int, follow: Schedule | None = None,
-        wanted: Intent | None = None,
+        wanted: Intent | None = None, think: bool | None = None,
     ) -> Step:  # fmt: skip
         """One tick: perceive, think, plan; with the milliseconds each took.
 
-        follow: repeat this schedule instead of choosing motion and memory by what is there
+        follow: repeat this schedule instead of choosing motion, memory and command by what is there
         wanted: in place of what navigation said last, in the ego frame at the anchor
+        think: whether the language model looks at this anchor, or None: when its period has passed
         """
-        stamp, timings = frames.anchor_stamp_ns, dict[str, float]()
-        clock = _Clock(timings)
+        active, stamp, timings = self._active, frames.anchor_stamp_ns, dict[str, float]()
+        clock = Clock(timings)
         until = self.history.newest(stamp) if follow is None else follow.motion_stamp_ns
         ego = clock.timed("ego motion", lambda: self.history.status(stamp, until))
         intent = self.intent_at(stamp, until) if wanted is None else wanted
-        memory = self.memory_for(stamp)
+        memory = self._perception.memory_for(stamp, active.epoch)
         if follow is not None:
             memory = follow.memory_stamp_ns
-        seen = clock.timed("perceive", lambda: self.perceive(frames, ego, intent, memory))
+        seen = clock.timed(
+            "perceive", lambda: self._perception.perceive(active, frames, ego, intent, memory)
+        )
+        if seen.images is not None:
+            images = seen.images
+            clock.timed("think", lambda: self._ask(active, images, ego, intent, think))
         tokens = seen.tokens
         if isinstance(tokens, Refusal):
             outcome: Plan | Refusal = self.refuse(ego, tokens.reason, tokens.detail)
         else:
-            command = clock.timed("think", lambda: self.think(seen.frames, intent))
-            outcome = clock.timed("plan", lambda: self.plan(tokens, command, ego, intent, now_ns))
+            command = self._advice(stamp, now_ns, follow)
+            until_s = None if follow is None else follow.fallback_until_s
+            outcome = clock.timed(
+                "plan", lambda: self._plan(active, tokens, command, ego, intent, now_ns, until_s)
+            )
         timings["step"] = sum(timings.values())
         tokens_seen = None if isinstance(tokens, Refusal) else tokens
-        return Step(outcome, seen.frames, ego, intent, tokens_seen, timings | self.mind.take_ms())
+        took = timings | active.stack.pop_latency_ms()
+        return Step(outcome, seen.frames, ego, intent, tokens_seen, took)
 
-    def refuse(self, ego: EgoStatus, reason: RefusalReason, detail: str) -> Refusal:
-        """No plan for this anchor; with the stop along the last good path where that is known."""
-        known = ego.valid and self._path_now(ego) is not None
-        return Refusal(ego.stamp_ns, reason, detail, self._stop(ego) if known else None)
+    def _ask(
+        self, active: ActiveStack, images: CalibratedImages, ego: EgoStatus, intent: Intent,
+        think: bool | None,
+    ) -> None:  # fmt: skip
+        """Where the language model is due, its command is remembered; it counts once its latency
+        has passed."""
+        language, newest, stamp = active.stack.language, self.commands.newest_ns, ego.stamp_ns
+        if language is None:
+            return
+        period_ns = round(language.period_s * SECOND_NS)
+        due = newest is None or not 0 <= stamp - newest < period_ns
+        if due if think is None else think:
+            command = self._think(active, images, ego, intent)
+            self.commands.put(command, stamp + round(language.latency_s * SECOND_NS))
 
-    def _stop(self, ego: EgoStatus) -> Trajectory:
-        path = self._path_now(ego)
-        return stop_along(present_arc(ego) if path is None else path, float(ego.velocity[0]))
+    def _advice(self, stamp_ns: int, now_ns: int, follow: Schedule | None) -> Command:
+        """The command that counts at an anchor, or the one that counted when it was driven."""
+        if follow is None:
+            return self.commands.at(stamp_ns, now_ns)
+        return self.commands.of(follow.command_stamp_ns, stamp_ns)
 
-    def _path_now(self, ego: EgoStatus) -> F64 | None:
-        """What is left of the last good path, in the present ego frame."""
-        last, stamp = self._last_plan, ego.stamp_ns
-        if last is None or not 0 <= stamp - last.anchor_stamp_ns <= LAST_PATH_NS:
-            return None
-        now_from_then = self.history.now_from_then(stamp, last.anchor_stamp_ns, ego.measured_ns)
-        if now_from_then is None:
-            return None
-        return rest_of(last.trajectory.poses, pose_of(inverse(now_from_then)))
+    def refuse(
+        self, ego: EgoStatus, reason: RefusalReason, detail: str, seen: Surroundings | None = None
+    ) -> Refusal:
+        """No plan for this anchor; with a stop where the ego's motion is known.
 
-
-def _refused(rejected: tuple[Rejection, ...]) -> list[str]:
-    """One sentence for all refused candidates; each has its own in `Plan.rejected`."""
-    if not rejected:
-        return []
-    names = Counter(rejection.reason for rejection in rejected)
-    counts = ", ".join(f"{name} {count}" for name, count in names.most_common())
-    return [f"{len(rejected)} better candidates refused ({counts})"]
-
-
-def _reason(chosen: int | None, rejected: int) -> PlanReason:
-    if chosen is None:
-        return PlanReason.COMFORTABLE_STOP
-    return PlanReason.NEXT_BEST_CANDIDATE if rejected else PlanReason.BEST_CANDIDATE
-
-
-def _without(frames: FrameSet, camera: str, why: str) -> FrameSet:
-    images = {name: image for name, image in frames.images.items() if name != camera}
-    return replace(frames, images=images, missing={**frames.missing, camera: f"{BAD_IMAGE}: {why}"})
-
-
-class _Clock:
-    """Milliseconds per stage."""
-
-    def __init__(self, timings: dict[str, float]) -> None:
-        self._timings = timings
-
-    def timed(self, stage: str, work: Callable[[], T]) -> T:
-        """Do the work and note how long it took."""
-        start = perf_counter()
-        result = work()
-        self._timings[stage] = (perf_counter() - start) * 1e3
-        return result
+        seen: what was seen at this anchor; None: the stop is checked against what was seen last
+        """
+        fallback = self._safeguard.stop(ego, seen) if ego.valid else None
+        return Refusal(ego.stamp_ns, reason, detail, fallback)

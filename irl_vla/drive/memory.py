@@ -1,7 +1,7 @@
 """The last second of BEVs: perception is handed the one nearest to half a second old.
 
-Its age is an input of the network, so 2 Hz recordings and a 10 Hz car agree (DESIGN section 3,
-Memory). It is emptied on time jumps, on another rig and on another epoch. May import: types,
+Its age is an input of the network, so 2 Hz recordings and a 10 Hz car agree (docs/policy.md,
+"Perception"). It is emptied on time jumps, on another rig and on another epoch. May import: types,
 perception, history.
 """
 
@@ -16,7 +16,7 @@ YOUNGEST_NS, OLDEST_NS = SECOND_NS // 5, 4 * SECOND_NS // 5  # outside it is no 
 KEEP_NS = SECOND_NS
 
 
-class BevBank:
+class BevBuffer:
     """BEVs by anchor stamp."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from irl_vla.engine.manifest import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
     FileEntry,
-    Graph,
+    GraphSpec,
     Manifest,
     NetworkPart,
     Variant,
@@ -52,6 +52,14 @@ class Bundle:
     manifest: Manifest
 
     @property
+    def weights_id(self) -> str:
+        """What was learnt, whatever the precision of the graphs: SHA-256 of the file with the
+        weights, or with the parameters of a policy without networks."""
+        network = self.manifest.network
+        name = str(self.manifest.parameters) if network is None else network.weights
+        return self.manifest.files[name].sha256
+
+    @property
     def network(self) -> NetworkPart:
         """The manifest's network part. Raises InputError for a rule bundle."""
         if self.manifest.network is None:
@@ -64,9 +72,18 @@ class Bundle:
         _compare(self.root, name, self.manifest.files[name], len(content), _sha256(content))
         return content
 
-    def graph(self, graph: str) -> Graph:
-        """One graph of a network bundle."""
-        return self.network.graphs[graph]
+    def graph(self, graph: str) -> GraphSpec:
+        """One graph of a network bundle. Raises InputError that lists what there is."""
+        graphs = self.network.graphs
+        if graph not in graphs:
+            raise InputError(
+                f"bundle {self.root}: has no graph '{graph}', only {', '.join(sorted(graphs))}"
+            )
+        return graphs[graph]
+
+    def onnx_sha256(self, graph: str, variant: str) -> str:
+        """Which ONNX file it is, whatever its name."""
+        return self.manifest.files[self.variant(graph, variant).onnx].sha256
 
     def variant(self, graph: str, variant: str) -> Variant:
         """One graph at one precision. Raises InputError that lists what there is."""
@@ -128,7 +145,7 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     """
     assert manifest.files == file_entries(files)
     content = to_bytes(manifest)
-    content = to_bytes(from_bytes(content, "a new manifest"))
+    assert to_bytes(from_bytes(content, "a new manifest")) == content
     if root.exists():
         return _same_bundle(root, content)
     root.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from irl_vla.engine.compare import differences
 from irl_vla.engine.manifest import (
     FORMAT,
     DataSource,
-    Graph,
+    GraphSpec,
     Manifest,
     NetworkPart,
     Variant,
@@ -32,7 +32,8 @@ from irl_vla.engine.manifest import (
 )
 from irl_vla.engine.networks import Networks, example_inputs, run_module, weights_to_bytes
 from irl_vla.engine.onnx_graph import to_onnx
-from irl_vla.engine.runner import FP32, onnx_session, run_session
+from irl_vla.engine.onnx_runner import onnx_session, run_session
+from irl_vla.engine.runner import FP32
 from irl_vla.perception.tokens import SCENE_TOKENS, GraphIo, Tensors
 from irl_vla.types import InputError
 
@@ -68,7 +69,7 @@ def export_bundle(
     graphs, proofs = {}, {}
     with _one_torch_thread():
         for name, module in networks.graphs().items():
-            spec = graph_ios(networks.preset)[name]
+            spec = graph_ios(networks.preset, networks.classes)[name]
             tell(f"{name}: exporting")
             rng = np.random.default_rng([origin.seed, 1])
             model = to_onnx(module, spec, example_inputs(networks.preset, name, rng, images=2))
@@ -76,7 +77,7 @@ def export_bundle(
                 onnx=f"{name}.{FP32}.onnx", golden=f"{name}.{FP32}.golden.npz",
                 tolerance=GOLDEN_TOLERANCE,
             )  # fmt: skip
-            graph = Graph(inputs=spec.inputs, outputs=spec.outputs, variants={FP32: variant})
+            graph = GraphSpec(inputs=spec.inputs, outputs=spec.outputs, variants={FP32: variant})
             files[variant.onnx] = model
             files[variant.golden] = _golden(networks, module, spec, origin.seed)
             graphs[name] = graph
@@ -85,8 +86,9 @@ def export_bundle(
             )
     files[EQUALITY] = (json.dumps(proofs, indent=1, sort_keys=True) + "\n").encode()
     network = NetworkPart(
-        scene_tokens=SCENE_TOKENS, preset=networks.preset, vocabulary=Vocabulary(),
-        graphs=graphs, weights=WEIGHTS, equality=EQUALITY, seed=origin.seed,
+        scene_tokens=SCENE_TOKENS, preset=networks.preset,
+        vocabulary=Vocabulary.of(networks.classes), graphs=graphs,
+        weights=WEIGHTS, equality=EQUALITY, seed=origin.seed,
     )  # fmt: skip
     tell("writing the bundle")
     manifest = Manifest(
@@ -110,7 +112,7 @@ def _golden(networks: Networks, module: nn.Module, spec: GraphIo, seed: int) -> 
 
 
 def _prove(
-    networks: Networks, module: nn.Module, graph: Graph, name: str, model: bytes,
+    networks: Networks, module: nn.Module, graph: GraphSpec, name: str, model: bytes,
     seed: int, repetitions: int, tell: Tell,
 ) -> dict[str, Any]:  # fmt: skip
     """Torch against ONNX Runtime on fresh scenes, with one thread and with two, each run twice."""
@@ -123,9 +125,9 @@ def _prove(
         inputs = example_inputs(networks.preset, name, rng, BATCHES[repetition % len(BATCHES)])
         reference = run_module(module, inputs, outputs)
         for threads, session in sessions.items():
-            told = run_session(session, name, graph, inputs, None)
-            _refuse_unequal(told, run_session(session, name, graph, inputs, None), name, threads)
-            for output, apart in differences(told, reference).items():
+            result = run_session(session, name, graph, inputs, None)
+            _refuse_unequal(result, run_session(session, name, graph, inputs, None), name, threads)
+            for output, apart in differences(result, reference).items():
                 worst[threads][output] = max(worst[threads][output], apart)
     largest = max(apart for row in worst.values() for apart in row.values())
     if not largest <= PROOF_TOLERANCE:

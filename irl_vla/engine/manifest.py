@@ -1,30 +1,38 @@
-"""What a bundle says about itself: the shape of `manifest.json`, and its one canonical spelling.
+"""What a bundle says about itself: the shape of `manifest.json`, and how it is written.
 
-Equal manifests have equal bytes: keys sorted, ASCII, one space of indentation, a newline at the
-end. So the hash of the bytes is the identity of the bundle. models/README.md describes the format.
+The hash of the bytes as stored is the identity of the bundle. What this library writes has one
+spelling: keys sorted, ASCII, one space of indentation, a newline at the end, and no setting that
+has its default. So a setting that a later version adds changes no bundle that does without it; and
+therefore a default never changes. models/README.md describes the format and how it may grow.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, NoReturn
 
-from irl_vla.config import from_mapping
+from irl_vla import __version__
+from irl_vla.config import UnknownSetting, from_json, named
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
-from irl_vla.perception.preset import AGENT_CLASSES, MAP_CLASSES, SEG_CLASSES, Preset
-from irl_vla.perception.tokens import SCENE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.perception.classes import CLASSES, SceneClasses
+from irl_vla.perception.preset import Preset
+from irl_vla.perception.tokens import READABLE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.tensors import planner_io
 from irl_vla.types import InputError
 
-FORMAT = "irl-vla-bundle/1"
+FORMAT = "irl-vla-bundle/2"
+FAMILY = "irl-vla-bundle/"
 MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
+NETWORK = "network"  # kind of the bundles that hold networks
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
 MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
-GRAPHS = ("camera", "bev", "planner")
+GRAPHS = ("camera", "bev", "planner")  # that every network bundle has
+OPTIONAL_GRAPHS = ("language", "reward")  # that it may have
+MAX_TOLERANCE = 0.05  # of golden answers: a bundle that asks for more calls a fault a rounding
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,12 +63,14 @@ class Variant:
     tolerance: float
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.tolerance < 1.0:
-            raise ValueError(f"tolerance: expected between 0 and 1, got {self.tolerance}")
+        if not 0.0 < self.tolerance <= MAX_TOLERANCE:
+            raise ValueError(
+                f"tolerance: expected above 0 and at most {MAX_TOLERANCE}, got {self.tolerance}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class GraphSpec:
     """What enters and leaves a graph, and its variants by precision ("fp32", "int8-trt", ..)."""
 
     inputs: tuple[TensorSpec, ...]
@@ -69,14 +79,20 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vocabulary:
-    """Names of the classes, in the order of their indices."""
+class Vocabulary(SceneClasses):
+    """Names of the classes, in the order of their indices; also of the Command's. A list has no
+    default: a bundle keeps its own words when this version learns new ones."""
 
-    agents: tuple[str, ...] = AGENT_CLASSES
-    map: tuple[str, ...] = MAP_CLASSES
-    seg: tuple[str, ...] = SEG_CLASSES
-    speed: tuple[str, ...] = SPEED_COMMANDS
-    path: tuple[str, ...] = PATH_COMMANDS
+    speed: tuple[str, ...]
+    path: tuple[str, ...]
+
+    @staticmethod
+    def of(classes: SceneClasses) -> Vocabulary:
+        """These classes, and the commands of this version."""
+        return Vocabulary(
+            agents=classes.agents, map=classes.map, seg=classes.seg,
+            speed=SPEED_COMMANDS, path=PATH_COMMANDS,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +113,17 @@ class Quantisation:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPart:
-    """What a network bundle has and a rule bundle has not.
+    """What a network bundle has and others have not.
 
     preset: sizes, with the images' normalisation and the geometry of the BEV
+    graphs: GRAPHS, and of OPTIONAL_GRAPHS those that it has
     weights: safetensors file; equality: JSON file, torch against each variant as measured
     """
 
     scene_tokens: str
     preset: Preset
     vocabulary: Vocabulary
-    graphs: dict[str, Graph]
+    graphs: dict[str, GraphSpec]
     weights: str
     equality: str
     seed: int  # of the initial weights
@@ -115,13 +132,13 @@ class NetworkPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """See models/README.md. parameters: YAML file of a rule bundle; network: of a network bundle.
+    """See models/README.md. parameters: YAML file of a policy without network; network: else.
 
     Exactly one of the two is there, as `kind` says.
     """
 
     format: str
-    kind: Literal["rule", "network"]
+    kind: str  # NETWORK, or a name of POLICIES
     name: str
     made_by: str  # "irl-vla 0.1.0"
     trained: bool
@@ -132,13 +149,12 @@ class Manifest:
     training_data: tuple[DataSource, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"format: expected '{FORMAT}', got '{self.format}'")
         has = (self.parameters is not None, self.network is not None)
-        if has != (self.kind == "rule", self.kind == "network"):
+        named({NETWORK: None, **POLICIES}, self.kind, "kind")
+        if has != (self.kind != NETWORK, self.kind == NETWORK):
             raise ValueError(
                 f"kind '{self.kind}': expected "
-                f"{'parameters' if self.kind == 'rule' else 'network'} and only that"
+                f"{'network' if self.kind == NETWORK else 'parameters'} and only that"
             )
         for name in self.files:
             refuse_path(name)
@@ -168,77 +184,130 @@ def refuse_path(name: str) -> None:
         )
 
 
-def graph_ios(preset: Preset) -> dict[str, GraphIo]:
-    """What enters and leaves each graph of a preset, as this version of the library has it."""
-    return {io.graph: io for io in (camera_io(preset), bev_io(preset), planner_io(preset))}
+def graph_ios(preset: Preset, classes: SceneClasses = CLASSES) -> dict[str, GraphIo]:
+    """What enters and leaves each graph, as this version of the library exports it."""
+    ios = (camera_io(preset), bev_io(preset, classes), planner_io(preset))
+    return {io.graph: io for io in ios}
 
 
 def _check_network(network: NetworkPart) -> None:
-    """ValueError where the bundle and this library would mean different things."""
-    if network.scene_tokens != SCENE_TOKENS:
+    """ValueError where the bundle and this library would mean different things. Sizes and classes
+    are the bundle's own; this version asks for the tensors that it fills and reads."""
+    if network.scene_tokens not in READABLE_TOKENS:
         raise ValueError(
-            f"scene_tokens: this version reads '{SCENE_TOKENS}', got '{network.scene_tokens}'"
+            f"scene_tokens: this version reads '{', '.join(READABLE_TOKENS)}', got "
+            f"'{network.scene_tokens}'. A newer version of irl-vla is needed"
         )
-    if network.vocabulary != Vocabulary():
-        raise ValueError("vocabulary: its class names differ from those of this version")
-    expected = graph_ios(network.preset)
-    if set(network.graphs) != set(expected):
-        raise ValueError(
-            f"graphs: expected {', '.join(sorted(expected))}, got {', '.join(network.graphs)}"
-        )
-    for name, graph in network.graphs.items():
-        _check_tensors(name, "inputs", graph.inputs, expected[name].inputs)
-        _check_tensors(name, "outputs", graph.outputs, expected[name].outputs)
+    _check_names(network.graphs)
+    for name, io in graph_ios(network.preset, network.vocabulary).items():
+        graph = network.graphs[name]
+        _check_tensors(name, "inputs", graph.inputs, io.inputs, io.optional)
+        for tensor in graph.inputs:
+            if tensor.name not in {known.name for known in io.inputs}:
+                raise ValueError(
+                    f"graph '{name}', inputs: this version knows no '{tensor.name}'. "
+                    f"A newer version of irl-vla is needed"
+                )
+        _check_tensors(name, "outputs", graph.outputs, io.outputs, io.optional)
+
+
+def _check_names(graphs: dict[str, GraphSpec]) -> None:
+    for name in GRAPHS:
+        if name not in graphs:
+            raise ValueError(f"graphs: expected {', '.join(GRAPHS)}, got {', '.join(graphs)}")
+    for name, graph in graphs.items():
+        if name not in (*GRAPHS, *OPTIONAL_GRAPHS):
+            raise ValueError(
+                f"graphs: this version knows no '{name}', only {', '.join(GRAPHS)}, and "
+                f"optionally {', '.join(OPTIONAL_GRAPHS)}. A newer version of irl-vla is needed"
+            )
         if not graph.variants:
             raise ValueError(f"graph '{name}': expected at least one variant such as 'fp32'")
 
 
 def _check_tensors(
-    graph: str, side: str, got: tuple[TensorSpec, ...], expected: tuple[TensorSpec, ...]
-) -> None:
-    names = [[tensor.name for tensor in tensors] for tensors in (expected, got)]
-    if names[0] != names[1]:
-        raise ValueError(f"graph '{graph}', {side}: expected {names[0]}, got {names[1]}")
-    for want, have in zip(expected, got, strict=True):
-        if want != have:
+    graph: str, side: str, got: tuple[TensorSpec, ...], needed: tuple[TensorSpec, ...],
+    optional: frozenset[str],
+) -> None:  # fmt: skip
+    """Each tensor that is needed must be there, as the bundle's own preset and vocabulary say.
+    Others are a newer bundle's business."""
+    there = {tensor.name: tensor for tensor in got}
+    for want in needed:
+        have = there.get(want.name)
+        if have is None and want.name not in optional:
             raise ValueError(
-                f"graph '{graph}', {side}, '{want.name}': the preset asks for {want.dtype} "
-                f"{list(want.shape)}, got {have.dtype} {list(have.shape)}"
+                f"graph '{graph}', {side}: '{want.name}' is missing, got {', '.join(there)}"
+            )
+        if have is not None and have != want:
+            raise ValueError(
+                f"graph '{graph}', {side}, '{want.name}': the bundle's preset and vocabulary ask "
+                f"for {want.dtype} {list(want.shape)}, got {have.dtype} {list(have.shape)}"
             )
 
 
 def to_bytes(manifest: Manifest) -> bytes:
-    """The one canonical spelling."""
-    text = json.dumps(asdict(manifest), sort_keys=True, ensure_ascii=True, indent=1)
+    """The one spelling in which this library writes."""
+    text = json.dumps(_spelled(manifest), sort_keys=True, ensure_ascii=True, indent=1)
     return f"{text}\n".encode("ascii")
 
 
+def _spelled(value: Any) -> Any:
+    """A value as JSON has it, without the settings that have their default."""
+    if is_dataclass(value):
+        return {
+            entry.name: _spelled(getattr(value, entry.name))
+            for entry in fields(value)
+            if entry.default is MISSING or getattr(value, entry.name) != entry.default
+        }
+    if isinstance(value, dict):
+        return {key: _spelled(item) for key, item in value.items()}
+    return [_spelled(item) for item in value] if isinstance(value, tuple) else value
+
+
 def from_bytes(content: bytes, where: str) -> Manifest:
-    """Canonical bytes -> Manifest. Raises InputError; there is no second spelling of a manifest."""
+    """Bytes as stored -> Manifest. Raises InputError, also for one that a newer version wrote."""
     try:
-        data = json.loads(content.decode("ascii"), parse_constant=_refuse_constant)
+        data = json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_twins,
+        )  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not a JSON manifest: {error}") from None
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         raise InputError(f"{where}: expected a JSON object, got {type(data).__name__}")
     _refuse_other_format(data, where)
-    manifest = from_mapping(Manifest, data, where)
-    if to_bytes(manifest) != content:
+    try:
+        return from_json(Manifest, data, where)
+    except UnknownSetting as error:
         raise InputError(
-            f"{where}: not in canonical spelling (sorted keys, one space of indentation, every "
-            f"setting present). It was edited by hand, or made by another version "
-            f"('{manifest.made_by}'). Export the bundle again"
-        )
-    return manifest
+            f"{error} The bundle was made by '{data.get('made_by')}', this is irl-vla "
+            f"{__version__}: a newer version of irl-vla is needed to read it"
+        ) from None
 
 
-def _refuse_other_format(data: Mapping[str, Any], where: str) -> None:
+def _refuse_other_format(data: dict[str, Any], where: str) -> None:
     """Said first: another format would otherwise be reported as some unknown setting."""
-    if data.get("format") != FORMAT:
+    found = data.get("format")
+    if found == FORMAT:
+        return
+    what = f"{where}: format: expected '{FORMAT}', got {found!r}"
+    if found == f"{FAMILY}1":
         raise InputError(
-            f"{where}: format: expected '{FORMAT}', got {data.get('format')!r}. Export the bundle "
-            "with this version of irl-vla, or use the version that made it"
+            f"{what}, which is not read any more. Export the policy again: `irl-vla export "
+            "--preset NAME --seed N --out FOLDER`"
         )
+    if isinstance(found, str) and found.startswith(FAMILY):
+        raise InputError(f"{what}. A newer version of irl-vla is needed to read it")
+    raise InputError(f"{what}. This is not a bundle of irl-vla")
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers could choose differently between two values of one setting."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' is given twice")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

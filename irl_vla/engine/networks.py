@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from safetensors.torch import load as read_safetensors
 from safetensors.torch import save as write_safetensors
 from torch import Tensor, nn
 
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.perception.networks import Perception, build
 from irl_vla.perception.preset import Preset
@@ -24,16 +27,19 @@ from irl_vla.types import InputError
 
 @dataclass(frozen=True)
 class Networks:
-    """Perception and planner of one preset."""
+    """Perception and planner of one preset. classes: that perception tells apart."""
 
     preset: Preset
     perception: Perception
     planner: Denoiser
+    classes: SceneClasses = CLASSES
 
     def graphs(self) -> dict[str, nn.Module]:
-        """The three graphs by name, in evaluation mode; weights are shared with the networks."""
+        """Copies of the three graphs by name, in evaluation mode; the networks stay as they are,
+        also while they are trained."""
         camera, bev = self.perception.graphs()
-        planner = PlannerGraph(self.planner, self.preset.planner.denoise_steps).eval()
+        steps = self.preset.planner.denoise_steps
+        planner = PlannerGraph(deepcopy(self.planner), steps).eval()
         return {"camera": camera, "bev": bev, "planner": planner}
 
     def parts(self) -> dict[str, nn.Module]:
@@ -51,9 +57,9 @@ class Networks:
         }
 
 
-def build_networks(preset: Preset, seed: int) -> Networks:
+def build_networks(preset: Preset, seed: int, classes: SceneClasses = CLASSES) -> Networks:
     """Seeded initial weights, untrained."""
-    return Networks(preset, build(preset, seed), build_planner(preset, seed))
+    return Networks(preset, build(preset, seed, classes), build_planner(preset, seed), classes)
 
 
 def weights_to_bytes(networks: Networks) -> bytes:
@@ -61,14 +67,17 @@ def weights_to_bytes(networks: Networks) -> bytes:
     return write_safetensors(dict(sorted(networks.weights().items())))
 
 
-def networks_from_bytes(preset: Preset, content: bytes, where: str) -> Networks:
+def networks_from_bytes(
+    preset: Preset, content: bytes, where: str, classes: SceneClasses = CLASSES
+) -> Networks:
     """Networks of `preset` with weights from safetensors. Raises InputError where they differ."""
     try:
         weights = read_safetensors(content)
     except SafetensorError as error:
         raise InputError(f"{where}: no safetensors file: {error}") from None
     anchors = np.zeros((preset.planner.anchors, 8, 2), np.float32)  # replaced by the loaded ones
-    networks = Networks(preset, build(preset, 0), build_planner(preset, 0, anchors))
+    planner = build_planner(preset, 0, anchors)
+    networks = Networks(preset, build(preset, 0, classes), planner, classes)
     expected = networks.weights()
     for name in sorted(set(expected) ^ set(weights)):
         verb = "misses" if name in expected else "has an unknown"
@@ -94,12 +103,18 @@ def example_inputs(
     return example_bev(preset, rng) if graph == "bev" else example_planner(preset, rng)
 
 
-@torch.no_grad()
 def run_module(
     module: nn.Module, inputs: dict[str, NDArray[Any]], outputs: tuple[str, ...]
 ) -> dict[str, NDArray[Any]]:
     """The reference: a graph as torch runs it, on the device of its weights."""
-    device = next(module.parameters()).device
-    told = module(*(torch.from_numpy(value).to(device) for value in inputs.values()))
-    values = (told,) if isinstance(told, Tensor) else told
+    values = called(module, inputs)
     return {name: value.cpu().numpy() for name, value in zip(outputs, values, strict=True)}
+
+
+@torch.no_grad()
+def called(module: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    """A graph's outputs in order, on the device of its weights. inputs: NumPy or torch, in the
+    order of its arguments."""
+    device = next(module.parameters()).device
+    result = module(*(torch.as_tensor(value).to(device) for value in inputs.values()))
+    return (result,) if isinstance(result, Tensor) else tuple(result)

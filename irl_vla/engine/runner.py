@@ -1,110 +1,82 @@
 """Runners: one protocol, several engines, the same numbers.
 
-ONNX Runtime is the default, and needs no torch; `torch_runner.py` is the reference. All check every
-tensor they are given: a wrong shape is a sentence, never undefined behaviour inside an engine.
+`onnx_runner.py` is the default and needs no torch; `torch_runner.py` is the reference. All check
+every tensor they are given: a wrong shape is a sentence, never undefined behaviour inside an
+engine. No engine is imported here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
-from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.compare import refuse_difference
-from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES, Graph
-from irl_vla.perception.tokens import Tensors, TensorSpec
-from irl_vla.types import InputError
+from irl_vla.engine.manifest import MAX_IMAGES, GraphSpec
+from irl_vla.perception.tokens import TensorSpec
+from irl_vla.types import GraphRecord, InputError
 
 FP32 = "fp32"
-REFUSALS = (  # what ONNX Runtime raises at a model that it cannot use; no common base of their own
-    ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.NotImplemented,
-    ort_errors.InvalidProtobuf, ort_errors.NoModel, ort_errors.RuntimeException, RuntimeError,
-)  # fmt: skip
 DEFAULT_THREADS = 2
+
+Arrays = Mapping[str, Any]  # NumPy's, and where a runner says so those of its device
 
 
 class Runner(Protocol):
-    """Runs the graphs of one bundle. Not thread-safe: one runner serves one caller at a time."""
+    """Runs graphs of one bundle. Not thread-safe: one runner serves one caller at a time."""
 
     @property
-    def variant(self) -> str:
-        """Which variant of each graph it runs, such as "fp32"."""
+    def graphs(self) -> tuple[str, ...]:
+        """The graphs that it has loaded; others it refuses."""
         ...
 
-    def run(self, graph: str, inputs: Tensors, out: Tensors | None = None) -> dict[str, Any]:
+    @property
+    def device(self) -> str:
+        """Where it computes: "cpu", or a device whose arrays `run` takes and fills as well as
+        NumPy's, so that nothing is copied between two graphs ("cuda": torch.Tensor)."""
+        ...
+
+    def record(self, graph: str) -> GraphRecord:
+        """Which file of the bundle it runs for a graph, and by what."""
+        ...
+
+    def run(self, graph: str, inputs: Arrays, out: Arrays | None = None) -> dict[str, Any]:
         """Inputs -> outputs of one graph, by name.
 
-        out: arrays that the caller owns and that the outputs are written into; without it every
-        call gives fresh arrays, which stay as they are. Raises InputError on a wrong tensor.
+        out: arrays that the caller owns and that the outputs are written into, NumPy's or of
+        `device`; every other output is a fresh NumPy array, which stays as it is. Raises InputError
+        on a wrong tensor, or a graph that is not loaded.
         """
         ...
 
 
-class OnnxRunner:
-    """ONNX Runtime on the CPU; inputs and outputs are bound where they lie, nothing is copied."""
+def chosen_variants(
+    bundle: Bundle, graphs: Iterable[str], variants: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Which variant of each graph to run: the one that `variants` names, else fp32.
 
-    variant = FP32
-
-    def __init__(self, bundle: Bundle, threads: int = DEFAULT_THREADS) -> None:
-        self._graphs = bundle.network.graphs
-        self._sessions = {
-            name: onnx_session(
-                bundle.read(bundle.variant(name, FP32).onnx), threads, f"{bundle.root}: {name}"
-            )
-            for name in GRAPHS
-        }
-
-    def run(self, graph: str, inputs: Tensors, out: Tensors | None = None) -> dict[str, Any]:
-        """See Runner."""
-        return run_session(self._sessions[graph], graph, self._graphs[graph], inputs, out)
+    Raises InputError for a graph or variant that the bundle does not have.
+    """
+    wanted = variants or {}
+    chosen = {graph: wanted.get(graph, FP32) for graph in graphs}
+    for graph, variant in chosen.items():
+        bundle.variant(graph, variant)
+    return chosen
 
 
-def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession:
-    """A deterministic CPU session. Raises InputError where ONNX Runtime refuses the model."""
-    if threads < 1:
-        raise InputError(f"threads: expected at least 1, got {threads}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3  # errors only
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except REFUSALS as error:
-        raise InputError(f"{where}: ONNX Runtime refuses the model: {error}") from None
+def refuse_unloaded(graph: str, loaded: Iterable[str]) -> None:
+    """InputError for a graph that a runner was not asked to load."""
+    if graph not in set(loaded):
+        raise InputError(f"graph '{graph}' is not loaded here, only {', '.join(loaded)}")
 
 
-def run_session(
-    session: ort.InferenceSession, graph: str, spec: Graph, inputs: Tensors, out: Tensors | None
-) -> dict[str, NDArray[Any]]:
-    """One run with bound memory."""
-    ordered, images = checked(graph, spec, inputs)
-    binding = session.io_binding()
-    for name, value in ordered.items():
-        binding.bind_cpu_input(name, value)
-    outputs = {}
-    for tensor in spec.outputs:
-        shape = tuple(images if isinstance(size, str) else size for size in tensor.shape)
-        target = None if out is None else out.get(tensor.name)
-        if target is None:
-            target = np.empty(shape, tensor.dtype)
-        _refuse_other(graph, "output", tensor, target, shape)
-        outputs[tensor.name] = target
-        binding.bind_output(
-            tensor.name, "cpu", 0, target.dtype, target.shape, target.ctypes.data
-        )  # fmt: skip
-    session.run_with_iobinding(binding)
-    return outputs
+def checked(graph: str, spec: GraphSpec, inputs: Arrays) -> tuple[dict[str, Any], int]:
+    """Inputs in the graph's order, each of the promised type and shape, and the batch of images.
 
-
-def checked(graph: str, spec: Graph, inputs: Tensors) -> tuple[dict[str, NDArray[Any]], int]:
-    """Inputs in the graph's order, each of the promised type and shape, and the batch of images."""
+    NumPy's arrays are made contiguous; arrays of a device have to be.
+    """
     names = {tensor.name for tensor in spec.inputs}
     if names != set(inputs):
         raise InputError(
@@ -112,40 +84,49 @@ def checked(graph: str, spec: Graph, inputs: Tensors) -> tuple[dict[str, NDArray
         )  # fmt: skip
     images, ordered = 1, {}
     for tensor in spec.inputs:
-        value = np.ascontiguousarray(inputs[tensor.name])
+        value = inputs[tensor.name]
+        if isinstance(value, np.ndarray):
+            value = np.ascontiguousarray(value)
         if isinstance(tensor.shape[0], str):
             images = value.shape[0] if value.ndim else 0
             if not 1 <= images <= MAX_IMAGES:
                 raise InputError(
                     f"graph '{graph}': expected 1 to {MAX_IMAGES} images, got {images}"
                 )
-        shape = tuple(images if isinstance(size, str) else size for size in tensor.shape)
-        _refuse_other(graph, "input", tensor, value, shape)
+        refuse_other(graph, "input", tensor, value, shape_of(tensor, images))
         ordered[tensor.name] = value
     return ordered, images
 
 
-def _refuse_other(
-    graph: str, side: str, tensor: TensorSpec, value: NDArray[Any], shape: Sequence[int]
+def shape_of(tensor: TensorSpec, images: int) -> tuple[int, ...]:
+    """Its shape for a batch of so many images."""
+    return tuple(images if isinstance(size, str) else size for size in tensor.shape)
+
+
+def refuse_other(
+    graph: str, side: str, tensor: TensorSpec, value: Any, shape: Sequence[int]
 ) -> None:
-    fits = value.shape == tuple(shape) and value.dtype == tensor.dtype
-    if not (fits and value.flags.c_contiguous):
+    """InputError unless an array has this type and shape, and lies in one piece."""
+    dtype = str(value.dtype).removeprefix("torch.")
+    in_order = value.flags.c_contiguous if isinstance(value, np.ndarray) else value.is_contiguous()
+    if (tuple(value.shape), dtype) != (tuple(shape), tensor.dtype) or not in_order:
         raise InputError(
             f"graph '{graph}', {side} '{tensor.name}': expected {tensor.dtype} {list(shape)} in C "
-            f"order, got {value.dtype} {list(value.shape)}"
+            f"order, got {dtype} {list(value.shape)}"
         )
 
 
 def verify_golden(runner: Runner, bundle: Bundle) -> None:
-    """Run the known inputs of every graph: proves the engine, and warms it up.
+    """Run the known inputs of every loaded graph: proves the engine, and warms it up.
 
     Raises InputError when an output is not finite or leaves the variant's tolerance.
     """
-    for graph in GRAPHS:
-        golden = bundle.golden(graph, runner.variant)
-        known = f"bundle {bundle.root}: graph '{graph}' ({runner.variant})"
+    for graph in runner.graphs:
+        variant = runner.record(graph).variant
+        golden = bundle.golden(graph, variant)
+        known = f"bundle {bundle.root}: graph '{graph}' ({variant})"
         names = {tensor.name for tensor in bundle.graph(graph).outputs}
         if names != set(golden.outputs):
             raise InputError(f"{known}: golden outputs {sorted(golden.outputs)}, expected {names}")
-        tolerance = bundle.variant(graph, runner.variant).tolerance
+        tolerance = bundle.variant(graph, variant).tolerance
         refuse_difference(runner.run(graph, golden.inputs), golden.outputs, tolerance, known)

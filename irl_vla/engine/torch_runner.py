@@ -2,36 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from irl_vla.engine.bundle import Bundle
-from irl_vla.engine.networks import networks_from_bytes, run_module
-from irl_vla.engine.runner import FP32, checked
-from irl_vla.perception.tokens import Tensors
+from irl_vla.engine.manifest import GRAPHS
+from irl_vla.engine.networks import called, networks_from_bytes
+from irl_vla.engine.runner import (
+    Arrays,
+    checked,
+    chosen_variants,
+    refuse_other,
+    refuse_unloaded,
+    shape_of,
+)
+from irl_vla.types import GraphRecord
 
 
 class TorchRunner:
-    """See runner.Runner. device: where torch computes, such as "cpu" or "cuda"."""
+    """See runner.Runner. Arrays may be torch tensors, of any device; they are moved to its own."""
 
-    variant = FP32
-
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, device: str = "cpu", graphs: Sequence[str] = GRAPHS,
+        variants: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """device: where torch computes, such as "cpu" or "cuda". Whatever the variant, torch
+        computes from the weights, in float32."""
         network = bundle.network
         where = f"bundle {bundle.root}: {network.weights}"
-        networks = networks_from_bytes(network.preset, bundle.read(network.weights), where)
-        self._graphs = network.graphs
-        self._modules = {name: module.to(device) for name, module in networks.graphs().items()}
-
-    def run(self, graph: str, inputs: Tensors, out: Tensors | None = None) -> dict[str, Any]:
-        """See Runner."""
-        spec = self._graphs[graph]
-        ordered, _ = checked(graph, spec, inputs)
-        told = run_module(
-            self._modules[graph], ordered, tuple(tensor.name for tensor in spec.outputs)
+        networks = networks_from_bytes(
+            network.preset, bundle.read(network.weights), where, network.vocabulary
         )
-        for name, target in (out or {}).items():
-            np.copyto(target, told[name], casting="no")
-            told[name] = target
-        return told
+        backend = f"torch-{torch.device(device).type} {torch.__version__}"
+        chosen = chosen_variants(bundle, graphs, variants)
+        modules = networks.graphs()
+        self.device = device
+        self._specs = {name: bundle.graph(name) for name in graphs}
+        self._modules = {name: modules[name].to(device) for name in graphs}
+        self._records = {
+            name: GraphRecord(name, variant, bundle.onnx_sha256(name, variant), backend)
+            for name, variant in chosen.items()
+        }
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """See Runner."""
+        return tuple(self._modules)
+
+    def record(self, graph: str) -> GraphRecord:
+        """See Runner."""
+        refuse_unloaded(graph, self.graphs)
+        return self._records[graph]
+
+    def run(self, graph: str, inputs: Arrays, out: Arrays | None = None) -> dict[str, Any]:
+        """See Runner."""
+        refuse_unloaded(graph, self.graphs)
+        spec = self._specs[graph]
+        ordered, images = checked(graph, spec, inputs)
+        targets = out or {}
+        for tensor in spec.outputs:
+            if tensor.name in targets:
+                target = targets[tensor.name]
+                refuse_other(graph, "output", tensor, target, shape_of(tensor, images))
+        result = called(self._modules[graph], ordered)
+        names = (tensor.name for tensor in spec.outputs)
+        return {
+            name: _handed(value, targets.get(name))
+            for name, value in zip(names, result, strict=True)
+        }
+
+
+def _handed(value: torch.Tensor, target: Any) -> Any:
+    """An output where the caller wants it, else as a NumPy array."""
+    if isinstance(target, torch.Tensor):
+        return target.copy_(value)
+    array = value.cpu().numpy()
+    if target is None:
+        return array
+    np.copyto(target, array, casting="no")
+    return target

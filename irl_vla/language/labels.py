@@ -7,7 +7,7 @@ The paper publishes no rules for its classes; these are ours, derived from the n
 
     speed      m (N, 8) mean speed of each half second; v (N, 9) speed at 0, 0.5 .. 4 s
     path       theta (N,) change of heading; d, rho (N, 9) offset and heading against the road
-May import: types, language.commands, language.road.
+May import: types, language.commands, language.lane_relation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from irl_vla.language.commands import PathCommand, SpeedCommand
-from irl_vla.language.road import OwnLane, Road, road_of_lane, steady_road
-from irl_vla.types import F64, HORIZON_POSES, STEP_S, InputError
+from irl_vla.language.lane_relation import LaneRelation, OwnLane, road_of_lane, steady_road
+from irl_vla.types import F64, HORIZON_POSES, PLAN_DT_S, InputError
 
 __all__ = ["Labels", "OwnLane", "PathCommand", "SpeedCommand", "balance", "label", "label_many"]
 
@@ -88,7 +88,7 @@ def _checked(poses: F64, speeds: ArrayLike) -> tuple[F64, F64]:
     if poses.ndim != 3 or poses.shape[1:] != (HORIZON_POSES, 3) or now.shape != poses.shape[:1]:
         raise InputError(
             f"labels: poses have shape {poses.shape} and speeds {now.shape}: expected "
-            f"(N, {HORIZON_POSES}, 3), x y yaw every {STEP_S} s, and (N,)"
+            f"(N, {HORIZON_POSES}, 3), x y yaw every {PLAN_DT_S} s, and (N,)"
         )
     bad = ~(np.isfinite(poses).all(axis=(1, 2)) & np.isfinite(now))
     if bad.any():
@@ -109,7 +109,7 @@ def _steps(poses: F64) -> F64:
 def speeds_at(poses: F64, now: F64) -> F64:
     """(N, 9) speed at 0, 0.5 .. 4 s: between two half seconds the mean of their mean speeds, at the
     end carried on."""
-    mean = _steps(poses) / STEP_S
+    mean = _steps(poses) / PLAN_DT_S
     inner = (mean[:, :-1] + mean[:, 1:]) / 2.0
     last = np.maximum(1.5 * mean[:, -1:] - 0.5 * mean[:, -2:-1], 0.0)
     return np.concatenate([now[:, None], inner, last], axis=1)
@@ -117,7 +117,7 @@ def speeds_at(poses: F64, now: F64) -> F64:
 
 def _accelerations(speeds: F64, window_s: float) -> F64:
     """(N, k) mean accelerations of every window of that length."""
-    k = round(window_s / STEP_S)
+    k = round(window_s / PLAN_DT_S)
     return np.asarray((speeds[:, k:] - speeds[:, :-k]) / window_s)
 
 
@@ -147,7 +147,7 @@ def _speed_classes(poses: F64, now: F64) -> NDArray[np.int64]:
     return _first(rules, SPEEDS, SpeedCommand.MILD_ACCEL)
 
 
-def _path_classes(poses: F64, lane: Road | None) -> NDArray[np.int64]:
+def _path_classes(poses: F64, lane: LaneRelation | None) -> NDArray[np.int64]:
     """lane: what `road_of_lane` said of the only trajectory, or None."""
     steps = _steps(poses)
     yaw = np.unwrap(np.concatenate([np.zeros_like(poses[:, :1, 2]), poses[..., 2]], 1), axis=1)

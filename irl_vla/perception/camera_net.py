@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from irl_vla.perception.backbones import build_backbone
 from irl_vla.perception.preset import Preset
-from irl_vla.perception.vovnet import SIZES, VoVNet, conv_block
+from irl_vla.perception.vovnet import conv_block
 
 
 class ChannelNorm(nn.Module):
@@ -34,10 +35,9 @@ class CameraNet(nn.Module):
         super().__init__()
         channels = preset.feature_channels
         self.first_stage = 1 if preset.feature_stride == 8 else 2  # index of the finest map used
-        self.backbone = VoVNet(preset.backbone)
+        self.backbone = build_backbone(preset.backbone)
         self.laterals = nn.ModuleList(
-            nn.Conv2d(width, channels, 1)
-            for width in SIZES[preset.backbone].out[self.first_stage :]
+            nn.Conv2d(width, channels, 1) for width in self.backbone.channels[self.first_stage :]
         )
         self.smooth = conv_block(channels, channels, 3)
         self.norm = ChannelNorm(channels)

@@ -17,13 +17,11 @@ from torch import Tensor, nn
 from irl_vla.camera.projection import BevGrid
 from irl_vla.perception.attention import Attention, FeedForward
 from irl_vla.perception.bev import bev_coordinates, pooled_centers
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import (
-    AGENT_CLASSES,
     AGENT_QUERIES,
-    MAP_CLASSES,
     POLYLINE_POINTS,
     POOL,
-    SEG_CLASSES,
     Preset,
 )
 from irl_vla.perception.tokens import EGO_VECTOR_SIZE
@@ -39,7 +37,7 @@ POLYLINE_SCALE_M = 10.0  # [m] per unit of a polyline point's offset
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """What one decoder layer found; every layer speaks, so that training can ask each.
 
     boxes: (B, A, 10) x y z l w h sin(yaw) cos(yaw) vx vy [m, m/s], sine and cosine not normalised
@@ -59,7 +57,7 @@ class Decoded:
     agents: Tensor
     ego: Tensor
     map: Tensor
-    found: tuple[Found, ...]
+    found: tuple[Detections, ...]
 
 
 class PositionCode(nn.Module):
@@ -101,10 +99,10 @@ class DecoderLayer(nn.Module):
 
         queries, code (of the place), here (BEV at the place): (B, Q, D); keys: (B, Hp * Wp, D)
         """
-        calm = self.norms[0](queries) + code
-        queries = queries + self.each_other(calm, calm)
-        calm = self.norms[1](queries) + code
-        queries = queries + self.whole_bev(calm, keys) + self.own_place(here)
+        normed = self.norms[0](queries) + code
+        queries = queries + self.each_other(normed, normed)
+        normed = self.norms[1](queries) + code
+        queries = queries + self.whole_bev(normed, keys) + self.own_place(here)
         queries = queries + self.think(self.norms[2](queries))
         return queries, self.move(queries)
 
@@ -114,36 +112,39 @@ class ElementHeads(nn.Module):
 
     origin: Tensor
     span: Tensor
-    usual: Tensor
+    default_size: Tensor
 
-    def __init__(self, width: int, bev: BevGrid) -> None:
+    def __init__(self, width: int, bev: BevGrid, classes: SceneClasses) -> None:
         super().__init__()
         self.box = nn.Sequential(nn.Linear(width, width), nn.ReLU(), _quiet(width, 8))
         self.line = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), _quiet(width, 2 * POLYLINE_POINTS)
         )
-        self.agent_class = _quiet(width, len(AGENT_CLASSES), PRIOR_LOGIT)
-        self.map_class = _quiet(width, len(MAP_CLASSES), PRIOR_LOGIT)
+        self.agent_class = _quiet(width, len(classes.agents), PRIOR_LOGIT)
+        self.map_class = _quiet(width, len(classes.map), PRIOR_LOGIT)
         corner, far = (bev.x[0], bev.y[0]), (bev.x[1], bev.y[1])
         self.register_buffer("origin", torch.tensor(corner), persistent=False)
         self.register_buffer("span", torch.tensor(far) - torch.tensor(corner), persistent=False)
-        self.register_buffer("usual", torch.tensor(CAR), persistent=False)
+        self.register_buffer("default_size", torch.tensor(CAR), persistent=False)
 
     def meters(self, places: Tensor) -> Tensor:
         """(..., 2) logits of the place -> (..., 2) x, y [m], always inside the grid."""
         return self.origin + places.sigmoid() * self.span
 
-    def forward(self, agents: Tensor, elements: Tensor, places: Tensor) -> Found:
-        """(B, A, D) agents, (B, M, D) map elements, (B, Q, 2) logits of the places -> Found."""
+    def forward(self, agents: Tensor, elements: Tensor, places: Tensor) -> Detections:
+        """(B, A, D) agents, (B, M, D) map elements, (B, Q, 2) logits of the places ->
+        Detections."""
         xy = self.meters(places)
         raw = self.box(agents)
         z = CAR[2] / 2.0 + raw[..., 0:1]
-        size = self.usual * raw[..., 1:4].clamp(-4.0, 3.0).exp()  # 2 % to 20 times the usual
+        size = (
+            self.default_size * raw[..., 1:4].clamp(-4.0, 3.0).exp()
+        )  # 2 % to 20 times the default
         heading = torch.cat([raw[..., 4:5], raw[..., 5:6] + 1.0], dim=-1)  # sin, cos; ahead
         velocity = SPEED_SCALE * raw[..., 6:8]
         offsets = POLYLINE_SCALE_M * self.line(elements)
         offsets = offsets.reshape(*offsets.shape[:2], POLYLINE_POINTS, 2)
-        return Found(
+        return Detections(
             torch.cat([xy[:, : agents.shape[1]], z, size, heading, velocity], dim=-1),
             self.agent_class(agents),
             xy[:, -elements.shape[1] :, None] + offsets,
@@ -156,7 +157,7 @@ class SceneDecoder(nn.Module):
 
     cells: Tensor
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
         width = preset.d_model
         self.bev, self.elements = preset.bev, preset.map_queries
@@ -170,7 +171,7 @@ class SceneDecoder(nn.Module):
             DecoderLayer(width, preset.decoder_heads) for _ in range(preset.decoder_layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.heads = ElementHeads(width, preset.bev)
+        self.heads = ElementHeads(width, preset.bev, classes)
         cells = bev_coordinates(pooled_centers(preset.bev), preset.bev).reshape(-1, 2)
         self.register_buffer("cells", cells, persistent=False)
 
@@ -202,20 +203,21 @@ class SceneDecoder(nn.Module):
 class Segmentation(nn.Module):
     """BEV and fine map -> class logits of every sampled cell."""
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
         width, half = preset.d_model, preset.d_model // 2
         self.coarse = nn.Conv2d(width, half, 1)
         self.fine = nn.Conv2d(width, half, 1)
         self.mix = conv_block(half, half, 3)
-        self.classes = nn.Conv2d(half, len(SEG_CLASSES), 1)
+        self.classes = nn.Conv2d(half, len(classes.seg), 1)
         nn.init.normal_(self.classes.weight, std=QUIET)
-        prior = torch.full((len(SEG_CLASSES),), PRIOR)
-        prior[0] = 1.0 - PRIOR * (len(SEG_CLASSES) - 1)  # class 0 is "nothing"
+        prior = torch.full((len(classes.seg),), PRIOR)
+        nothing = classes.index("seg", "nothing", "the network, for untrained ground,")
+        prior[nothing] = 1.0 - PRIOR * (len(classes.seg) - 1)
         self.classes.bias = nn.Parameter(prior.log())
 
     def forward(self, bev: Tensor, fine: Tensor) -> Tensor:
-        """(B, D, Hp, Wp), (B, D, R, S) -> (B, 7, R, S) logits."""
+        """(B, D, Hp, Wp), (B, D, R, S) -> (B, K, R, S) logits."""
         coarse = nn.functional.interpolate(self.coarse(bev), scale_factor=float(POOL))
         out: Tensor = self.classes(self.mix(coarse + self.fine(fine)))
         return out

@@ -7,6 +7,7 @@ batch, speaks tokens.bev_io, and casts to float16 once, at its end.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +15,14 @@ from torch import Tensor, nn
 
 from irl_vla.perception.bev import BevEncoder, BevInputs
 from irl_vla.perception.camera_net import CameraNet
-from irl_vla.perception.heads import Decoded, Found, SceneDecoder, Segmentation
+from irl_vla.perception.classes import CLASSES, SceneClasses
+from irl_vla.perception.heads import Decoded, Detections, SceneDecoder, Segmentation
 from irl_vla.perception.preset import Preset
 
 
 @dataclass(frozen=True)
 class BevOutputs:
-    """bev: (B, D, Hp, Wp); decoded tokens and findings; seg_logits: (B, 7, R, S)."""
+    """bev: (B, D, Hp, Wp); decoded tokens and findings; seg_logits: (B, K, R, S)."""
 
     bev: Tensor
     decoded: Decoded
@@ -30,11 +32,11 @@ class BevOutputs:
 class BevNet(nn.Module):
     """Features of up to eight cameras, memory and ego vector -> everything perception knows."""
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
         self.encoder = BevEncoder(preset)
-        self.decoder = SceneDecoder(preset)
-        self.segmentation = Segmentation(preset)
+        self.decoder = SceneDecoder(preset, classes)
+        self.segmentation = Segmentation(preset, classes)
 
     def forward(self, inputs: BevInputs) -> BevOutputs:
         """A batch of scenes -> float32 outputs with gradients."""
@@ -80,7 +82,7 @@ class BevGraph(nn.Module):
         return tuple(value[0] for value in results)
 
 
-def _boxes(found: Found, score: Tensor) -> Tensor:
+def _boxes(found: Detections, score: Tensor) -> Tensor:
     """(B, A, 10) in the order of tokens.BOX_FIELDS: heading as one angle, score at the end."""
     yaw = torch.atan2(found.boxes[..., 6], found.boxes[..., 7])
     return torch.cat(
@@ -97,16 +99,17 @@ class Perception:
     bev: BevNet
 
     def graphs(self) -> tuple[CameraNet, BevGraph]:
-        """What is exported: camera and bev, in evaluation mode."""
-        graph = BevGraph(self.bev, self.preset.score_threshold)
-        return self.camera.eval(), graph.eval()
+        """What is exported: copies of camera and bev in evaluation mode. The networks themselves
+        stay in the mode that they are in: an export does not disturb a training."""
+        graph = BevGraph(deepcopy(self.bev), self.preset.score_threshold)
+        return deepcopy(self.camera).eval(), graph.eval()
 
 
-def build(preset: Preset, seed: int) -> Perception:
+def build(preset: Preset, seed: int, classes: SceneClasses = CLASSES) -> Perception:
     """Networks with seeded initial weights; the global random state is neither used nor changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        camera, bev = CameraNet(preset), BevNet(preset)
+        camera, bev = CameraNet(preset), BevNet(preset, classes)
         for net in (camera, bev.encoder):
             _he_init(net)
     return Perception(preset, camera, bev)

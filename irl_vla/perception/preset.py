@@ -12,10 +12,12 @@ from typing import Literal
 
 from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.projection import BevGrid
-from irl_vla.config import load_yaml
+from irl_vla.config import load_yaml, named
+from irl_vla.perception.backbones import BACKBONES
+from irl_vla.resources import resource
 from irl_vla.types import InputError
 
-PRESETS = Path(__file__).parents[2] / "models" / "presets"
+PRESETS = "models/presets"
 LAST_STRIDE = 32  # [px] of the backbone's coarsest map
 POOL = 2  # sampled cells per cell of the grid that the planner reads, along one axis
 AGENT_QUERIES = 30  # the paper's "30 agents + 1 ego"
@@ -24,8 +26,6 @@ POLYLINE_POINTS = 20  # points of a map element (DiffVLA)
 AGENT_CLASSES = ("vehicle", "pedestrian", "bicycle", "obstacle")
 MAP_CLASSES = ("centerline", "divider", "boundary", "crosswalk", "stop_line", "red_stop_line")
 SEG_CLASSES = ("nothing", "road", "walkway", "centerline", "obstacle", "vehicle", "pedestrian")
-
-Backbone = Literal["nano", "19-slim-dw", "19-dw", "39", "57", "99"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Preset:
     """All sizes of one policy."""
 
     name: str
-    backbone: Backbone
+    backbone: str  # name of one of BACKBONES; a bundle's graphs run where it is not known
     image: ImageSpec  # what the `camera` graph reads
     feature_stride: Literal[8, 16]  # pixels per cell of the one feature map
     feature_channels: int  # of that map; what the BEV reads from each camera
@@ -107,17 +107,19 @@ def _refuse_empty(sizes: PlannerSize | Preset, prefix: str) -> None:
 
 def preset_names() -> tuple[str, ...]:
     """The presets that ship with the project, by name."""
-    return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+    return tuple(sorted(path.stem for path in resource(PRESETS).glob("*.yaml")))
 
 
 def load_preset(name_or_path: str) -> Preset:
     """A shipped preset by its name ("tiny") or any YAML file by its path. Raises InputError."""
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"}:
-        return load_yaml(path, Preset)
+        preset = load_yaml(path, Preset)
+        named(BACKBONES, preset.backbone, f"{path}: backbone")
+        return preset
     if name_or_path not in preset_names():
         raise InputError(
             f"preset: expected one of {', '.join(preset_names())} or the path of a .yaml file, "
             f"got '{name_or_path}'"
         )
-    return load_yaml(PRESETS / f"{name_or_path}.yaml", Preset)
+    return load_yaml(resource(f"{PRESETS}/{name_or_path}.yaml"), Preset)

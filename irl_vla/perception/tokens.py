@@ -16,15 +16,29 @@ from numpy.typing import NDArray
 
 from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.frames import pose_of
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import (
     AGENT_QUERIES,
     POLYLINE_POINTS,
-    SEG_CLASSES,
     Preset,
 )
-from irl_vla.types import F32, F64, EgoStatus, InputError, Intent, IntentDirection, SceneTokens
+from irl_vla.types import (
+    F32,
+    F64,
+    EgoStatus,
+    GraphRecord,
+    InputError,
+    Intent,
+    IntentDirection,
+    SceneTokens,
+)
 
-SCENE_TOKENS = "SceneTokens/1"
+SCENE_TOKENS = "SceneTokens/1"  # what this version exports
+READABLE_TOKENS = (SCENE_TOKENS,)  # and what it drives with
+TOKEN_ARRAYS = (  # of SceneTokens; an optional one is None where a bundle does not have it
+    "bev", "agents", "boxes", "agent_class", "agent_valid", "ego", "map", "polylines", "map_class",
+    "map_valid", "seg",
+)  # fmt: skip
 BOX_FIELDS = ("x", "y", "z", "l", "w", "h", "yaw", "vx", "vy", "score")
 
 ROUTE_POINTS = 20
@@ -46,11 +60,15 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class GraphIo:
-    """What enters and what leaves one graph, in the order of its arguments."""
+    """What enters and what leaves one graph, in the order of its arguments.
+
+    optional: tensors that a bundle may lack, because it is older than they are; they come last
+    """
 
     graph: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    optional: frozenset[str] = frozenset()
 
 
 def camera_io(preset: Preset) -> GraphIo:
@@ -67,7 +85,7 @@ def camera_io(preset: Preset) -> GraphIo:
     )
 
 
-def bev_io(preset: Preset) -> GraphIo:
+def bev_io(preset: Preset, classes: SceneClasses = CLASSES) -> GraphIo:
     """The `bev` graph: everything has a fixed size; a missing camera is a mask."""
     points, width = preset.points, preset.d_model
     agents, elements = AGENT_QUERIES, preset.map_queries
@@ -97,7 +115,7 @@ def bev_io(preset: Preset) -> GraphIo:
             TensorSpec("polylines", "float16", (elements, POLYLINE_POINTS, 2)),
             TensorSpec("map_class", "int64", (elements,)),
             TensorSpec("map_valid", "bool", (elements,)),
-            TensorSpec("seg", "float16", (len(SEG_CLASSES), *preset.bev.cells)),
+            TensorSpec("seg", "float16", (len(classes.seg), *preset.bev.cells)),
         ),
     )
 
@@ -172,8 +190,20 @@ def to_slots(values: NDArray[Any], slots: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def scene_tokens(
-    outputs: Tensors, anchor_stamp_ns: int, epoch: int, memory_stamp_ns: int | None
-) -> SceneTokens:
-    """Outputs of the `bev` graph -> SceneTokens; the arrays are taken as they are, not copied."""
-    fields = {name: np.asarray(value) for name, value in outputs.items()}
-    return SceneTokens(anchor_stamp_ns, epoch, memory_stamp_ns=memory_stamp_ns, **fields)
+    outputs: Tensors, anchor_stamp_ns: int, epoch: int, memory_stamp_ns: int | None,
+    computed_by: tuple[GraphRecord, ...] = (),
+) -> SceneTokens:  # fmt: skip
+    """Outputs of the `bev` graph -> SceneTokens; the arrays are taken as they are, not copied.
+
+    An output that this version does not know is left out: a newer bundle may say more.
+    """
+    known = {name: np.asarray(outputs[name]) for name in TOKEN_ARRAYS if name in outputs}
+    return SceneTokens(
+        anchor_stamp_ns, epoch, memory_stamp_ns=memory_stamp_ns, computed_by=computed_by, **known
+    )
+
+
+def token_arrays(tokens: SceneTokens) -> dict[str, NDArray[Any]]:
+    """The arrays of tokens by name, without optional ones that are not there."""
+    found = {name: getattr(tokens, name) for name in TOKEN_ARRAYS}
+    return {name: value for name, value in found.items() if value is not None}

@@ -18,8 +18,6 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from irl_vla.perception.preset import Backbone
-
 
 @dataclass(frozen=True)
 class VovnetSize:
@@ -38,7 +36,7 @@ class VovnetSize:
 
 
 _INNER, _OUT = (128, 160, 192, 224), (256, 512, 768, 1024)
-SIZES: Mapping[Backbone, VovnetSize] = MappingProxyType(
+SIZES: Mapping[str, VovnetSize] = MappingProxyType(
     {
         "nano": VovnetSize((8, 8, 8), (8, 8, 8, 8), (8, 16, 16, 16), (1, 1, 1, 1), 1, True),
         "19-slim-dw": VovnetSize(
@@ -113,11 +111,12 @@ class OneShotAggregation(nn.Module):
 
 
 class VoVNet(nn.Module):
-    """The backbone without a classifier head."""
+    """A Backbone (backbones.py); name: of one of SIZES."""
 
-    def __init__(self, name: Backbone) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         size = SIZES[name]
+        self.channels = size.out
         first, second, third = size.stem
         repeat = separable_block if size.depthwise else _conv_3x3
         self.stem = nn.Sequential(

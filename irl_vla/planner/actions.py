@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irl_vla.types import F32, F64, HORIZON_POSES, STEP_S
+from irl_vla.types import F32, F64, HORIZON_POSES, PLAN_DT_S
 
-TURN_FLOOR_M = 4.0 * STEP_S  # [m] D0: shorter steps turn in proportion to their length
+TURN_FLOOR_M = 4.0 * PLAN_DT_S  # [m] D0: shorter steps turn in proportion to their length
 MEAN_SPEED = 7.5  # [m/s] of the action 0: town driving
 UNIT_SPEED = 7.5  # [m/s] steady difference of one unit: 0..15 m/s is -1..1
 UNIT_TURN = 0.25  # [rad] per step, steady, of one unit: 0.5 rad/s, half the comfort bound 0.95
@@ -47,14 +47,14 @@ def cosine_basis() -> F64:
 def units() -> F64:
     """(T, 2) what one unit of each coefficient is worth: metres and radians times sqrt(T)."""
     falling = (1.0 + np.arange(HORIZON_POSES)[:, None]) ** -np.array(ROUGHNESS_POWERS)
-    return np.asarray(falling * math.sqrt(HORIZON_POSES) * [UNIT_SPEED * STEP_S, UNIT_TURN])
+    return np.asarray(falling * math.sqrt(HORIZON_POSES) * [UNIT_SPEED * PLAN_DT_S, UNIT_TURN])
 
 
 def action_to_trajectory(action: Tensor) -> Tensor:
     """(..., T, 2) normalised actions -> (..., T, 3) poses in the ego frame; yaw is not wrapped."""
     decode = _constant(cosine_basis().T, action)
     steps = decode @ (action * _constant(units(), action))
-    distance = steps[..., 0] + MEAN_SPEED * STEP_S
+    distance = steps[..., 0] + MEAN_SPEED * PLAN_DT_S
     turn = steps[..., 1] * distance / distance.abs().clamp(min=TURN_FLOOR_M)
     return _drive(distance, turn)
 
@@ -87,7 +87,7 @@ def trajectory_to_action(poses: Tensor) -> Tensor:
     slow = turn * TURN_FLOOR_M / long.clamp(min=READABLE_M)
     slow = torch.where(long < READABLE_M, 0.0, slow.clamp(-SLOW_TURN, SLOW_TURN))
     steady = torch.where(long < TURN_FLOOR_M, slow, turn) * forward.sign()
-    steps = torch.stack([distance - MEAN_SPEED * STEP_S, steady], dim=-1)
+    steps = torch.stack([distance - MEAN_SPEED * PLAN_DT_S, steady], dim=-1)
     return (_constant(cosine_basis(), steps) @ steps) / _constant(units(), steps)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from irl_vla.planner.actions import actions_of, poses_of
-from irl_vla.types import F32, F64, HORIZON_POSES, STEP_S
+from irl_vla.types import F32, F64, HORIZON_POSES, PLAN_DT_S
 
 SYNTHETIC_COUNT = 4096
 MAX_SPEED = 17.0  # [m/s] 61 km/h
@@ -48,12 +48,12 @@ def kmeans_anchors(trajectories: F64, count: int, seed: int) -> F32:
 def synthetic_driving(seed: int, count: int = SYNTHETIC_COUNT) -> F64:
     """(count, 8, 3) trajectories of steady acceleration on bends, with some lane changes."""
     rng = np.random.default_rng(seed)
-    times = STEP_S * np.arange(HORIZON_POSES + 1)
+    times = PLAN_DT_S * np.arange(HORIZON_POSES + 1)
     speed = rng.uniform(0.0, MAX_SPEED, (count, 1))
     speed[: int(STANDING_SHARE * count)] = 0.0
     change = rng.normal(0.0, 1.0, (count, 1)).clip(-3.0, 2.0) * (speed > 0.0)
     speeds = (speed + change * times).clip(0.0, MAX_SPEED)
-    distance = (speeds[:, 1:] + speeds[:, :-1]) / 2 * STEP_S
+    distance = (speeds[:, 1:] + speeds[:, :-1]) / 2 * PLAN_DT_S
     fastest = speeds.max(axis=1, keepdims=True)
     tightest = np.minimum(TIGHTEST, LATERAL_BOUND / np.maximum(fastest, 1.0) ** 2)
     bend = tightest * rng.uniform(-1.0, 1.0, (count, 1)) ** 3  # mostly gentle

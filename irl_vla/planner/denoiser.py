@@ -132,9 +132,9 @@ class PlannerLayer(nn.Module):
         queries = queries + self.think(norms[4](queries))
         scale, shift = self.modulate(time).chunk(2, dim=-1)
         queries = queries * (1.0 + scale) + shift
-        told = self.out(queries)
-        step = self.move(told).unflatten(-1, (HORIZON_POSES, ACTION_CHANNELS))
-        return queries, step, self.judge(told)[..., 0]
+        out = self.out(queries)
+        step = self.move(out).unflatten(-1, (HORIZON_POSES, ACTION_CHANNELS))
+        return queries, step, self.judge(out)[..., 0]
 
 
 class Denoiser(nn.Module):
@@ -168,13 +168,13 @@ class Denoiser(nn.Module):
         poses = action_to_trajectory(x0.clamp(-ACTION_BOUND, ACTION_BOUND))
         queries = self.encode(torch.cat([x0, poses / self.pose_scale], dim=-1).flatten(2))
         scene, time = self._with_age(scene), self.time(t)
-        told = []
+        denoised = []
         for layer in self.layers:
             queries, step, logits = layer(queries, poses, scene, time)
             x0 = (x0 + step).clamp(-ACTION_BOUND, ACTION_BOUND)
-            told.append(Denoised(x0, logits))
+            denoised.append(Denoised(x0, logits))
             poses = action_to_trajectory(x0.detach())  # the next layer reads along the new path
-        return tuple(told)
+        return tuple(denoised)
 
     def _with_age(self, scene: SceneContext) -> SceneContext:
         """Meta tokens know how old they are."""

@@ -18,7 +18,7 @@ from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
-    STEP_S,
+    PLAN_DT_S,
     Candidates,
     Command,
     EgoStatus,
@@ -27,7 +27,7 @@ from irl_vla.types import (
     SceneTokens,
 )
 
-TIMES_S = STEP_S * np.arange(1, HORIZON_POSES + 1)  # of the poses of a plan
+TIMES_S = PLAN_DT_S * np.arange(1, HORIZON_POSES + 1)  # of the poses of a plan
 PURSUIT_STEP_M = 0.5  # [m] arc between two looks at the route: under 1 mm off a 10 m circle
 SMALLEST_TURN = 1e-9  # [rad] below it sin(a) / a is 1 in float64
 

@@ -22,7 +22,7 @@ from irl_vla.perception.preset import Preset
 from irl_vla.planner.actions import action_to_trajectory
 from irl_vla.planner.anchors import kmeans_anchors, synthetic_driving
 from irl_vla.planner.denoiser import Denoiser, SceneContext
-from irl_vla.planner.schedule import Step, noise_levels, steps
+from irl_vla.planner.schedule import DenoisingStep, noise_levels, steps
 from irl_vla.types import F32
 
 LOG_PROB_BOUNDS = (-5.0, 2.0)  # per element, DPPO
@@ -68,7 +68,7 @@ def noised_anchors(anchors: Tensor, noise: Tensor, abar: float) -> Tensor:
     return math.sqrt(abar) * anchors + math.sqrt(1.0 - abar) * noise.clamp(-NOISE_CUT, NOISE_CUT)
 
 
-def ddim_mean(noisy: Tensor, x0: Tensor, step: Step, sigma: float) -> Tensor:
+def ddim_mean(noisy: Tensor, x0: Tensor, step: DenoisingStep, sigma: float) -> Tensor:
     """mu of x_s given x_t and x0^ (DDIM, eq. 12 without its noise)."""
     eps = (noisy - math.sqrt(step.abar) * x0) / math.sqrt(1.0 - step.abar)
     left = max(1.0 - step.abar_next - sigma**2, 0.0)  # rounding may leave -1e-17
@@ -82,47 +82,57 @@ def log_prob(value: Tensor, mean: Tensor, std: float) -> Tensor:
     return each.clamp(*LOG_PROB_BOUNDS).mean(dim=(-2, -1))
 
 
-def sample(net: Denoiser, scene: SceneContext, noise: Tensor, schedule: Sequence[Step]) -> Plans:
+def sample(
+    net: Denoiser, scene: SceneContext, noise: Tensor, schedule: Sequence[DenoisingStep]
+) -> Plans:
     """Deterministic sampling (eta = 0). noise: (B, K, T, A) standard normal."""
     action, logits = noised_anchors(net.anchors, noise, schedule[0].abar), noise[:, :, 0, 0]
     for step in schedule:
-        told = _look(net, action, step, scene)
-        action, logits = ddim_mean(action, told.actions, step, 0.0), told.logits
+        out = _denoise(net, action, step, scene)
+        action, logits = ddim_mean(action, out.actions, step, 0.0), out.logits
     return Plans(action, logits)
 
 
 def sample_chain(
-    net: Denoiser, scene: SceneContext, noise: Tensor, schedule: Sequence[Step], how: Exploration
+    net: Denoiser,
+    scene: SceneContext,
+    noise: Tensor,
+    schedule: Sequence[DenoisingStep],
+    how: Exploration,
 ) -> Chain:
     """Sampling that explores. noise: (S + 1, B, K, T, A) standard normal, the first for x_start."""
     states = [noised_anchors(net.anchors, noise[0], schedule[0].abar)]
     probs, logits = [], noise[0, :, :, 0, 0]
     for step, z in zip(schedule, noise[1:], strict=True):
-        sigma, told = step.sigma(how.eta), _look(net, states[-1], step, scene)
-        mean, logits = ddim_mean(states[-1], told.actions, step, sigma), told.logits
+        sigma, out = step.sigma(how.eta), _denoise(net, states[-1], step, scene)
+        mean, logits = ddim_mean(states[-1], out.actions, step, sigma), out.logits
         states.append(mean + max(sigma, how.explore_floor) * z.clamp(-NOISE_CUT, NOISE_CUT))
         probs.append(log_prob(states[-1], mean, max(sigma, how.likelihood_floor)))
     return Chain(torch.stack(states), torch.stack(probs), logits)
 
 
 def chain_log_probs(
-    net: Denoiser, scene: SceneContext, states: Tensor, schedule: Sequence[Step], how: Exploration
+    net: Denoiser,
+    scene: SceneContext,
+    states: Tensor,
+    schedule: Sequence[DenoisingStep],
+    how: Exploration,
 ) -> Tensor:
     """(S + 1, B, K, T, A) states of a chain -> (S, B, K) log-probabilities under `net`."""
     probs = []
     for step, before, after in zip(schedule, states[:-1], states[1:], strict=True):
-        sigma, told = step.sigma(how.eta), _look(net, before, step, scene)
-        mean = ddim_mean(before, told.actions, step, sigma)
+        sigma, out = step.sigma(how.eta), _denoise(net, before, step, scene)
+        mean = ddim_mean(before, out.actions, step, sigma)
         probs.append(log_prob(after, mean, max(sigma, how.likelihood_floor)))
     return torch.stack(probs)
 
 
-def _look(net: Denoiser, noisy: Tensor, step: Step, scene: SceneContext) -> Plans:
+def _denoise(net: Denoiser, noisy: Tensor, step: DenoisingStep, scene: SceneContext) -> Plans:
     """The last layer's answer."""
     batch = noisy.shape[0]
     t = torch.full((batch,), float(step.t), device=noisy.device)
-    told = net(noisy, t, torch.full_like(t, step.abar), scene)[-1]
-    return Plans(told.x0, told.logits)
+    out = net(noisy, t, torch.full_like(t, step.abar), scene)[-1]
+    return Plans(out.x0, out.logits)
 
 
 class PlannerGraph(nn.Module):

@@ -25,7 +25,7 @@ START = 8  # inference adds noise at this t
 
 
 @dataclass(frozen=True)
-class Step:
+class DenoisingStep:
     """One denoising step from t to the next. abar_next = 1 after the last one."""
 
     t: int
@@ -44,13 +44,13 @@ def noise_levels() -> F64:
     return np.asarray(np.cumprod(1.0 - root**2))
 
 
-def steps(count: int, start: int = START) -> tuple[Step, ...]:
+def steps(count: int, start: int = START) -> tuple[DenoisingStep, ...]:
     """`count` steps at t from `start` down to 0, evenly; the last one ends without noise."""
     if not 1 <= count <= start + 1 or start >= TRAIN_STEPS:
         raise ValueError(f"denoising: expected 1..{start + 1} steps from t = {start}, got {count}")
     at = np.round(np.linspace(start, 0, count)).astype(int)
     abar = [*noise_levels()[at], 1.0]
     return tuple(
-        Step(int(t), float(now), float(then))
+        DenoisingStep(int(t), float(now), float(then))
         for t, now, then in zip(at, abar[:-1], abar[1:], strict=True)
     )

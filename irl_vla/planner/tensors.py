@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from irl_vla.perception.preset import AGENT_QUERIES, Preset
 from irl_vla.perception.tokens import GraphIo, TensorSpec
-from irl_vla.types import F32, HORIZON_POSES, Command, SceneTokens
+from irl_vla.types import F32, HORIZON_POSES, SECOND_NS, Command, SceneTokens
 
 ACTION_CHANNELS = 2
 MAX_META_AGE_S = 10.0  # [s] the age input saturates here; validity is the core's decision
@@ -57,14 +57,16 @@ def planner_inputs(
     preset: Preset, tokens: SceneTokens, command: Command, noise: F32
 ) -> dict[str, NDArray[Any]]:
     """Inputs of the `planner` graph. Without meta tokens, or with those of another epoch, every
-    place is invalid, and then without influence."""
+    place is invalid, and then without influence. Their age is counted from the pictures that the
+    command was made from to the anchor."""
     meta = np.zeros((preset.meta_tokens, preset.d_model), np.float16)
     valid, age = np.zeros(preset.meta_tokens, np.bool_), 0.0
     if command.meta is not None and command.meta.epoch == tokens.epoch:
         count = min(len(command.meta.tokens), preset.meta_tokens)
         meta[:count] = command.meta.tokens[:count]
         valid[:count] = command.meta.valid[:count]
-        age = min(max(command.meta.age_s, 0.0), MAX_META_AGE_S)
+        seconds = (tokens.anchor_stamp_ns - command.stamp_ns) / SECOND_NS
+        age = min(max(seconds, 0.0), MAX_META_AGE_S)
     return {
         "bev": tokens.bev,
         "agents": tokens.agents,

@@ -13,7 +13,7 @@ import numpy as np
 
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.geometry import touch
-from irl_vla.scoring.grid import BITS, Cells, Path, Rings, bounds, build_grid, words_for
+from irl_vla.scoring.grid import BITS, Cells, Rings, RouteCenterline, bounds, build_grid, words_for
 from irl_vla.scoring.scene import (
     BICYCLE,
     CARPARK,
@@ -30,17 +30,17 @@ from irl_vla.scoring.scene import (
     RedLights,
     Scene,
     Tracks,
-    Vehicle,
     X,
     Y,
 )  # fmt: skip
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 
 BEYOND = 0.01  # [m] between the circles around two boxes: they do not touch, whatever rounding does
 STOPPED_TRACK = 0.05  # [m/s] tracks at or below count as stopped
 
 
-class Body(NamedTuple):
+class EgoFootprint(NamedTuple):
     """The ego's outline [m]: half sizes, rear axle -> centre, wheel base."""
 
     half_length: float
@@ -49,7 +49,7 @@ class Body(NamedTuple):
     wheel_base: float
 
 
-class Kinds(NamedTuple):
+class AreaMasks(NamedTuple):
     """Polygon masks (words,) of one meaning each."""
 
     lanes: I64
@@ -58,7 +58,7 @@ class Kinds(NamedTuple):
     intersections: I64
 
 
-class Traffic(NamedTuple):
+class TrackBoxes(NamedTuple):
     """Tracks. boxes: (A, steps, 4) centre x, y, cos, sin of the heading; halves: (A, 2) half length
     and width; radii: (A,); present: (A, steps); stopped: (A,) static or slow at first sight;
     blame: (A,) NC when hit at fault; bounds: (A, 4) of the centre over all steps."""
@@ -72,7 +72,7 @@ class Traffic(NamedTuple):
     bounds: F64
 
 
-class Lights(NamedTuple):
+class RedLightAreas(NamedTuple):
     """Red stretches: polygons, their bounds (n, 4), red (n, steps)."""
 
     vertices: F64
@@ -84,21 +84,23 @@ class Lights(NamedTuple):
 class Arena(NamedTuple):
     """Everything around the ego that scoring looks at."""
 
-    body: Body
+    body: EgoFootprint
     cells: Cells
     rings: Rings
-    path: Path
-    kinds: Kinds
-    traffic: Traffic
-    lights: Lights
+    path: RouteCenterline
+    kinds: AreaMasks
+    traffic: TrackBoxes
+    lights: RedLightAreas
 
 
-def pack_body(vehicle: Vehicle) -> Body:
+def pack_body(vehicle: Vehicle) -> EgoFootprint:
     """The outline as the kernels want it."""
-    return Body(vehicle.length / 2.0, vehicle.width / 2.0, vehicle.centre, vehicle.wheel_base)
+    return EgoFootprint(
+        vehicle.length / 2.0, vehicle.width / 2.0, vehicle.centre, vehicle.wheel_base
+    )
 
 
-def pack_tracks(tracks: Tracks) -> Traffic:
+def pack_tracks(tracks: Tracks) -> TrackBoxes:
     """Tracks as the kernels want them.
 
     Quirk: type and speed of a track are those of the first step in which it is present, for good.
@@ -114,19 +116,19 @@ def pack_tracks(tracks: Tracks) -> Traffic:
     low = np.where(here, states[..., :2], np.inf).min(axis=1, initial=np.inf)
     high = np.where(here, states[..., :2], -np.inf).max(axis=1, initial=-np.inf)
     halves = tracks.sizes / 2.0
-    return Traffic(
+    return TrackBoxes(
         plain(boxes), plain(halves), np.hypot(*halves.T),
         tracks.present.copy(), ~alive | (speed <= STOPPED_TRACK),
         np.where(alive, 0.0, 0.5), plain(np.hstack([low, high])),
     )  # fmt: skip
 
 
-def pack_lights(lights: RedLights | None) -> Lights:
+def pack_lights(lights: RedLights | None) -> RedLightAreas:
     """Red stretches as the kernels want them; unknown lights are none."""
     if lights is None:
         lights = RedLights((), Polygons.of([]), np.zeros((0, STEPS), np.bool_))
     polygons = lights.polygons
-    return Lights(
+    return RedLightAreas(
         plain(polygons.vertices), polygons.offsets, bounds(polygons),
         lights.red.copy(),
     )  # fmt: skip
@@ -163,14 +165,14 @@ def _mask(members: Mask) -> I64:
     return mask
 
 
-def pack_kinds(scene: Scene) -> Kinds:
+def pack_kinds(scene: Scene) -> AreaMasks:
     """Masks of what each polygon means. Quirk: lanes and connectors are not drivable area."""
     kinds = scene.areas.kinds
     lanes = (kinds == LANE) | (kinds == LANE_CONNECTOR)
     named = set(scene.route.lane_ids)
     route = lanes & np.array([name in named for name in scene.areas.ids], np.bool_)
     drivable = np.isin(kinds, (ROADBLOCK, INTERSECTION, CARPARK, DRIVABLE_AREA))
-    return Kinds(_mask(lanes), _mask(route), _mask(drivable), _mask(kinds == INTERSECTION))
+    return AreaMasks(_mask(lanes), _mask(route), _mask(drivable), _mask(kinds == INTERSECTION))
 
 
 def build_arena(scene: Scene, tracks: Tracks) -> Arena:

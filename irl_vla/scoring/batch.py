@@ -3,7 +3,7 @@
     for outcome in score_files(paths, proposals, jobs=2): ...
 
 Every finished scene can go into a journal, so that an interrupted run goes on where it stopped.
-May import: types, scoring.
+May import: types, unpack, scoring.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.epdms import Marks, SubScores, score, score_case
+from irl_vla.scoring.epdms import PlanScores, SubScores, score, score_case
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import scene_to, try_scenes
 from irl_vla.scoring.spread import spread
 from irl_vla.types import F64, InputError
+from irl_vla.unpack import read_npz
 
 SCENES_FILE = "scenes.json.gz"
 EVERY_SCENE = "*"  # proposals under this name are scored in every scene
 SCENES_PER_TASK = 4  # sent to a worker at once
-MARKS = tuple(Marks.__dataclass_fields__)
+SUB_SCORE_NAMES = tuple(SubScores.__dataclass_fields__)
 
 Proposals = Mapping[str, F64]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SceneOutcome:
     """One scene: its results, or why there are none. key: of the journal"""
 
     scene_id: str
@@ -69,8 +70,8 @@ def load_proposals(path: Path) -> Proposals:
     called `trajectories` for all; from .json: the same as lists. Raises InputError."""
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                named = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
+            arrays = read_npz(path)
+            named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:
             data = json.loads(path.read_text(encoding="utf-8"))
             data = {"trajectories": data} if isinstance(data, list) else data
@@ -98,15 +99,15 @@ def read_tasks(files: Sequence[Path], proposals: Proposals | None) -> Iterator[_
             yield _Task(scene, where, hashlib.sha256(salt.digest() + content).hexdigest())
 
 
-def run_task(task: _Task, proposals: Proposals | None) -> Outcome:
+def run_task(task: _Task, proposals: Proposals | None) -> SceneOutcome:
     """Score one scene; an error is an outcome, never a zero."""
     if isinstance(task.scene, InputError):
-        return Outcome(task.where, "", None, str(task.scene))
+        return SceneOutcome(task.where, "", None, str(task.scene))
     try:
         results = _results(task.scene, proposals)
     except InputError as error:
-        return Outcome(task.scene.id, "", None, f"{task.where}: {error}")
-    return Outcome(task.scene.id, task.key, results)
+        return SceneOutcome(task.scene.id, "", None, f"{task.where}: {error}")
+    return SceneOutcome(task.scene.id, task.key, results)
 
 
 def _results(scene: Scene, proposals: Proposals | None) -> dict[str, Any]:
@@ -118,11 +119,11 @@ def _results(scene: Scene, proposals: Proposals | None) -> dict[str, Any]:
     return {"proposals": columns_of(score(scene, plans))}
 
 
-def columns_of(scores: SubScores) -> dict[str, list[float | None]]:
+def columns_of(scores: PlanScores) -> dict[str, list[float | None]]:
     """Scores of P plans as one list per column: epdms, epdms_raw, ec, raw.nc, filtered.nc, ..."""
     arrays = {"epdms": scores.epdms, "epdms_raw": scores.epdms_raw, "ec": scores.ec}
     for side, marks in (("raw", scores.raw), ("filtered", scores.filtered)):
-        arrays |= {f"{side}.{name}": getattr(marks, name) for name in MARKS}
+        arrays |= {f"{side}.{name}": getattr(marks, name) for name in SUB_SCORE_NAMES}
     return {
         name: [None if np.isnan(value) else float(value) for value in values]
         for name, values in arrays.items()
@@ -131,7 +132,7 @@ def columns_of(scores: SubScores) -> dict[str, list[float | None]]:
 
 def score_files(
     tasks: Sequence[_Task], proposals: Proposals | None, jobs: int = 1, ray: str | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[SceneOutcome]:
     """Outcomes in any order. jobs: processes here; ray: "local" or the address of a cluster, then
     `jobs` is the number of its workers."""
     batches = [tasks[i : i + SCENES_PER_TASK] for i in range(0, len(tasks), SCENES_PER_TASK)]
@@ -140,7 +141,7 @@ def score_files(
         yield from outcomes
 
 
-def _run_batch(tasks: Sequence[_Task], proposals: Proposals | None) -> list[Outcome]:
+def _run_batch(tasks: Sequence[_Task], proposals: Proposals | None) -> list[SceneOutcome]:
     return [run_task(task, proposals) for task in tasks]
 
 
@@ -150,7 +151,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.done: dict[str, Outcome] = {}
+        self.done: dict[str, SceneOutcome] = {}
         if path.is_file():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 self._take(line)
@@ -158,12 +159,12 @@ class Journal:
     def _take(self, line: str) -> None:
         try:
             record = json.loads(line)
-            outcome = Outcome(record["id"], record["key"], record["results"])
+            outcome = SceneOutcome(record["id"], record["key"], record["results"])
         except (ValueError, KeyError, TypeError):
             return
         self.done[outcome.key] = outcome
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SceneOutcome) -> None:
         """Remember a scored scene; failures are tried again by the next run. Raises InputError
         where the disk is full."""
         if outcome.results is None:

@@ -22,9 +22,9 @@ from irl_vla.scoring.bench2drive_files import (
     RED_LIGHT,
     STOP_SIGN,
     SUCCESSFUL,
-    Record,
+    RouteRecord,
     read_motion,
-)  # fmt: skip
+)
 from irl_vla.types import InputError
 
 ROUTES = 220  # routes of a full run; both route sets have as many
@@ -96,7 +96,7 @@ class Bench2Drive:
 
 
 def evaluate(
-    records: Sequence[Record],
+    records: Sequence[RouteRecord],
     metrics: Path | None = None,
     junctions: Mapping[str, float] | None = None,
 ) -> Bench2Drive:
@@ -136,23 +136,23 @@ def evaluate(
     )  # fmt: skip
 
 
-def driving_score(records: Sequence[Record]) -> float:
+def driving_score(records: Sequence[RouteRecord]) -> float:
     """Sum of composed scores / 220, 0..100: missing routes count as 0."""
     return sum(record.composed for record in records) / ROUTES
 
 
-def succeeded(record: Record) -> bool:
+def succeeded(record: RouteRecord) -> bool:
     """Driven to the end without any infraction; driving slowly is none."""
     broken = any(found for kind, found in record.infractions.items() if kind != MIN_SPEED)
     return record.status in SUCCESSFUL and not broken
 
 
-def success_rate(records: Sequence[Record]) -> float:
+def success_rate(records: Sequence[RouteRecord]) -> float:
     """Successful routes / 220."""
     return sum(succeeded(record) for record in records) / ROUTES
 
 
-def efficiencies(records: Sequence[Record]) -> tuple[float, float]:
+def efficiencies(records: Sequence[RouteRecord]) -> tuple[float, float]:
     """Mean over routes of their mean speed in percent of the traffic's: published, corrected.
 
     Routes without a measurement are left out. A route with values above 1000 only: the script
@@ -165,7 +165,7 @@ def efficiencies(records: Sequence[Record]) -> tuple[float, float]:
     return (meant if all(kept) else float("nan")), meant
 
 
-def _percents(record: Record) -> list[float]:
+def _percents(record: RouteRecord) -> list[float]:
     found = []
     for message in record.infractions[MIN_SPEED]:
         number = PERCENT.search(message)
@@ -178,7 +178,7 @@ def _percents(record: Record) -> list[float]:
     return found
 
 
-def comforts(records: Sequence[Record], metrics: Path | None) -> tuple[float, float]:
+def comforts(records: Sequence[RouteRecord], metrics: Path | None) -> tuple[float, float]:
     """Mean of the routes' comfort: published, corrected. NaN without motions."""
     if metrics is None:
         return float("nan"), float("nan")
@@ -197,7 +197,7 @@ def junction_share(steps_to_junction: int, steps: int) -> float:
 
 
 def abilities(
-    records: Sequence[Record], junctions: Mapping[str, float]
+    records: Sequence[RouteRecord], junctions: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
     """Share of successes per ability, and the routes whose first junction would have to be known.
     An ability that no route asks for, or that needs an unknown junction, is NaN."""
@@ -213,7 +213,7 @@ def abilities(
     return shares, unknown
 
 
-def _passed_signs(record: Record, junctions: Mapping[str, float]) -> float:
+def _passed_signs(record: RouteRecord, junctions: Mapping[str, float]) -> float:
     """1, 0, or NaN if unknown. Also passed: a failed route that got past the junction without
     running a stop sign or a red light."""
     if succeeded(record):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.paths import inside
 from irl_vla.scoring.scene_check import Field
 from irl_vla.types import F64, InputError
 
@@ -22,10 +23,11 @@ MIN_SPEED, RED_LIGHT, STOP_SIGN = "min_speed_infractions", "red_light", "stop_in
 
 
 @dataclass(frozen=True)
-class Record:
+class RouteRecord:
     """One driven route.
 
-    route: its number; scenario: its type, without the running number; folder: where its motion lies
+    route: its number; scenario: its type, without the running number; folder: where its motion
+    lies, below that of all metrics
     route_percent, composed: completion and score in 0..100; infractions: kind -> messages
     """
 
@@ -54,12 +56,12 @@ class Motion:
     yaw_rate: F64
 
 
-def read_records(results: Sequence[Path]) -> list[Record]:
+def read_records(results: Sequence[Path]) -> list[RouteRecord]:
     """All routes of result files, or of folders of them (a `merged.json` there is skipped).
 
     Raises InputError for what is no leaderboard result, and for a route that is there twice.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, RouteRecord] = {}
     for path in _files(results):
         listed = Field(_json(path), f"{path}")["_checkpoint"]["records"]
         for raw in listed:
@@ -92,7 +94,7 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON: {error}") from None
 
 
-def _record_of(raw: Field) -> Record:
+def _record_of(raw: Field) -> RouteRecord:
     route_id = raw["route_id"]
     parts = route_id.text().split("_")
     if len(parts) < 2 or not parts[1].isdigit():
@@ -103,10 +105,10 @@ def _record_of(raw: Field) -> Record:
         raise infractions.wrong("an object with a list for each kind")
     for kind in (MIN_SPEED, RED_LIGHT, STOP_SIGN):
         infractions[kind]  # raises where missing
-    return Record(
+    return RouteRecord(
         route=parts[1],
         scenario=_without_number(raw["scenario_name"].text()),
-        folder=_plain_name(raw["save_name"]),
+        folder=str(inside(Path(), raw["save_name"].text(), raw["save_name"].where)),
         status=raw["status"].text(),
         route_percent=_percent(scores["score_route"]),
         composed=_percent(scores["score_composed"]),
@@ -130,14 +132,7 @@ def _without_number(name: str) -> str:
     return head if tail.isdigit() else name
 
 
-def _plain_name(field: Field) -> str:
-    name = field.text()
-    if not name or Path(name).name != name:
-        raise field.wrong("the name of a folder, without a path")
-    return name
-
-
-def read_motion(metrics: Path, record: Record) -> Motion:
+def read_motion(metrics: Path, record: RouteRecord) -> Motion:
     """The recorded motion of a route: <metrics>/<save_name>/metric_info.json."""
     path = metrics / record.folder / MOTION_FILE
     if not path.is_file():

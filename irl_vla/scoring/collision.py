@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 
-from irl_vla.scoring.arena import STOPPED_TRACK, Arena, Body
+from irl_vla.scoring.arena import STOPPED_TRACK, Arena, EgoFootprint
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import apart, box_corners, segment_touches_box
 from irl_vla.scoring.grid import contains_mask
 from irl_vla.scoring.road import MULTIPLE_LANES, OFF_DRIVABLE, meets
-from irl_vla.scoring.scene import I64, STEP_S, STEPS, VX, VY
+from irl_vla.scoring.scene import I64, SIM_DT_S, STEPS, VX, VY
 from irl_vla.types import F64
 
 STOPPED_EGO, STOPPED_OTHER, REAR, FRONT, LATERAL = range(5)  # collision classes
@@ -40,7 +40,14 @@ def cosine_to(state: F64, axis: F64, x: float, y: float) -> float:
 
 @kernel
 def boxes_touch(
-    body: Body, corners: F64, x: float, y: float, axis: F64, box: F64, halves: F64, scratch: F64
+    body: EgoFootprint,
+    corners: F64,
+    x: float,
+    y: float,
+    axis: F64,
+    box: F64,
+    halves: F64,
+    scratch: F64,
 ) -> bool:
     """Whether the ego's box (corners (4, 2), centre, axis) touches a track's box (4,)."""
     box_corners(box[0], box[1], box[2], box[3], halves[0], halves[1], scratch)
@@ -138,7 +145,7 @@ def first_threat(
         for f in LOOK_AHEAD:
             if k + f >= steps or not present[a, k + f]:
                 continue
-            mx, my = axes[k, 0] * speed * (f * STEP_S), axes[k, 1] * speed * (f * STEP_S)
+            mx, my = axes[k, 0] * speed * (f * SIM_DT_S), axes[k, 1] * speed * (f * SIM_DT_S)
             x, y = centres[k, 0] + mx, centres[k, 1] + my
             dx, dy = boxes[a, k + f, 0] - x, boxes[a, k + f, 1] - y
             if dx * dx + dy * dy > reach * reach * ROOM:
@@ -152,11 +159,11 @@ def first_threat(
 
 
 @kernel
-def swept_bounds(body: Body, states: F64, centres: F64, axes: F64) -> tuple[float, ...]:
+def swept_bounds(body: EgoFootprint, states: F64, centres: F64, axes: F64) -> tuple[float, ...]:
     """xmin, ymin, xmax, ymax of all the ego's boxes, also projected ahead."""
     low_x, low_y, high_x, high_y = math.inf, math.inf, -math.inf, -math.inf
     for k in range(STEPS):
-        ahead = math.hypot(states[k, VX], states[k, VY]) * (LAST_LOOK * STEP_S)
+        ahead = math.hypot(states[k, VX], states[k, VY]) * (LAST_LOOK * SIM_DT_S)
         x, y = centres[k, 0], centres[k, 1]
         fx, fy = x + axes[k, 0] * ahead, y + axes[k, 1] * ahead
         low_x, high_x = min(low_x, x, fx), max(high_x, x, fx)

@@ -16,18 +16,7 @@ from scipy.signal import savgol_filter
 
 from irl_vla.frames import wrap_angle
 from irl_vla.scoring.compiled import kernel
-from irl_vla.scoring.scene import (
-    ALPHA,
-    AX,
-    AY,
-    HEADING,
-    I64,
-    OMEGA,
-    STEP_S,
-    STEP_US,
-    STEPS,
-    Ego,
-)  # fmt: skip
+from irl_vla.scoring.scene import ALPHA, AX, AY, HEADING, I64, OMEGA, SIM_DT_S, STEP_US, STEPS, Ego
 from irl_vla.types import F64
 
 MAX_LON_ACCEL, MIN_LON_ACCEL = 2.40, -4.05  # [m/s²] all bounds strict; nuPlan's expert statistics
@@ -78,7 +67,7 @@ def filter_matrix(samples: int, window: int, order: int, derivative: int) -> Fil
     """The Savitzky-Golay filter over `samples` equidistant samples as a banded matrix."""
     window = min(window, samples)
     matrix = savgol_filter(
-        np.eye(samples), window, order, deriv=derivative, delta=STEP_S, axis=0, mode="interp"
+        np.eye(samples), window, order, deriv=derivative, delta=SIM_DT_S, axis=0, mode="interp"
     )
     used = np.abs(matrix) > 0.0
     starts = np.minimum(used.argmax(axis=1), samples - window).astype(np.int64)

@@ -44,7 +44,7 @@ Together = Literal["pairwise", "batch"]
 
 
 @dataclass(frozen=True)
-class Marks:
+class SubScores:
     """Sub-scores of P plans, each (P,), in [0, 1]; `mult` is the product of the four multipliers;
     `pdm_score_no_ec` is mult · (5 EP + 5 TTC + 2 LK + 2 HC) / 14, of the raw marks always."""
 
@@ -61,7 +61,7 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class SubScores:
+class PlanScores:
     """What `score` returns for P plans of one scene.
 
     raw, filtered: sub-scores before and after the human filter (equal where it does not apply)
@@ -72,8 +72,8 @@ class SubScores:
     turns them into sentences
     """
 
-    raw: Marks
-    filtered: Marks
+    raw: SubScores
+    filtered: SubScores
     ec: F64
     epdms: F64
     epdms_raw: F64
@@ -91,7 +91,7 @@ def weighted_mean(marks: Mapping[str, F64], weights: Mapping[str, float] = WEIGH
     return np.asarray(sum(parts) / sum(weights.values()))
 
 
-def combine(marks: Marks, ec: F64) -> F64:
+def combine(marks: SubScores, ec: F64) -> F64:
     """Final score (P,) of the marks; where ec (P,) is NaN it is left out."""
     parts = {name: getattr(marks, name) for name in WITHOUT_EC}
     no_ec = np.isnan(ec)
@@ -104,18 +104,18 @@ def multiplied(values: F64) -> F64:
     return np.asarray(values[:, NC] * values[:, DAC] * values[:, DDC] * values[:, TLC])
 
 
-def marks_of(values: F64, best: F64) -> Marks:
+def sub_scores_of(values: F64, best: F64) -> SubScores:
     """Terms (P, 9) and M -> marks."""
     mult = multiplied(values)
     ep = normalised(values[:, PROGRESS], best)
     parts = {"ep": ep, "ttc": values[:, TTC], "lk": values[:, LK], "hc": values[:, HC]}
-    return Marks(
+    return SubScores(
         values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], **parts, mult=mult,
         pdm_score_no_ec=mult * weighted_mean(parts, WITHOUT_EC),
     )  # fmt: skip
 
 
-def human_filter(marks: Marks, human: F64 | None) -> Marks:
+def human_filter(marks: SubScores, human: F64 | None) -> SubScores:
     """Set to 1 what the human also failed. human: (9,) terms of the human's own plan, or None.
 
     Quirks: only an exact 0 of the human counts, not 0.5; EP, HC and EC are never touched, EP is not
@@ -132,13 +132,13 @@ def human_filter(marks: Marks, human: F64 | None) -> Marks:
     return replace(new, mult=new.nc * new.dac * new.ddc * new.tlc)
 
 
-def sub_scores(terms: Terms, best: F64, human: F64 | None) -> SubScores:
+def sub_scores(terms: Terms, best: F64, human: F64 | None) -> PlanScores:
     """Terms of P plans, the M of EP, and the human's terms -> all scores."""
     values = terms.values
-    raw, ec = marks_of(values, best), values[:, EC]
+    raw, ec = sub_scores_of(values, best), values[:, EC]
     filtered = human_filter(raw, human)
     final = combine(raw, ec)
-    return SubScores(
+    return PlanScores(
         raw, filtered, ec, final if filtered is raw else combine(filtered, ec), final,
         values[:, PROGRESS], np.asarray(best), terms.evidence,
     )  # fmt: skip
@@ -158,7 +158,7 @@ def best_progress(terms: Terms, reference: F64 | None, together: Together) -> F6
 def score(
     scene: Scene | PreparedScene, trajectories: F64, previous: F64 | None = None,
     together: Together = "pairwise", threads: int = 1,
-) -> SubScores:  # fmt: skip
+) -> PlanScores:  # fmt: skip
     """Score plans (P, 8, 3): poses x, y, heading every 0.5 s in the frame of the initial rear axle.
 
     previous: (P, 8, 3) or (8, 3) the plans of the frame before (scene.previous), in the ego frame
@@ -197,17 +197,17 @@ def _earlier(prepared: PreparedScene, previous: F64, plans: int) -> F64:
     return earlier
 
 
-def score_many(scenes: Iterable[Scene], threads: int = 1) -> Iterator[SubScores]:
+def score_many(scenes: Iterable[Scene], threads: int = 1) -> Iterator[PlanScores]:
     """Score every scene's own candidates, with EC where the scene has a previous frame."""
     for scene in scenes:
         previous = None if scene.previous is None else scene.previous.trajectories
         yield score(scene, scene.plans(), previous, threads=threads)
 
 
-def case_results(scene: Scene, scores: SubScores) -> dict[str, dict[str, Any]]:
+def case_results(scene: Scene, scores: PlanScores) -> dict[str, dict[str, Any]]:
     """Scores of a scene's candidates in the form of results files: candidate id -> raw, filtered,
     ec, epdms, epdms_raw. A missing EC is None."""
-    names = list(Marks.__dataclass_fields__)
+    names = list(SubScores.__dataclass_fields__)
     results: dict[str, dict[str, Any]] = {}
     for i, plan in enumerate(scene.candidates):
         ec = float(scores.ec[i])

@@ -14,11 +14,11 @@ import numpy as np
 from irl_vla.scoring import comfort as feel
 from irl_vla.scoring import evaluate as ev
 from irl_vla.scoring.collision import FRONT, LATERAL, STOPPED_OTHER, classify
-from irl_vla.scoring.epdms import FILTERED, Marks, SubScores, combine, score
+from irl_vla.scoring.epdms import FILTERED, PlanScores, SubScores, combine, score
 from irl_vla.scoring.grid import contains_mask
 from irl_vla.scoring.prepare import PreparedScene, prepare
 from irl_vla.scoring.road import DIRECTION_WINDOW, MULTIPLE_LANES, OFF_DRIVABLE, driving_direction
-from irl_vla.scoring.scene import AGENT_TYPES, STEP_S, VX, VY, Mask, Scene, Tracks
+from irl_vla.scoring.scene import AGENT_TYPES, SIM_DT_S, VX, VY, Mask, Scene, Tracks
 from irl_vla.scoring.simulate import sample_plans, simulate
 from irl_vla.types import F64
 
@@ -68,7 +68,7 @@ class Explanation:
     that were scored against."""
 
     scene_id: str
-    scores: SubScores
+    scores: PlanScores
     states: F64
     corners: F64
     centres: F64
@@ -89,7 +89,7 @@ class _Case:
     """What the sentences are made from. trace: scratch with corners, centres, axes and flags."""
 
     prepared: PreparedScene
-    scores: SubScores
+    scores: PlanScores
     states: F64
     trace: ev.Scratch
     tracks: Tracks
@@ -138,7 +138,7 @@ def explain(
     )  # fmt: skip
 
 
-def _value(scores: SubScores, mark: str) -> float:
+def _value(scores: PlanScores, mark: str) -> float:
     value = float(scores.ec[0] if mark == "ec" else getattr(scores.raw, mark)[0])
     return 1.0 if np.isnan(value) else value
 
@@ -151,18 +151,18 @@ def _loss(case: _Case, mark: str, cause: _Cause) -> Loss:
     return Loss(mark, value, forgiven, gain, cause.step, cause.subject, cause.position, text)
 
 
-def _gain(scores: SubScores, mark: str) -> float:
+def _gain(scores: PlanScores, mark: str) -> float:
     """Final score with this one mark at 1, less the final score."""
     marks, ec, one = scores.filtered, scores.ec, np.ones(1)
     if mark == "ec":
         return float(combine(marks, one)[0] - scores.epdms[0])
-    mended: Marks = replace(marks, **{mark: one})
+    mended: SubScores = replace(marks, **{mark: one})
     mended = replace(mended, mult=mended.nc * mended.dac * mended.ddc * mended.tlc)
     return float(combine(mended, ec)[0] - scores.epdms[0])
 
 
 def _at(step: int) -> str:
-    return f"at {step * STEP_S:.1f} s"
+    return f"at {step * SIM_DT_S:.1f} s"
 
 
 def _collision(case: _Case) -> _Cause:
@@ -203,10 +203,10 @@ def _drivable(case: _Case) -> _Cause:
 def _direction(case: _Case) -> _Cause:
     k = case.found(ev.DDC_STEP)
     metres = driving_direction(case.trace.flags, case.trace.centres)[2]
-    begin = max(k - DIRECTION_WINDOW, 0) * STEP_S
+    begin = max(k - DIRECTION_WINDOW, 0) * SIM_DT_S
     return _Cause(
-        f"from {begin:.1f} to {k * STEP_S:.1f} s the ego moves {metres:.1f} m outside the lanes of "
-        "its route (2 m cost half, 6 m all)",
+        f"from {begin:.1f} to {k * SIM_DT_S:.1f} s the ego moves {metres:.1f} m outside the lanes "
+        "of its route (2 m cost half, 6 m all)",
         k, None, case.trace.centres[k].copy(),
     )  # fmt: skip
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.frames import ahead_of, box_corners
-from irl_vla.scoring.scene import Vehicle
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 
 
 def middle(axle: F64, vehicle: Vehicle) -> F64:

@@ -54,7 +54,7 @@ class Rings(NamedTuple):
     boxes: F64
 
 
-class Path(NamedTuple):
+class RouteCenterline(NamedTuple):
     """The route's centreline: line (n, 2), arc lengths (n,); starts (cells + 1,) and items: its
     segments within LANE_KEEPING_LIMIT of a cell."""
 
@@ -222,7 +222,7 @@ def contains_mask(cells: Cells, rings: Rings, px: float, py: float, masks: I64, 
 
 
 @lean_kernel
-def off_centerline(cells: Cells, path: Path, px: float, py: float) -> bool:
+def off_centerline(cells: Cells, path: RouteCenterline, px: float, py: float) -> bool:
     """Whether p is more than LANE_KEEPING_LIMIT away from the whole centreline."""
     u, v = (px - cells.x0) / cells.cell, (py - cells.y0) / cells.cell
     if not (0.0 <= u < cells.nx and 0.0 <= v < cells.ny):
@@ -274,7 +274,7 @@ def bounds(polygons: Polygons) -> F64:
     return boxes
 
 
-def build_grid(areas: Areas, centerline: F64) -> tuple[Cells, Rings, Path]:
+def build_grid(areas: Areas, centerline: F64) -> tuple[Cells, Rings, RouteCenterline]:
     """Grid over all polygons of the map and the route's centreline (n, 2)."""
     vertices, offsets = plain(areas.polygons.vertices), areas.polygons.offsets
     boxes = bounds(areas.polygons)
@@ -295,5 +295,5 @@ def build_grid(areas: Areas, centerline: F64) -> tuple[Cells, Rings, Path]:
     return (
         Cells(*frame, rows, edges[items]),
         Rings(vertices, offsets, boxes),
-        Path(line, arc_lengths(line), near_starts, near_items),
+        RouteCenterline(line, arc_lengths(line), near_starts, near_items),
     )

@@ -43,7 +43,7 @@ WEIGHTS_V1 = {"ep": 5.0, "ttc": 5.0, "comfort": 2.0}
 
 @dataclass(frozen=True)
 class V1Scores:
-    """Marks of P plans, each (P,), in [0, 1]; `comfort` is v1's comfort term."""
+    """Sub-scores of P plans, each (P,), in [0, 1]; `comfort` is v1's comfort term."""
 
     nc: F64
     dac: F64

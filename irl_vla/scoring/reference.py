@@ -21,14 +21,20 @@ import numpy as np
 import shapely
 
 from irl_vla.frames import principal_angle
-from irl_vla.scoring.arena import Arena, Body, pack_lights, pack_tracks
+from irl_vla.scoring.arena import Arena, EgoFootprint, pack_lights, pack_tracks
 from irl_vla.scoring.compiled import plain
-from irl_vla.scoring.epdms import Marks, best_progress, marks_of
+from irl_vla.scoring.epdms import SubScores, best_progress, sub_scores_of
 from irl_vla.scoring.evaluate import NO_COMFORT, evaluate_states
 from irl_vla.scoring.footprint import footprint, middle
 from irl_vla.scoring.geometry import locate_on_line
 from irl_vla.scoring.prepare import PreparedScene, prepare, reference_terms
-from irl_vla.scoring.reference_corridor import Path, blocked_by, paths_of, places, way_ahead
+from irl_vla.scoring.reference_corridor import (
+    ReferencePath,
+    blocked_by,
+    paths_of,
+    places,
+    way_ahead,
+)
 from irl_vla.scoring.reference_forecast import (
     PLAN_STEPS,
     Obstacles,
@@ -44,7 +50,7 @@ from irl_vla.scoring.scene import (
     LANE,
     LANE_CONNECTOR,
     PLAN_POSES,
-    STEP_S,
+    SIM_DT_S,
     STEPS,
     VX,
     Polygons,
@@ -54,13 +60,12 @@ from irl_vla.scoring.scene import (
     Tracks,
 )
 from irl_vla.scoring.simulate import over_centre, simulate
-from irl_vla.types import F64, InputError
-from irl_vla.types import STEP_S as PLAN_STEP_S
+from irl_vla.types import F64, PLAN_DT_S, InputError
 
 SPEED_FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the speed limit
 UNKNOWN_LIMIT = 15.0  # [m/s] stands for a limit that the map does not know
 SPEEDS = len(SPEED_FRACTIONS)
-STEPS_PER_POSE = round(PLAN_STEP_S / STEP_S)
+STEPS_PER_POSE = round(PLAN_DT_S / SIM_DT_S)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class PdmClosed:
     speeds: F64
     chosen: int
     scores: F64
-    marks: Marks
+    marks: SubScores
     progress: F64
     proposal_speeds: F64
     chosen_progress: F64
@@ -162,7 +167,7 @@ class _Way(NamedTuple):
     """One path: where it starts [m], itself, who blocks it (moments, n), and where along it."""
 
     start: float
-    path: Path
+    path: ReferencePath
     blocked: I8
     at: F64
 
@@ -173,7 +178,7 @@ def _ways(scene: Scene, obstacles: Obstacles, limit: float) -> list[_Way]:
     x, y = (float(v) for v in scene.ego.initial[:2])
     for path in paths_of(scene.route.centerline):
         start = locate_on_line(path.line, path.arcs, x, y)
-        end = start + limit * (PLAN_STEPS - 1) * STEP_S
+        end = start + limit * (PLAN_STEPS - 1) * SIM_DT_S
         spine = way_ahead(path, start, end)
         blocked = blocked_by(spine, scene.ego.vehicle.width / 2.0, obstacles)
         at = np.zeros(blocked.shape)
@@ -183,7 +188,7 @@ def _ways(scene: Scene, obstacles: Obstacles, limit: float) -> list[_Way]:
 
 
 def _roll_out(
-    ways: list[_Way], obstacles: Obstacles, body: Body, speed: float, targets: F64
+    ways: list[_Way], obstacles: Obstacles, body: EgoFootprint, speed: float, targets: F64
 ) -> Rollout:
     """All proposals from step 0 to 40, room for 50."""
     proposals = len(ways) * SPEEDS
@@ -198,14 +203,14 @@ def _roll_out(
     return rollout
 
 
-def _score(arena: Arena, states: F64, ahead: Tracks, red: Polygons) -> Marks:
+def _score(arena: Arena, states: F64, ahead: Tracks, red: Polygons) -> SubScores:
     """Sub-scores of the proposals (15, 41, 11) in one batch, without the past (HC = 1). Red at the
     start stays red."""
     names = tuple(str(i) for i in range(len(red)))
     lights = RedLights(names, red, np.ones((len(red), STEPS), np.bool_))
     world = arena._replace(traffic=pack_tracks(ahead), lights=pack_lights(lights))
     terms = evaluate_states(world, NO_COMFORT, states)
-    return marks_of(terms.values, best_progress(terms, None, "batch"))
+    return sub_scores_of(terms.values, best_progress(terms, None, "batch"))
 
 
 def with_reference(prepared: PreparedScene, closed: PdmClosed) -> PreparedScene:

@@ -39,7 +39,7 @@ CORNER = math.sqrt(2.0)  # a square cap reaches this many half widths from the p
 FREE, BLOCKED, ASK = 0, 1, 2
 
 
-class Path(NamedTuple):
+class ReferencePath(NamedTuple):
     """poses: (n, 3), headings unwrapped; line: (n, 2); arcs: (n,) [m] arc length at each vertex."""
 
     poses: F64
@@ -47,18 +47,19 @@ class Path(NamedTuple):
     arcs: F64
 
 
-def paths_of(centerline: F64) -> tuple[Path, ...]:
+def paths_of(centerline: F64) -> tuple[ReferencePath, ...]:
     """The centreline (n, 3) and its parallels, vertex by vertex (bends are not mended)."""
     side = centerline[:, 2] + np.pi / 2.0
     normal = np.stack([np.cos(side), np.sin(side)], axis=-1)
     headings = np.unwrap(centerline[:, 2])[:, None]
     lines = [plain(centerline[:, :2] + normal * offset) for offset in OFFSETS]
     return tuple(
-        Path(plain(np.hstack([line, headings])), line, plain(arc_lengths(line))) for line in lines
+        ReferencePath(plain(np.hstack([line, headings])), line, plain(arc_lengths(line)))
+        for line in lines
     )
 
 
-def way_ahead(path: Path, start: float, end: float) -> F64:
+def way_ahead(path: ReferencePath, start: float, end: float) -> F64:
     """(m, 2) the path from arc length `start` to `end`, the corridor's spine.
 
     Quirk: only the path's own vertices in between, so it begins after `start` and ends before
@@ -181,7 +182,7 @@ def blocked_by(spine: F64, half_width: float, obstacles: Obstacles) -> I8:
 
 
 @lean_kernel
-def places(path: Path, obstacles: Obstacles, blocked: I8, out: F64) -> None:
+def places(path: ReferencePath, obstacles: Obstacles, blocked: I8, out: F64) -> None:
     """Arc length [m] on the path of the centroid of every blocking obstacle -> out (moments, n)."""
     for m in range(blocked.shape[0]):
         for a in range(blocked.shape[1]):

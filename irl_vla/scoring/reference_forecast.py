@@ -23,21 +23,21 @@ from irl_vla.scoring.scene import (
     HEADING,
     I64,
     PEDESTRIAN,
-    STEP_S,
+    SIM_DT_S,
     STEPS,
     VEHICLE,
     Mask,
     Polygons,
     Tracks,
-    Vehicle,
 )
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 
 RADIUS = 100.0  # [m] between the boxes' centres
 NEAREST = {VEHICLE: 50, PEDESTRIAN: 25, BICYCLE: 10}  # at most so many of a kind
 NEAREST_STATIC = 50
 REFRESH = 2  # steps: the forecast moves only every 0.2 s
-REFRESH_S = REFRESH * STEP_S
+REFRESH_S = REFRESH * SIM_DT_S
 PLAN_STEPS = 51  # 5 s: what is planned, and so what is forecast
 MOMENTS = (PLAN_STEPS - 1) // REFRESH + 1  # forecasts 0, 0.2, .. 5.0 s
 

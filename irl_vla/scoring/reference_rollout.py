@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from irl_vla.scoring.arena import Body
+from irl_vla.scoring.arena import EgoFootprint
 from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.scoring.geometry import (
     box_corners,
@@ -23,9 +23,9 @@ from irl_vla.scoring.geometry import (
     principal,
     segment_touches_box,
 )
-from irl_vla.scoring.reference_corridor import Path
+from irl_vla.scoring.reference_corridor import ReferencePath
 from irl_vla.scoring.reference_forecast import REFRESH, REFRESH_S, Obstacles
-from irl_vla.scoring.scene import I8, I64, STEP_S
+from irl_vla.scoring.scene import I8, I64, SIM_DT_S
 from irl_vla.types import F64
 
 MIN_GAP = 1.0  # [m]
@@ -48,7 +48,7 @@ class Rollout(NamedTuple):
 
 
 @lean_kernel
-def pose_at(path: Path, arc: float, out: F64) -> None:
+def pose_at(path: ReferencePath, arc: float, out: F64) -> None:
     """Pose at an arc length [m] -> out (3,), linear between vertices."""
     n = len(path.arcs)
     arc = min(max(arc, PATH_START), path.arcs[n - 1])
@@ -80,7 +80,9 @@ def idm_acceleration(s: float, v: float, target: float, leader: F64) -> float:
 
 
 @lean_kernel
-def gap_to(obstacles: Obstacles, a: int, m: int, pose: F64, body: Body, corners: F64) -> float:
+def gap_to(
+    obstacles: Obstacles, a: int, m: int, pose: F64, body: EgoFootprint, corners: F64
+) -> float:
     """Distance [m] of the ego's box at pose (3,) (rear axle) to obstacle a at moment m, 0 where
     they touch. corners: scratch (4, 2)."""
     cos, sin = math.cos(pose[2]), math.sin(pose[2])
@@ -174,7 +176,7 @@ def search_order(obstacles: Obstacles, m: int) -> I64:
 
 @kernel
 def nearest_ahead(
-    obstacles: Obstacles, blocked: I8, at: F64, m: int, s: float, pose: F64, body: Body,
+    obstacles: Obstacles, blocked: I8, at: F64, m: int, s: float, pose: F64, body: EgoFootprint,
     corners: F64,
 ) -> tuple[int, float]:  # fmt: skip
     """Obstacle in the corridor beyond progress s that is nearest to the ego's box, and how near; -1
@@ -198,8 +200,8 @@ def nearest_ahead(
 
 @kernel
 def renew(
-    record: F64, obstacles: Obstacles, path: Path, blocked: I8, at: F64, m: int, s: float,
-    pose: F64, body: Body, corners: F64,
+    record: F64, obstacles: Obstacles, path: ReferencePath, blocked: I8, at: F64, m: int, s: float,
+    pose: F64, body: EgoFootprint, corners: F64,
 ) -> None:  # fmt: skip
     """Write the leader record (3,) of an ego at progress s and pose (3,).
 
@@ -218,9 +220,17 @@ def renew(
 
 @kernel
 def roll(
-    rollout: Rollout, members: I64, targets: F64, first: int, last: int, path: Path, blocked: I8,
-    at: F64, obstacles: Obstacles, body: Body,
-) -> None:  # fmt: skip
+    rollout: Rollout,
+    members: I64,
+    targets: F64,
+    first: int,
+    last: int,
+    path: ReferencePath,
+    blocked: I8,
+    at: F64,
+    obstacles: Obstacles,
+    body: EgoFootprint,
+) -> None:
     """Drive proposals `members` of one path through steps first..last (explicit Euler).
 
     Quirks: a record lasts two steps, and that of step 0 is all zero: a leader at the path's very
@@ -240,6 +250,6 @@ def roll(
             else:
                 leaders[p, k] = leaders[p, k - 1]
             a = idm_acceleration(s, v, targets[i], leaders[p, k])
-            motion[p, k, 0] = s + STEP_S * v
-            motion[p, k, 1] = v + STEP_S * a
+            motion[p, k, 0] = s + SIM_DT_S * v
+            motion[p, k, 1] = v + SIM_DT_S * a
             pose_at(path, motion[p, k, 0], rollout.poses[p, k])

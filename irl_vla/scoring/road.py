@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from irl_vla.scoring.arena import Arena, Kinds, Lights
+from irl_vla.scoring.arena import AreaMasks, Arena, RedLightAreas
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import in_ring, segment_touches_box
 from irl_vla.scoring.grid import off_centerline
@@ -47,7 +47,7 @@ def several_lanes(masks: I64, lanes: I64) -> bool:
 
 
 @kernel
-def area_flags(masks: I64, kinds: Kinds) -> int:
+def area_flags(masks: I64, kinds: AreaMasks) -> int:
     """Flags of one step. masks: (5, words) polygons around the four corners and the centre.
 
     Quirk: "off route" asks only whether the centre lies in a lane of the route; no direction is
@@ -104,7 +104,7 @@ def driving_direction(flags: I64, centres: F64) -> tuple[float, int, float]:
 
 @kernel
 def touches_ring(
-    lights: Lights, n: int, corners: F64, x: float, y: float, cos: float, sin: float,
+    lights: RedLightAreas, n: int, corners: F64, x: float, y: float, cos: float, sin: float,
     half_length: float, half_width: float,
 ) -> bool:  # fmt: skip
     """Whether the ego's box touches red polygon n."""

@@ -4,7 +4,7 @@ Lengths [m], angles [rad], global frame unless said otherwise; "pose" = x, y, he
 axle; a "state" has the 11 columns of STATE_COLUMNS, velocities and accelerations in the body frame.
 Ragged lists (polygons, centrelines) are flat vertices plus offsets: item i is
 `vertices[offsets[i]:offsets[i + 1]]`. Files are read and written by scene_io.py.
-May import: types.
+May import: types, vehicle.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl_vla.types import F64
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 I64 = NDArray[np.int64]
 I8 = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
 FORMAT = "epdms-scene/1"
-STEP_S = 0.1  # [s] between the simulated states
+SIM_DT_S = 0.1  # [s] between the simulated states
 STEP_US = 100_000
 STEPS = 41  # simulated states 0..40: 4 s
 TRACK_STEPS = (41, 51)  # steps a scene may carry; 51 (5 s) lets PDMS v1 look beyond the horizon
@@ -45,26 +46,6 @@ TRAFFIC_POLICIES = ("log_replay", "reactive")
 
 
 @dataclass(frozen=True)
-class Vehicle:
-    """The ego's outline [m], measured from the rear axle; defaults: the benchmark's Pacifica."""
-
-    width: float = 2.297
-    front_length: float = 4.049
-    rear_length: float = 1.127
-    wheel_base: float = 3.089
-
-    @property
-    def length(self) -> float:
-        """Bumper to bumper [m]."""
-        return self.front_length + self.rear_length
-
-    @property
-    def centre(self) -> float:
-        """From the rear axle forward to the centre of the box [m]."""
-        return self.length / 2.0 - self.rear_length
-
-
-@dataclass(frozen=True)
 class Ego:
     """initial: (11,) state at t0; history: (H, 11) past states, the last one is the initial one, at
     history_us: (H,) relative to t0 [us], strictly increasing, last 0."""
@@ -72,7 +53,7 @@ class Ego:
     initial: F64
     history: F64
     history_us: I64
-    vehicle: Vehicle = Vehicle()
+    vehicle: Vehicle = PACIFICA
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@
     for outcome in try_scenes(path): ...           Scene or InputError, one per scene: others go on
     write_scenes(path, scenes)
 Reading what was written gives the same numbers bit for bit. Errors name file, scene and field.
-May import: types, scoring.scene, scoring.scene_check.
+May import: types, unpack, vehicle, scoring.scene, scoring.scene_check.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ from irl_vla.scoring.scene import (
     LANE_CONNECTOR,
     PLAN_POSES,
     SCENE_TYPES,
+    SIM_DT_S,
     STATE_COLUMNS,
-    STEP_S,
     TRACK_STEPS,
     TRAFFIC_POLICIES,
     Areas,
@@ -39,10 +38,13 @@ from irl_vla.scoring.scene import (
     Route,
     Scene,
     Tracks,
-    Vehicle,
-)  # fmt: skip
+)
 from irl_vla.scoring.scene_check import Field, check_scene
 from irl_vla.types import F64, InputError
+from irl_vla.unpack import gunzipped
+from irl_vla.vehicle import Vehicle
+
+OUTLINE = ("width", "front_length", "rear_length", "wheel_base")  # of Vehicle, in its order
 
 
 def read_scenes(path: Path) -> list[Scene]:
@@ -88,14 +90,9 @@ def _check_format(data: dict[str, Any], where: str) -> None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        raw = path.read_bytes()
-        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+        data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: the gzip stream is damaged or cut short ({error}); copy the file again"
-        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(data, dict):
@@ -111,8 +108,8 @@ def scene_of(raw: Any, where: str) -> Scene:
     if not top.absent("format"):
         _check_format(raw, top.where)
     time = top["time"]
-    if abs(time["step_s"].number() - STEP_S) > 1e-9:
-        raise time["step_s"].wrong(f"{STEP_S} s between steps")
+    if abs(time["step_s"].number() - SIM_DT_S) > 1e-9:
+        raise time["step_s"].wrong(f"{SIM_DT_S} s between steps")
     steps = time["steps"].integer()
     if steps not in TRACK_STEPS:
         raise time["steps"].wrong(f"{TRACK_STEPS[0]} steps (or {TRACK_STEPS[1]} for PDMS v1)")
@@ -153,13 +150,20 @@ def _state_of(raw: Field) -> F64:
 
 
 def _ego_of(raw: Field) -> Ego:
-    vehicle = raw["vehicle"]
     return Ego(
         initial=_state_of(raw["initial"]),
         history=np.stack([_state_of(past) for past in raw["history"]]),
         history_us=np.array([past["t_us"].integer() for past in raw["history"]], np.int64),
-        vehicle=Vehicle(**{n: vehicle[n].number() for n in Vehicle.__dataclass_fields__}),
+        vehicle=_vehicle_of(raw["vehicle"]),
     )
+
+
+def _vehicle_of(raw: Field) -> Vehicle:
+    width, front, rear, base = (raw[name].number() for name in OUTLINE)
+    try:
+        return Vehicle(width, front, rear, base)
+    except ValueError as error:
+        raise InputError(f"{raw.where}: {error}") from None
 
 
 def _areas_of(raw: Field) -> Areas:
@@ -243,7 +247,7 @@ def scene_to(scene: Scene) -> dict[str, Any]:
     """One scene as JSON values."""
     data: dict[str, Any] = {
         "format": FORMAT, "id": scene.id, "family": scene.family, "seed": list(scene.seed),
-        "time": {"t0_us": scene.t0_us, "step_s": STEP_S, "steps": scene.steps},
+        "time": {"t0_us": scene.t0_us, "step_s": SIM_DT_S, "steps": scene.steps},
         "scene_type": scene.scene_type, "traffic_policy": scene.traffic_policy,
         "ego": _ego_to(scene.ego),
         "map": {"polygons": [_area_to(scene.areas, i) for i in range(len(scene.areas))]},
@@ -278,7 +282,7 @@ def _state_to(state: F64) -> dict[str, float]:
 
 def _ego_to(ego: Ego) -> dict[str, Any]:
     return {
-        "vehicle": {name: getattr(ego.vehicle, name) for name in Vehicle.__dataclass_fields__},
+        "vehicle": {name: getattr(ego.vehicle, name) for name in OUTLINE},
         "initial": _state_to(ego.initial),
         "history": [{"t_us": int(t), **_state_to(past)}
                     for t, past in zip(ego.history_us, ego.history, strict=True)],

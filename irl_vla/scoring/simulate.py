@@ -17,16 +17,15 @@ import numpy as np
 
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.geometry import wrap
-from irl_vla.scoring.scene import PLAN_POSES, STEP_S, STEPS, Vehicle
+from irl_vla.scoring.scene import PLAN_POSES, SIM_DT_S, STEPS
 from irl_vla.scoring.tracker import DT, N, command, fit_curvature, fit_speed
-from irl_vla.types import F64, InputError
-from irl_vla.types import STEP_S as PLAN_STEP_S
+from irl_vla.types import F64, PLAN_DT_S, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 
 ACCELERATION_LAG = DT / (DT + 0.2)  # first-order low pass of the commanded acceleration
 STEER_LAG = DT / (DT + 0.05)  # of the commanded steering angle
 MAX_STEER = math.pi / 3.0  # [rad]
 US = 1e6  # [us/s]
-PACIFICA = Vehicle()
 
 
 @lru_cache(maxsize=64)
@@ -37,9 +36,9 @@ def sample_times(t0_us: int) -> tuple[F64, F64]:
     1 us early: 1e-5 m.
     """
     t0_s = t0_us * 1e-6
-    plan_s = np.arange(PLAN_POSES) * PLAN_STEP_S + PLAN_STEP_S + t0_s
+    plan_s = np.arange(PLAN_POSES) * PLAN_DT_S + PLAN_DT_S + t0_s
     knots = np.array([t0_us, *(int(t * US) for t in plan_s)], np.int64)
-    instants = np.array([int(t * US) for t in np.arange(STEPS) * STEP_S + t0_s], np.int64)
+    instants = np.array([int(t * US) for t in np.arange(STEPS) * SIM_DT_S + t0_s], np.int64)
     instants = np.clip(instants, knots[0], knots[-1])
     return (knots - t0_us).astype(np.float64), (instants - t0_us).astype(np.float64)
 
@@ -152,7 +151,7 @@ def as_plans(trajectories: F64, where: str = "trajectories") -> F64:
         plans = plans[None]
     if plans.ndim != 3 or plans.shape[1:] != (PLAN_POSES, 3):
         raise InputError(
-            f"{where}: expected {PLAN_POSES} poses (x, y, heading) {PLAN_STEP_S} s apart, shape "
+            f"{where}: expected {PLAN_POSES} poses (x, y, heading) {PLAN_DT_S} s apart, shape "
             f"(P, {PLAN_POSES}, 3), got shape {np.shape(trajectories)}"
         )
     if not math.isfinite(plans.sum()):  # one pass; only a failure looks for the culprit

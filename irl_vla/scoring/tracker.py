@@ -15,10 +15,10 @@ import numpy as np
 
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import wrap
-from irl_vla.scoring.scene import STEP_S, STEPS
+from irl_vla.scoring.scene import SIM_DT_S, STEPS
 from irl_vla.types import F64
 
-DT = STEP_S
+DT = SIM_DT_S
 N = STEPS - 1  # displacements, fitted speeds and commands
 HORIZON = 10  # steps the LQR looks ahead and holds its input: 1 s
 ACCELERATION_PENALTY = 1e-4  # meant for jerk, see fit_speed

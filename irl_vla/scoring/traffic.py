@@ -9,7 +9,7 @@ Symbols of the IDM, per agent:
 Quirks: an agent never extends its route, so that the end of its lane is an obstacle; traffic lights
 do not reach it; all other road users replay the log and are no obstacle to it.
 Source: docs/epdms.md, "Reactive traffic". May import: scoring.geometry, scoring.epdms,
-scoring.prepare, scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_rails,
+scoring.prepare, scoring.scene, scoring.simulate, scoring.traffic_leader, scoring.traffic_lanes,
 types.
 """
 
@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.epdms import Marks, SubScores, score
+from irl_vla.scoring.epdms import PlanScores, SubScores, score
 from irl_vla.scoring.geometry import touch
 from irl_vla.scoring.prepare import PreparedScene, prepare
 from irl_vla.scoring.scene import (
     BICYCLE,
     HEADING,
-    STEP_S,
+    SIM_DT_S,
     STEPS,
     VEHICLE,
     VX,
@@ -37,10 +37,10 @@ from irl_vla.scoring.scene import (
     Tracks,
     X,
     Y,
-)  # fmt: skip
+)
 from irl_vla.scoring.simulate import as_plans, sample_plans, simulate
-from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, Road
-from irl_vla.scoring.traffic_rails import Rails, box_at, lay_rails
+from irl_vla.scoring.traffic_lanes import LaneVehicles, box_at, lay_rails
+from irl_vla.scoring.traffic_leader import HEADWAY, EgoBox, TrafficState
 from irl_vla.types import F64, InputError
 
 MIN_GAP = 1.0  # [m] s0; no gap counts as less
@@ -68,7 +68,7 @@ def ego_seen(scene: Scene, state: F64) -> EgoBox:
     )  # fmt: skip
 
 
-def advance(road: Road, ego: EgoBox) -> None:
+def advance(road: TrafficState, ego: EgoBox) -> None:
     """One step of all agents, one after the other: later ones see the earlier ones moved.
 
     Without a leader the end of the path is one, standing, met by the agent's nose.
@@ -83,7 +83,7 @@ def advance(road: Road, ego: EgoBox) -> None:
             gap, leader_speed = ahead
         v = float(road.speeds[i])
         faster = idm_acceleration(v, float(road.rails.desired[i]), gap, leader_speed)
-        road.move(i, road.progress[i] + STEP_S * v, max(v + STEP_S * faster, 0.0))
+        road.move(i, road.progress[i] + SIM_DT_S * v, max(v + SIM_DT_S * faster, 0.0))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class ReactiveScene:
 
     prepared: PreparedScene
     seen: Tracks
-    rails: Rails
+    rails: LaneVehicles
     human: F64 | None
 
     def under(self, plan: F64) -> PreparedScene:
@@ -156,12 +156,12 @@ def reactive_tracks(
     return drive_traffic(scene, seen, lay_rails(scene, seen), ego_states)
 
 
-def drive_traffic(scene: Scene, seen: Tracks, rails: Rails, ego_states: F64) -> Tracks:
+def drive_traffic(scene: Scene, seen: Tracks, rails: LaneVehicles, ego_states: F64) -> Tracks:
     """`reactive_tracks` of vehicles that are on their rails."""
     if np.shape(ego_states) != (STEPS, 11):
         raise InputError(f"ego states: expected ({STEPS}, 11), got {np.shape(ego_states)}")
     tracks = replace(seen, states=seen.states.copy(), present=seen.present.copy())
-    road = Road(rails, tuple(tracks.ids[i] for i in rails.agents))
+    road = TrafficState(rails, tuple(tracks.ids[i] for i in rails.agents))
     for k in range(1, STEPS):
         advance(road, ego_seen(scene, ego_states[k - 1]))  # quirk: the ego one step late
         alive = np.flatnonzero(road.alive)
@@ -175,7 +175,7 @@ def drive_traffic(scene: Scene, seen: Tracks, rails: Rails, ego_states: F64) -> 
     return tracks.pick(np.asarray(tracks.present.any(axis=1)))
 
 
-def stay_aside(rails: Rails, tracks: Tracks, k: int, there: list[int]) -> None:
+def stay_aside(rails: LaneVehicles, tracks: Tracks, k: int, there: list[int]) -> None:
     """Enter the parked vehicles into step k of the tracks, one after the other, each only where it
     touches none of the vehicles that are there."""
     for i in rails.parked:
@@ -194,7 +194,7 @@ def reactive_world(prepared: PreparedScene, plan: F64, now: Tracks | None = None
 
 def score_reactive(
     scene: Scene | PreparedScene | ReactiveScene, trajectories: F64, previous: F64 | None = None
-) -> SubScores:
+) -> PlanScores:
     """Score plans (P, 8, 3) as `epdms.score` does, each in the traffic that answers it alone.
 
     previous: as for `score`. Progress is relative to the reference in the same traffic.
@@ -211,17 +211,19 @@ def score_reactive(
     ])  # fmt: skip
 
 
-def together(scores: list[SubScores]) -> SubScores:
-    """SubScores of one plan each -> of all of them."""
+def together(scores: list[PlanScores]) -> PlanScores:
+    """PlanScores of one plan each -> of all of them."""
 
     def joined(parts: Iterable[Any]) -> Any:
         return np.concatenate([np.atleast_1d(part) for part in parts])
 
-    def marks(many: list[Marks]) -> Marks:
-        return Marks(*(joined(getattr(one, mark.name) for one in many) for mark in fields(Marks)))
+    def marks(many: list[SubScores]) -> SubScores:
+        return SubScores(
+            *(joined(getattr(one, mark.name) for one in many) for mark in fields(SubScores))
+        )
 
     rest = ("ec", "epdms", "epdms_raw", "progress_m", "best_progress_m", "evidence")
-    return SubScores(
+    return PlanScores(
         marks([one.raw for one in scores]), marks([one.filtered for one in scores]),
         *(joined(getattr(one, name) for one in scores) for name in rest),
     )  # fmt: skip

@@ -7,7 +7,7 @@ The leader is the nearest, footprint to thing, of all things that touch the corr
 agents and the ego's box. The decision is GEOS's, on the very figures that it makes of a widened
 line (its round joins have 16 chords a quarter); distances between the lines in the middle, which
 bound those of the figures, spare it whom it cannot concern.
-May import: scoring.compiled, scoring.geometry, scoring.scene, scoring.traffic_rails, types.
+May import: scoring.compiled, scoring.geometry, scoring.scene, scoring.traffic_lanes, types.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import shapely
 
 from irl_vla.scoring.compiled import kernel
 from irl_vla.scoring.geometry import box_corners, distance_to_segment, orientation, wrap
-from irl_vla.scoring.traffic_rails import Rails
+from irl_vla.scoring.traffic_lanes import LaneVehicles
 from irl_vla.types import F64
 
 HEADWAY = 1.5  # [s] to the vehicle ahead
@@ -129,13 +129,13 @@ class EgoBox:
     speed: float
 
 
-class Road:
+class TrafficState:
     """Agents on rails while they move: progress [m], speeds [m/s], alive, all (A,); poses (A, 3).
 
     axes, ways: per agent the line in the middle of its box, and of the rest of its footprint.
     """
 
-    def __init__(self, rails: Rails, ids: tuple[str, ...]) -> None:
+    def __init__(self, rails: LaneVehicles, ids: tuple[str, ...]) -> None:
         self.rails, self.ids, n = rails, ids, len(ids)
         self.progress, self.speeds = rails.progress.copy(), rails.speeds.copy()
         self.alive = np.ones(n, np.bool_)

@@ -24,19 +24,20 @@ from irl_vla.scoring.epdms import MULTIPLIERS, WEIGHTS, WITHOUT_EC, weighted_mea
 from irl_vla.scoring.scene import STEP_US, STEPS
 from irl_vla.types import F64, InputError
 
-MARKS = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")  # of one frame alone
-COLUMNS = (*MARKS, "ec", "score")
+SUB_SCORE_NAMES = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")  # of one frame alone
+COLUMNS = (*SUB_SCORE_NAMES, "ec", "score")
 SIGMA_SQUARED = 0.1  # [m²] of the weights by distance
 NO_WEIGHT = 1e-8  # a sum of weights this close to 0 counts as none: then all weigh the same
 MAX_INTERVAL_US = 550_000  # frames of a pair are less than this apart
 
 
 @dataclass(frozen=True)
-class Frame:
+class ScoredFrame:
     """One scored scene of either stage.
 
     t0_us: its time; start: (2,) rear axle at t0; planned_end: (2,) last planned pose; both global
-    marks: (8,) MARKS after the human filter; states: (41, 11) simulated states of its plan
+    marks: (8,) SUB_SCORE_NAMES after the human filter; states: (41, 11) simulated states of its
+    plan
     """
 
     t0_us: int
@@ -56,7 +57,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Half:
+class WeightedGroup:
     """A first-stage frame and its follow-ups. first: (10,) COLUMNS; weights: (n,), sum 1;
     follow_ups: (n, 10) COLUMNS."""
 
@@ -66,7 +67,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Stages:
+class StageScores:
     """(10,) COLUMNS each, of a group or as the mean of groups."""
 
     stage_one: F64
@@ -82,9 +83,9 @@ class TwoStage:
 
     columns: Mapping[str, F64]
     weights: Mapping[str, float]
-    groups: Mapping[str, Stages]
+    groups: Mapping[str, StageScores]
     left_out: Mapping[str, str]
-    overall: Stages
+    overall: StageScores
 
 
 def follow_up_weights(planned_end: F64, starts: F64) -> F64:
@@ -116,32 +117,32 @@ def pair_comfort(now: F64, previous: F64, interval_us: int) -> float:
 
 
 def with_score(marks: F64, ec: float) -> F64:
-    """MARKS (8,) and EC -> COLUMNS (10,): NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16.
-    An EC that is NaN is left out of the score."""
+    """SUB_SCORE_NAMES (8,) and EC -> COLUMNS (10,): NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2
+    EC) / 16. An EC that is NaN is left out of the score."""
     named = dict(zip(COLUMNS, [*marks, ec], strict=False))
     weighted = weighted_mean(named, WITHOUT_EC if np.isnan(ec) else WEIGHTS)
     return np.array([*marks, ec, np.prod([named[name] for name in MULTIPLIERS]) * weighted])
 
 
-def combine_halves(now: Half, previous: Half) -> Stages:
+def combine_halves(now: WeightedGroup, previous: WeightedGroup) -> StageScores:
     """The three lines of a group, see the head of this file."""
     firsts = np.stack([now.first, previous.first])
     seconds = np.stack([half.weights @ half.follow_ups for half in (now, previous)])
-    return Stages(firsts.mean(axis=0), seconds.mean(axis=0), (firsts * seconds).mean(axis=0))
+    return StageScores(firsts.mean(axis=0), seconds.mean(axis=0), (firsts * seconds).mean(axis=0))
 
 
-def mean_of_groups(groups: Sequence[Stages]) -> Stages:
+def mean_of_groups(groups: Sequence[StageScores]) -> StageScores:
     """Every group counts the same. NaN for no groups."""
     if not groups:
-        return Stages(*(np.full(len(COLUMNS), np.nan) for _ in range(3)))
-    return Stages(
+        return StageScores(*(np.full(len(COLUMNS), np.nan) for _ in range(3)))
+    return StageScores(
         np.mean([group.stage_one for group in groups], axis=0),
         np.mean([group.stage_two for group in groups], axis=0),
         np.mean([group.combined for group in groups], axis=0),
     )
 
 
-def two_stage(frames: Mapping[str, Frame], groups: Sequence[Group]) -> TwoStage:
+def two_stage(frames: Mapping[str, ScoredFrame], groups: Sequence[Group]) -> TwoStage:
     """Score every group of which the frames are there.
 
     A missing follow-up is left out with its partner, and the others share its weight; a group
@@ -150,7 +151,7 @@ def two_stage(frames: Mapping[str, Frame], groups: Sequence[Group]) -> TwoStage:
     """
     columns: dict[str, F64] = {}
     weights: dict[str, float] = {}
-    stages: dict[str, Stages] = {}
+    stages: dict[str, StageScores] = {}
     left_out: dict[str, str] = {}
     _check_tokens(groups)
     for group in groups:
@@ -170,7 +171,7 @@ def two_stage(frames: Mapping[str, Frame], groups: Sequence[Group]) -> TwoStage:
             shares = _shares(frames, first, tokens)
             weights |= {first: 1.0, **dict(zip(tokens, shares.tolist(), strict=True))}
             follow_ups = np.stack([columns[token] for token in tokens])
-            halves.append(Half(columns[first], shares, follow_ups))
+            halves.append(WeightedGroup(columns[first], shares, follow_ups))
         stages[group.now] = combine_halves(halves[0], halves[1])
     return TwoStage(columns, weights, stages, left_out, mean_of_groups(list(stages.values())))
 
@@ -188,7 +189,7 @@ def _check_tokens(groups: Sequence[Group]) -> None:
                 seen.add(token)
 
 
-def _columns_of_pair(frames: Mapping[str, Frame], now: str, previous: str) -> dict[str, F64]:
+def _columns_of_pair(frames: Mapping[str, ScoredFrame], now: str, previous: str) -> dict[str, F64]:
     """COLUMNS of both frames. Unlike in one stage, the pair's EC is written to both of them."""
     late, early = frames[now], frames[previous]
     try:
@@ -198,6 +199,6 @@ def _columns_of_pair(frames: Mapping[str, Frame], now: str, previous: str) -> di
     return {now: with_score(late.marks, ec), previous: with_score(early.marks, ec)}
 
 
-def _shares(frames: Mapping[str, Frame], first: str, follow_ups: Sequence[str]) -> F64:
+def _shares(frames: Mapping[str, ScoredFrame], first: str, follow_ups: Sequence[str]) -> F64:
     starts = np.stack([frames[token].start for token in follow_ups])
     return follow_up_weights(frames[first].planned_end, starts)

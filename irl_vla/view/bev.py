@@ -1,6 +1,6 @@
 """Bird's eye pictures, ego up: boxes, candidates, plan, route; and the rig from above.
 
-In: values in the ego frame   Out: RGB   May import: frames, camera, types, ink, palette.
+In: values in the ego frame   Out: RGB   May import: frames, camera, types, drawing, palette.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from irl_vla.camera.projection import BevGrid, unproject
 from irl_vla.camera.rig import Camera, Rig
 from irl_vla.frames import wrap_angle
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
-from irl_vla.view import ink
+from irl_vla.vehicle import PACIFICA, Vehicle
+from irl_vla.view import drawing
 from irl_vla.view.camera import corners_of, dense_path
 from irl_vla.view.palette import (
     BLUE,
@@ -33,16 +34,13 @@ from irl_vla.view.palette import (
     speed_colors,
 )
 
-REAR_OVERHANG = 1.0  # [m] of the drawn ego behind the rear axle
-EGO_LENGTH = 4.7  # [m] and
 BACK = 3.0  # a window reaches three times as far ahead as behind
 SIDE = 0.55  # of its reach ahead, to either side
-EGO_WIDTH = 2.0  # [m]: a middle-sized car; the rig file does not say
 _WEDGES = (SKY, ORANGE, GREEN, YELLOW, PURPLE, VERMILLION, BLUE, WHITE)
 
 
 @dataclass(frozen=True)
-class Window:
+class BevWindow:
     """The part of the ground a picture shows. Ego frame, x up, y to the left.
 
     front, back, side: reach [m] ahead, behind (positive), to either side; scale: [px/m]
@@ -66,22 +64,22 @@ class Window:
         return np.full((*size, 3), CANVAS, np.uint8)
 
 
-def window_for(reach: float, height: int) -> Window:
+def window_for(reach: float, height: int) -> BevWindow:
     """The smallest of a few fixed windows that shows `reach` metres ahead, `height` px high: fixed,
     so that the scale does not breathe from frame to frame."""
     front = next((f for f in (36.0, 56.0, 64.0, 90.0) if reach <= 0.95 * f), 140.0)
     back = front / BACK
-    return Window(front, back, SIDE * front, height / (front + back))
+    return BevWindow(front, back, SIDE * front, height / (front + back))
 
 
-def paint_metres(image: U8, window: Window, step: float) -> None:
+def paint_metres(image: U8, window: BevWindow, step: float) -> None:
     """Grid with labels in metres along the forward axis and to the sides."""
     xs = np.arange(-np.floor(window.back / step) * step, window.front, step)
     ys = np.arange(-np.floor(window.side / step) * step, window.side, step)
     lines = [window.pixels(np.array([[x, -window.side], [x, window.side]])) for x in xs]
     lines += [window.pixels(np.array([[-window.back, y], [window.front, y]])) for y in ys]
-    ink.strokes(image, lines, FAINT)
-    size = ink.text_size(image.shape[0])
+    drawing.strokes(image, lines, FAINT)
+    size = drawing.text_size(image.shape[0])
     for x in xs[xs > 2.5 * size / window.scale - window.back]:  # the corner is for the other axis
         u, v = window.pixels(np.array([x, window.side]))
         _label(image, f"{x:.0f} m", (u + 4, v - 1.4 * size), size)
@@ -93,19 +91,21 @@ def paint_metres(image: U8, window: Window, step: float) -> None:
 def _label(image: U8, text: str, corner: tuple[float, float], size: int) -> None:
     """Metres, with whatever lies beneath dimmed."""
     left, top = (max(0, round(value)) for value in corner)
-    height, width = ink.letters(text, size).shape
+    height, width = drawing.letters(text, size).shape
     part = image[top : top + height, left : left + width]
-    ink.blend(part, np.full(part.shape[:2], 255, np.uint8), CANVAS, 0.7)
-    ink.write(image, text, left, top, size, MUTED)
+    drawing.blend(part, np.full(part.shape[:2], 255, np.uint8), CANVAS, 0.7)
+    drawing.write(image, text, left, top, size, MUTED)
 
 
-def paint_ego(image: U8, window: Window) -> None:
+def paint_ego(image: U8, window: BevWindow, vehicle: Vehicle = PACIFICA) -> None:
     """The ego as a box with a nose; the origin, its rear axle, as a dot."""
-    rear, front, half = -REAR_OVERHANG, EGO_LENGTH - REAR_OVERHANG, EGO_WIDTH / 2
+    rear, front, half = -vehicle.rear_length, vehicle.front_length, vehicle.width / 2
     shape = np.array([[rear, half], [front - 0.9, half], [front, half * 0.45],
                       [front, -half * 0.45], [front - 0.9, -half], [rear, -half]])  # fmt: skip
-    cv2.fillPoly(image, [ink.fixed(window.pixels(shape))], (214, 219, 226), cv2.LINE_AA, ink.SHIFT)
-    ink.dot(image, window.pixels(np.zeros(2)), 2.0, VERMILLION)
+    cv2.fillPoly(
+        image, [drawing.fixed(window.pixels(shape))], (214, 219, 226), cv2.LINE_AA, drawing.SHIFT
+    )
+    drawing.dot(image, window.pixels(np.zeros(2)), 2.0, VERMILLION)
 
 
 def reach_of(area: BevGrid) -> float:
@@ -114,7 +114,7 @@ def reach_of(area: BevGrid) -> float:
     return max(area.x[1], BACK * max(0.0, -area.x[0]), side)
 
 
-def paint_boxes_above(image: U8, window: Window, boxes: Boxes3D, dashed: bool = False) -> None:
+def paint_boxes_above(image: U8, window: BevWindow, boxes: Boxes3D, dashed: bool = False) -> None:
     """Outlines with a line from the middle to the front; an arrow of one second where the velocity
     is known. dashed: the outline alone, in dashes: known rather than detected."""
     for index, corners in enumerate(corners_of(boxes)[:, :4, :2]):
@@ -122,37 +122,37 @@ def paint_boxes_above(image: U8, window: Window, boxes: Boxes3D, dashed: bool = 
         outline = window.pixels(corners)
         ring = np.vstack([outline, outline[:1]])
         if dashed:
-            ink.strokes(image, ink.dashes(ring, 3.0), color, 1)
+            drawing.strokes(image, drawing.dashes(ring, 3.0), color, 1)
             continue
         cover = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillConvexPoly(cover, ink.fixed(outline), 255, cv2.LINE_AA, ink.SHIFT)
-        ink.blend(image, cover, color, 0.35)
-        ink.stroke(image, ring, color, 1)
+        cv2.fillConvexPoly(cover, drawing.fixed(outline), 255, cv2.LINE_AA, drawing.SHIFT)
+        drawing.blend(image, cover, color, 0.35)
+        drawing.stroke(image, ring, color, 1)
         center = boxes.centers[index, :2]
-        ink.stroke(image, window.pixels(np.stack([center, corners[:2].mean(0)])), color, 1)
+        drawing.stroke(image, window.pixels(np.stack([center, corners[:2].mean(0)])), color, 1)
         moving = boxes.velocities[index]
         if np.isfinite(moving).all() and np.linalg.norm(moving) > 0.5:
             tip = window.pixels(np.stack([center, center + moving]))
-            ink.stroke(image, tip, WHITE, 1)
-            ink.dot(image, tip[1], 1.5, WHITE)
+            drawing.stroke(image, tip, WHITE, 1)
+            drawing.dot(image, tip[1], 1.5, WHITE)
 
 
 def paint_lines_above(
-    image: U8, window: Window, lines: Sequence[F64], color: tuple[int, int, int], alpha: float
+    image: U8, window: BevWindow, lines: Sequence[F64], color: tuple[int, int, int], alpha: float
 ) -> None:
     """Thin lines, each (n, 2) [m]: candidates, a route, lane borders."""
-    ink.strokes(image, [window.pixels(line) for line in lines], color, 1, alpha)
+    drawing.strokes(image, [window.pixels(line) for line in lines], color, 1, alpha)
 
 
-def paint_plan_above(image: U8, window: Window, trajectory: Trajectory) -> None:
+def paint_plan_above(image: U8, window: BevWindow, trajectory: Trajectory) -> None:
     """The chosen trajectory, coloured by speed, a dot at every pose."""
     path = dense_path(trajectory)
     pixels, colors = window.pixels(path.points), speed_colors(path.speed)
-    ink.stroke(image, pixels, WHITE, max(3, round(window.scale * 0.5)) + 2)
+    drawing.stroke(image, pixels, WHITE, max(3, round(window.scale * 0.5)) + 2)
     for i in range(len(pixels) - 1):
-        ink.stroke(image, pixels[i : i + 2], colors[i], max(3, round(window.scale * 0.5)))
+        drawing.stroke(image, pixels[i : i + 2], colors[i], max(3, round(window.scale * 0.5)))
     for place in trajectory.poses[:, :2]:
-        ink.dot(image, window.pixels(place), 2.0, WHITE)
+        drawing.dot(image, window.pixels(place), 2.0, WHITE)
 
 
 def coverage(camera: Camera, reach: float) -> F64:
@@ -175,25 +175,25 @@ def coverage(camera: Camera, reach: float) -> F64:
 
 def paint_rig(rig: Rig, height: int = 560) -> U8:
     """The rig from above: where each camera stands, where it looks, what it covers."""
-    window = Window(9.0, 7.0, 9.0, height / 16.0)
+    window = BevWindow(9.0, 7.0, 9.0, height / 16.0)
     image = window.canvas()
     paint_metres(image, window, 2.0)
     colors = [_WEDGES[i % len(_WEDGES)] for i in range(len(rig.cameras))]
     for camera, color in zip(rig.cameras, colors, strict=True):
         outline = window.pixels(coverage(camera, 5.0))
         cover = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(cover, [ink.fixed(outline)], 255, cv2.LINE_AA, ink.SHIFT)
-        ink.blend(image, cover, color, 0.2)
-        ink.strokes(image, [outline], color, 1, 0.9)
-    paint_ego(image, window)
+        cv2.fillPoly(cover, [drawing.fixed(outline)], 255, cv2.LINE_AA, drawing.SHIFT)
+        drawing.blend(image, cover, color, 0.2)
+        drawing.strokes(image, [outline], color, 1, 0.9)
+    paint_ego(image, window, rig.vehicle)
     for camera, color in zip(rig.cameras, colors, strict=True):
         eye, ahead = camera.ego_from_cam[:2, 3], camera.ego_from_cam[:2, 2]
-        ink.dot(image, window.pixels(eye), 4.0, color)
+        drawing.dot(image, window.pixels(eye), 4.0, color)
         flat = np.linalg.norm(ahead)
         place = window.pixels(eye + ahead / flat * 6.2 if flat > 0.1 else eye)
         text = camera.name
-        rows, columns = ink.letters(text, 12).shape
+        rows, columns = drawing.letters(text, 12).shape
         left = float(np.clip(place[0] - columns / 2, 2, image.shape[1] - columns - 10))
         top = float(np.clip(place[1] - rows / 2, 2, image.shape[0] - rows - 4))
-        ink.chip(image, text, left, top, 12, color, 0.95)
+        drawing.chip(image, text, left, top, 12, color, 0.95)
     return image

@@ -3,7 +3,7 @@
 Everything is given in the ego frame and goes through the camera's full model, so it bends as the
 lens does. Lines are cut into short pieces; a piece is drawn only if both ends lie in front of the
 camera and inside the lens model's domain, so nothing behind ever wraps into the picture.
-In: RGB image in place, Camera of those very pixels   May import: camera, types, frames, ink.
+In: RGB image in place, Camera of those very pixels   May import: camera, types, frames, drawing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Camera, resized
 from irl_vla.frames import box_corners, inverse, move, step_lengths
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
-from irl_vla.view import ink
+from irl_vla.vehicle import PACIFICA
+from irl_vla.view import drawing
 from irl_vla.view.palette import SKY, VERMILLION, WHITE, YELLOW, Rgb, class_color, speed_colors
 
 GRID_STEP = 5.0  # [m] between grid lines
 GRID_REACH = (-60.0, 60.0)  # [m] forward and to either side
 PIECE = 0.5  # [m] of a grid line or path between projected points
 EDGE_PIECES = 12  # of one edge of a box
-EGO_WIDTH = 2.0  # [m] of the painted ribbon, about a car's
 KEPT_ALPHA, REFUSED_ALPHA = 0.7, 0.5  # of candidates: dozens of them must stay legible
 MARGIN = 1.0  # of the image size: how far outside the image points are still followed
 EDGES = np.array(
@@ -37,7 +37,7 @@ def fit(image: U8, camera: Camera | None, width: int) -> tuple[U8, Camera | None
     """Image (h, w, 3) and its camera at another width, aspect kept; pixels and intrinsics move
     together."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    small = ink.resized(image, width, height)
+    small = drawing.resized(image, width, height)
     return small, None if camera is None else resized(camera, width, height)
 
 
@@ -62,9 +62,9 @@ def paint_grid(image: U8, camera: Camera) -> None:
     pixels = seen(camera, points)
     for near, far, alpha in ((0.0, 15.0, 0.55), (15.0, 30.0, 0.4), (30.0, 60.0, 0.22)):
         band = (distance >= near - PIECE) & (distance < far)
-        ink.strokes(image, list(np.where(band[..., None], pixels, np.nan)), WHITE, 1, alpha)
+        drawing.strokes(image, list(np.where(band[..., None], pixels, np.nan)), WHITE, 1, alpha)
     ahead = np.stack([along, np.zeros_like(along), np.zeros_like(along)], -1)
-    ink.strokes(image, [seen(camera, ahead[along >= 0])], YELLOW, 1, 0.7)
+    drawing.strokes(image, [seen(camera, ahead[along >= 0])], YELLOW, 1, 0.7)
     _distance_marks(image, camera)
 
 
@@ -87,7 +87,7 @@ def paint_horizon(image: U8, camera: Camera) -> None:
     far = 1e6 * np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)], -1)
     pixels = seen(camera, far + camera.ego_from_cam[:3, 3])
     pixels[np.arange(len(pixels)) % 4 == 3] = np.nan
-    ink.strokes(image, [pixels], SKY, 1, 0.8)
+    drawing.strokes(image, [pixels], SKY, 1, 0.8)
 
 
 def corners_of(boxes: Boxes3D) -> F64:
@@ -114,16 +114,16 @@ def paint_boxes(image: U8, camera: Camera, boxes: Boxes3D, dashed: bool = False)
     order = [int(i) for i in np.argsort(-distance) if _shows(image, edges[i])]
     if dashed:
         for index in order:
-            pieces = [piece for edge in edges[index] for piece in ink.dashes(edge, 4.0)]
-            ink.strokes(image, pieces, class_color(boxes.labels[index]), 1, 0.9)
+            pieces = [piece for edge in edges[index] for piece in drawing.dashes(edge, 4.0)]
+            drawing.strokes(image, pieces, class_color(boxes.labels[index]), 1, 0.9)
         return len(order)
     for index in order:
         color = class_color(boxes.labels[index])
         _tint_front(image, seen(camera, corners[index, [0, 1, 5, 4]]), color)
-        ink.strokes(image, list(edges[index]), color, 2 if distance[index] < 20 else 1)
+        drawing.strokes(image, list(edges[index]), color, 2 if distance[index] < 20 else 1)
         middle = corners[index, [0, 1, 2, 3]].mean(0)
         nose = corners[index, [0, 1]].mean(0)
-        ink.stroke(image, seen(camera, middle + part * (nose - middle)), color, 1)
+        drawing.stroke(image, seen(camera, middle + part * (nose - middle)), color, 1)
     taken: list[tuple[int, int, int, int]] = []
     for index in reversed(order):  # near ones get their labels first
         _label(image, edges[index], boxes.labels[index], taken)
@@ -143,8 +143,8 @@ def _inside(image: U8, pixels: F64) -> np.ndarray:
 def _tint_front(image: U8, face: F64, color: Rgb) -> None:
     if np.isfinite(face).all():
         cover = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillConvexPoly(cover, ink.fixed(face), 255, cv2.LINE_AA, ink.SHIFT)
-        ink.blend(image, cover, color, 0.28)
+        cv2.fillConvexPoly(cover, drawing.fixed(face), 255, cv2.LINE_AA, drawing.SHIFT)
+        drawing.blend(image, cover, color, 0.28)
 
 
 def _label(image: U8, edges: F64, text: str, taken: list[tuple[int, int, int, int]]) -> None:
@@ -162,14 +162,14 @@ def _place(
     image: U8, text: str, bottom_middle: F64, color: Rgb, taken: list[tuple[int, int, int, int]]
 ) -> None:
     """A chip above a pixel, unless it would cover another one or the caption in the corner."""
-    size = ink.text_size(min(image.shape[1], 2 * image.shape[0]))
-    height, width = ink.letters(text, size).shape
+    size = drawing.text_size(min(image.shape[1], 2 * image.shape[0]))
+    height, width = drawing.letters(text, size).shape
     left = float(np.clip(bottom_middle[0] - width / 2 - 4, 0, image.shape[1] - width - 8))
     top = max(0.0, float(bottom_middle[1]) - height - 3)
     box = (int(left), int(top), int(left) + width + 6, int(top) + height + 2)
     corner = (0, 0, image.shape[1] // 2, 2 * size + 5)
     if not any(_overlap(box, other) for other in [*taken, corner]):
-        taken.append(ink.chip(image, text, left, top, size, color, 0.85))
+        taken.append(drawing.chip(image, text, left, top, size, color, 0.85))
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
@@ -177,7 +177,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool
 
 
 @dataclass(frozen=True)
-class Path:
+class DensePath:
     """A trajectory made dense. points: (n, 2) [m]; heading: (n,) [rad]; speed: (n,) [m/s];
     time_s: (n,)."""
 
@@ -187,7 +187,7 @@ class Path:
     time_s: F64
 
 
-def dense_path(trajectory: Trajectory) -> Path:
+def dense_path(trajectory: Trajectory) -> DensePath:
     """Straight pieces of at most PIECE between the poses, from the ego (t = 0) on."""
     poses = np.vstack([np.zeros(3), trajectory.poses])
     steps = step_lengths(poses)
@@ -200,11 +200,11 @@ def dense_path(trajectory: Trajectory) -> Path:
     time_s = np.concatenate(times)
     known = np.arange(len(poses)) * trajectory.step_s
     heading = np.interp(time_s, known, np.unwrap(poses[:, 2]))
-    return Path(np.concatenate(parts), heading, np.concatenate(speeds), time_s)
+    return DensePath(np.concatenate(parts), heading, np.concatenate(speeds), time_s)
 
 
 def paint_trajectory(
-    image: U8, camera: Camera, trajectory: Trajectory, width: float = EGO_WIDTH
+    image: U8, camera: Camera, trajectory: Trajectory, width: float = PACIFICA.width
 ) -> None:
     """A translucent ribbon on the ground, coloured by speed and fading with time, with a bar
     across at every pose and a dot at every full second."""
@@ -220,10 +220,10 @@ def paint_trajectory(
     for i in reversed(range(len(left) - 1)):
         quad = np.stack([left[i], left[i + 1], right[i + 1], right[i]])
         if np.isfinite(quad).all() and _shows(image, quad):
-            cv2.fillConvexPoly(layer, ink.fixed(quad), colors[i], cv2.LINE_8, ink.SHIFT)
-            cv2.fillConvexPoly(cover, ink.fixed(quad), int(fade[i]), cv2.LINE_8, ink.SHIFT)
-    ink.blend(image, cv2.blur(cover, (3, 3)), layer, 1.0)
-    ink.strokes(image, [left, right], WHITE, 1, 0.75)
+            cv2.fillConvexPoly(layer, drawing.fixed(quad), colors[i], cv2.LINE_8, drawing.SHIFT)
+            cv2.fillConvexPoly(cover, drawing.fixed(quad), int(fade[i]), cv2.LINE_8, drawing.SHIFT)
+    drawing.blend(image, cv2.blur(cover, (3, 3)), layer, 1.0)
+    drawing.strokes(image, [left, right], WHITE, 1, 0.75)
     _waypoints(image, camera, trajectory, width)
 
 
@@ -235,10 +235,10 @@ def _waypoints(image: U8, camera: Camera, trajectory: Trajectory, width: float) 
         seen(camera, _ground(np.linspace(p - h, p + h, 9)))
         for p, h in zip(places, half, strict=True)
     ]
-    ink.strokes(image, bars, WHITE, 1, 0.6)
+    drawing.strokes(image, bars, WHITE, 1, 0.6)
     for i, place in enumerate(places):
         if abs((i + 1) * trajectory.step_s % 1.0) < 1e-6:
-            ink.dot(image, seen(camera, _ground(place)), 3.0, WHITE)
+            drawing.dot(image, seen(camera, _ground(place)), 3.0, WHITE)
 
 
 def paint_candidates(
@@ -251,8 +251,8 @@ def paint_candidates(
         if np.isfinite(one).all():
             path = dense_path(Trajectory(one, step_s))
             (refused if index in rejected else kept).append(seen(camera, _ground(path.points)))
-    ink.strokes(image, refused, VERMILLION, 1, REFUSED_ALPHA)
-    ink.strokes(image, kept, SKY, 1, KEPT_ALPHA)
+    drawing.strokes(image, refused, VERMILLION, 1, REFUSED_ALPHA)
+    drawing.strokes(image, kept, SKY, 1, KEPT_ALPHA)
 
 
 def _ground(points: F64) -> F64:

@@ -21,7 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Polygon
 
 from irl_vla.language.labels import PathCommand, SpeedCommand
-from irl_vla.types import F64, HORIZON_POSES, STEP_S
+from irl_vla.types import F64, HORIZON_POSES, PLAN_DT_S
 from irl_vla.view import palette
 from irl_vla.view.palette import Rgb, hex_color
 
@@ -40,7 +40,7 @@ STYLE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Future:
+class CommandTrace:
     """What is drawn and what is judged. time: (n,) [s]; speed: (n,) [m/s]; line: (n, 3) ego
     frame; poses: (8, 3)."""
 
@@ -51,20 +51,20 @@ class Future:
     @property
     def poses(self) -> F64:
         """Every half second."""
-        every = round(STEP_S / FINE_S)
+        every = round(PLAN_DT_S / FINE_S)
         return self.line[every::every]
 
 
-def future(speed: Callable[[F64], F64], heading: Callable[[F64], F64]) -> Future:
+def future(speed: Callable[[F64], F64], heading: Callable[[F64], F64]) -> CommandTrace:
     """speed: [m/s] over time [s]; heading: [rad] over the way [m]."""
-    count = round(HORIZON_POSES * STEP_S / FINE_S)
-    time = np.linspace(0.0, HORIZON_POSES * STEP_S, count + 1)
+    count = round(HORIZON_POSES * PLAN_DT_S / FINE_S)
+    time = np.linspace(0.0, HORIZON_POSES * PLAN_DT_S, count + 1)
     v = speed(time)
     way = _sum(np.asarray((v[1:] + v[:-1]) / 2 * FINE_S))
     yaw = heading(way) - heading(way[:1])
     mid, step = (yaw[1:] + yaw[:-1]) / 2, np.diff(way)
     line = np.stack([_sum(step * np.cos(mid)), _sum(step * np.sin(mid)), yaw], axis=1)
-    return Future(time, v, line)
+    return CommandTrace(time, v, line)
 
 
 def _sum(parts: F64) -> F64:
@@ -140,12 +140,12 @@ TURNS = (
 )  # fmt: skip
 
 
-def speed_example(name: SpeedCommand) -> Future:
+def speed_example(name: SpeedCommand) -> CommandTrace:
     """A straight drive of this class."""
     return future(SPEED_EXAMPLES[name][0], lambda s: 0.0 * s)
 
 
-def path_example(name: PathCommand) -> Future:
+def path_example(name: PathCommand) -> CommandTrace:
     """A steady drive of this class."""
     pace, heading, _ = PATH_EXAMPLES[name]
     return future(lambda t: pace + 0.0 * t, heading)
@@ -160,7 +160,7 @@ def paint_speeds(figure: Figure) -> None:
         shown, paint = speed_example(name), hex_color(color)
         axis.fill_between(shown.time, shown.speed, color=paint, alpha=0.18, lw=0)
         axis.plot(shown.time, shown.speed, color=paint, lw=2.2)
-        every = round(STEP_S / FINE_S)
+        every = round(PLAN_DT_S / FINE_S)
         axis.plot(shown.time[::every], shown.speed[::every], "o", color=paint, ms=3.2)
         axis.set(xlim=(0, 4.1), ylim=(0, 15), xticks=range(5), yticks=(0, 5, 10, 15))
         axis.grid(color=hex_color(palette.FAINT), lw=0.6)

@@ -13,20 +13,19 @@ import cv2
 import numpy as np
 
 from irl_vla.camera.rig import Rig
-from irl_vla.drive.closed_loop import Tick
+from irl_vla.drive.closed_loop import Tick, driven
 from irl_vla.scoring.scene import HEADING, OMEGA, VX, X, Y
 from irl_vla.types import F64, U8, FrameSet, Plan, Refusal
+from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_cameras
-from irl_vla.view.ink import webp
 from irl_vla.view.legend import plan_legend
 from irl_vla.view.plots import MAX_FANS, EgoTrace, PlanTrace, plot_latency, plot_plans
 from irl_vla.view.replay_page import EvenSample, latency_table, plan_trace, sampled_note
-from irl_vla.view.report import DrivePage, Fact, PageFrame, Table, Verdict
+from irl_vla.view.report import DrivePage, Fact, PageFrame, PageTable, Verdict
 from irl_vla.view.score_plot import plot_scores
-from irl_vla.view.town import Overlay as TownOverlay
-from irl_vla.view.town import TownPainter
+from irl_vla.view.town import TownOverlay, TownPainter
 from irl_vla.world.episode import Actors
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Town
 
 CAMERAS_WIDTH, ABOVE_WIDTH, HEIGHT = 800, 480, 640  # [px] of an animation frame's parts
@@ -38,7 +37,7 @@ QUALITY = 78  # of WebP, 0..100
 
 
 @dataclass(frozen=True)
-class Look:
+class TickPictures:
     """One tick as pictures. cameras: (h, CAMERAS_WIDTH, 3); above: (HEIGHT, ABOVE_WIDTH, 3)."""
 
     cameras: U8
@@ -61,19 +60,21 @@ class Look:
 class DrivePainter:
     """Paints the ticks of one drive: the front camera large, the others below, the town beside."""
 
-    def __init__(self, town: Town, actors: Actors, rig: Rig, path: Path) -> None:
+    def __init__(self, town: Town, actors: Actors, rig: Rig, path: RoutePath) -> None:
         self.rig, self.path = rig, path
-        self._above = TownPainter(town, actors, width=ABOVE_WIDTH, height=HEIGHT, scale=ABOVE_SCALE)
+        self._above = TownPainter(
+            town, actors, rig.vehicle, width=ABOVE_WIDTH, height=HEIGHT, scale=ABOVE_SCALE
+        )
         facing = [float(np.arctan2(*camera.ego_from_cam[[1, 0], 2])) for camera in rig.cameras]
         self._front = rig.cameras[int(np.argmin(np.abs(facing)))].name
 
-    def paint(self, tick: Tick) -> Look:
-        """See Look."""
-        return Look(self._cameras(tick), self._town(tick))
+    def paint(self, tick: Tick) -> TickPictures:
+        """See TickPictures."""
+        return TickPictures(self._cameras(tick), self._town(tick))
 
     def _cameras(self, tick: Tick) -> U8:
         plan = tick.step.outcome if isinstance(tick.step.outcome, Plan) else None
-        overlay = Overlay(plan=plan, intent=tick.step.intent)
+        overlay = Overlay(plan=plan, intent=tick.step.intent, vehicle=self.rig.vehicle)
         rows = []
         for front in (True, False):
             names = [c.name for c in self.rig.cameras if (c.name == self._front) == front]
@@ -86,8 +87,8 @@ class DrivePainter:
         missing = {name: frames.missing[name] for name in names if name in frames.missing}
         cameras = tuple(camera for camera in self.rig.cameras if camera.name in names)
         picture = paint_cameras(
-            replace(frames, images=images, missing=missing), Rig(self.rig.name, cameras), overlay,
-            CAMERAS_WIDTH,
+            replace(frames, images=images, missing=missing), replace(self.rig, cameras=cameras),
+            overlay, CAMERAS_WIDTH,
         )  # fmt: skip
         height = round(picture.shape[0] * CAMERAS_WIDTH / picture.shape[1])
         if picture.shape[1] == CAMERAS_WIDTH:
@@ -100,8 +101,8 @@ class DrivePainter:
         moment, outcome = tick.moment, tick.step.outcome
         pose = moment.ego[[X, Y, HEADING]]
         s, _ = self.path.place(pose)
-        driven = outcome.trajectory if isinstance(outcome, Plan) else outcome.stop
-        plans: F64 = np.zeros((0, 8, 3)) if driven is None else driven.poses[None]
+        wanted = driven(outcome)
+        plans: F64 = np.zeros((0, 8, 3)) if wanted is None else wanted.poses[None]
         if isinstance(outcome, Plan):
             plans = np.concatenate([plans, outcome.candidates.poses])
         overlay = TownOverlay(
@@ -123,7 +124,7 @@ class DrivePageBuilder:
         self._ego: list[tuple[float, float, float]] = []
         self._timings: dict[str, list[float]] = {}
 
-    def add(self, tick: Tick, look: Look) -> None:
+    def add(self, tick: Tick, look: TickPictures) -> None:
         """The next tick."""
         ego, step = tick.moment.ego, tick.step
         time_s = len(self._ego) / 10.0
@@ -140,9 +141,13 @@ class DrivePageBuilder:
         self._frames.offer(None if frame is None else (len(self._ego) - 1, frame))
 
     def page(
-        self, verdict: Verdict, tables: Sequence[Table], scores: Mapping[int, Mapping[str, float]],
-        animation: bytes | None, warnings: Sequence[str] = (),
-    ) -> DrivePage:  # fmt: skip
+        self,
+        verdict: Verdict,
+        tables: Sequence[PageTable],
+        scores: Mapping[int, Mapping[str, float]],
+        animation: bytes | None,
+        warnings: Sequence[str] = (),
+    ) -> DrivePage:
         """scores: tick -> name -> sub-score of the plan made then, where its 4 s were driven."""
         frames = [
             replace(frame, caption=frame.caption + score_words(scores.get(index)))

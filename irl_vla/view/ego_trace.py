@@ -1,6 +1,6 @@
 """Ego motion, thinned and turned into speed and yaw rate over time.
 
-In: EgoMotion in stream order   Out: EgoTrace   May import: types, frames, plots.
+In: EgoMotion in stream order   Out: EgoTrace   May import: types, frames, setups.
 """
 
 from __future__ import annotations

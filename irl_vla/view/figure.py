@@ -76,6 +76,6 @@ def cells(time: F64) -> tuple[F64, F64]:
     if len(time) < 2:
         return time, np.full(len(time), 0.1)
     steps = np.diff(time)
-    usual = float(np.median(steps))
-    width = np.minimum(np.append(steps, usual), 1.5 * usual)
+    median = float(np.median(steps))
+    width = np.minimum(np.append(steps, median), 1.5 * median)
     return time, width

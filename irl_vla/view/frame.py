@@ -13,6 +13,7 @@ import numpy as np
 from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Camera, Rig
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.types import (
     U8,
     Boxes3D,
@@ -23,7 +24,8 @@ from irl_vla.types import (
     Plan,
     SceneTokens,
 )
-from irl_vla.view import bev, ink, seen
+from irl_vla.vehicle import PACIFICA, Vehicle
+from irl_vla.view import bev, detections, drawing
 from irl_vla.view.camera import (
     KEPT_ALPHA,
     REFUSED_ALPHA,
@@ -44,8 +46,9 @@ MS = 1_000_000  # [ns]
 class Overlay:
     """What is painted over the pixels of one anchor, where it is known.
 
-    boxes: known from the recording; tokens: what was detected, in the observed grid `area`. Where
-    there is such a grid, known boxes are dashed, so that detected ones are told apart.
+    boxes: known from the recording; tokens: what was detected, in the observed grid `area`, to be
+    read by `classes`. Where there is such a grid, known boxes are dashed, so that detected ones are
+    told apart.
     """
 
     grid: bool = False
@@ -54,6 +57,8 @@ class Overlay:
     intent: Intent | None = None
     tokens: SceneTokens | None = None
     area: BevGrid | None = None
+    classes: SceneClasses = CLASSES
+    vehicle: Vehicle = PACIFICA
 
 
 def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: int) -> U8:
@@ -111,11 +116,11 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
     if plan is not None:
         refused = [rejection.candidate for rejection in plan.rejected]
         paint_candidates(image, camera, plan.candidates.poses, plan.candidates.step_s, refused)
-        paint_trajectory(image, camera, plan.trajectory)
+        paint_trajectory(image, camera, plan.trajectory, overlay.vehicle.width)
     if overlay.boxes is not None:
         paint_boxes(image, camera, overlay.boxes, dashed=overlay.area is not None)
     if overlay.tokens is not None:
-        paint_boxes(image, camera, seen.detected_boxes(overlay.tokens))
+        paint_boxes(image, camera, detections.detected_boxes(overlay.tokens, overlay.classes))
 
 
 def paint_bev(overlay: Overlay, height: int) -> U8:
@@ -124,24 +129,25 @@ def paint_bev(overlay: Overlay, height: int) -> U8:
     image = window.canvas()
     tokens, area, intent = overlay.tokens, overlay.area, overlay.intent
     if tokens is not None and area is not None:
-        seen.paint_ground(image, window, tokens, area)
+        detections.paint_ground(image, window, tokens, area, overlay.classes)
     if area is not None:
-        seen.paint_area(image, window, area)
+        detections.paint_area(image, window, area)
     bev.paint_metres(image, window, 10.0 if window.front < 80 else 20.0)
     if tokens is not None:
-        seen.paint_map_found(image, window, tokens)
+        detections.paint_map_found(image, window, tokens, overlay.classes)
     if intent is not None and intent.route is not None:
         bev.paint_lines_above(image, window, [intent.route], GREEN, 0.9)
     if overlay.plan is not None:
         _paint_candidates_above(image, window, overlay.plan)
-    bev.paint_ego(image, window)
+    bev.paint_ego(image, window, overlay.vehicle)
     if overlay.plan is not None:
         bev.paint_plan_above(image, window, overlay.plan.trajectory)
     if overlay.boxes is not None:  # over the plan: what it would hit must be seen
         bev.paint_boxes_above(image, window, overlay.boxes, dashed=area is not None)
     if tokens is not None:
-        bev.paint_boxes_above(image, window, seen.detected_boxes(tokens))
-    if area is not None and tokens is not None and not seen.finds_something(tokens):
+        bev.paint_boxes_above(image, window, detections.detected_boxes(tokens, overlay.classes))
+    blank = tokens is not None and not detections.finds_something(tokens, overlay.classes)
+    if area is not None and blank:
         _say_nothing_found(image)
     return image
 
@@ -156,7 +162,7 @@ def _reach(overlay: Overlay) -> float:
     return reach
 
 
-def _paint_candidates_above(image: U8, window: bev.Window, plan: Plan) -> None:
+def _paint_candidates_above(image: U8, window: bev.BevWindow, plan: Plan) -> None:
     """All candidates, thin; refused ones fainter and beneath."""
     refused = {rejection.candidate for rejection in plan.rejected}
     paths = [np.vstack([np.zeros(2), one[:, :2]]) for one in plan.candidates.poses]
@@ -168,6 +174,6 @@ def _paint_candidates_above(image: U8, window: bev.Window, plan: Plan) -> None:
 
 def _say_nothing_found(image: U8) -> None:
     """In the corner, so that an empty picture is not taken for an empty road."""
-    text, size = "nothing detected", ink.text_size(image.shape[0])
-    left = image.shape[1] - ink.letters(text, size).shape[1] - 16
-    ink.chip(image, text, left, 6, size, MUTED, 0.9)
+    text, size = "nothing detected", drawing.text_size(image.shape[0])
+    left = image.shape[1] - drawing.letters(text, size).shape[1] - 16
+    drawing.chip(image, text, left, 6, size, MUTED, 0.9)

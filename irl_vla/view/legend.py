@@ -1,14 +1,14 @@
 """What the colours and strokes of the replay page mean, and how far its policy may be believed.
 
-May import: perception (class names), seen, palette, report.
+May import: perception (class names), detections, palette, report.
 """
 
 from __future__ import annotations
 
-from irl_vla.perception.preset import AGENT_CLASSES
+from irl_vla.perception.classes import SceneClasses
+from irl_vla.view.detections import MAP_STROKES, OTHER_STROKE, SEG_COLORS
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION, WHITE, class_color, hex_color
-from irl_vla.view.report import Key, Legend
-from irl_vla.view.seen import MAP_STROKES, SEG_COLORS
+from irl_vla.view.report import Legend, LegendEntry
 
 RULE_BANNER = "The rule policy sees nothing: it carries the present motion on."
 UNTRAINED_BANNER = "These weights are untrained: the plans mean nothing yet."
@@ -17,42 +17,48 @@ UNTRAINED_BANNER = "These weights are untrained: the plans mean nothing yet."
 def banner_of(kind: str, trained: bool) -> str:
     """What a reader must know before looking at the plans; empty for trained networks.
 
-    kind: "rule" or "network"; both as in a bundle's manifest
+    kind: "network" or the name of a policy without one; both as in a bundle's manifest
     """
     if kind == "rule":
         return RULE_BANNER
+    if kind != "network":
+        return f"The policy '{kind}' has no network."
     return "" if trained else UNTRAINED_BANNER
 
 
 def plan_legend() -> Legend:
     """Lines of the plan and of its competitors."""
     keys = (
-        Key("line", hex_color(SKY), "candidate"),
-        Key("line", hex_color(VERMILLION), "candidate that the guard refused"),
-        Key("line", hex_color(GREEN), "route that navigation asks for"),
+        LegendEntry("line", hex_color(SKY), "candidate"),
+        LegendEntry("line", hex_color(VERMILLION), "candidate that the guard refused"),
+        LegendEntry("line", hex_color(GREEN), "route that navigation asks for"),
     )
     return Legend("Planned", keys)
 
 
-def recorded_legend(eyes: bool) -> Legend:
+def recorded_legend(perceives: bool) -> Legend:
     """Boxes that came with the recording; they are dashed where detected ones stand beside."""
-    key = Key("dashed" if eyes else "box", hex_color(SKY), "box that the recording knows")
+    key = LegendEntry(
+        "dashed" if perceives else "box", hex_color(SKY), "box that the recording knows"
+    )
     return Legend("Recorded boxes", (key,))
 
 
-def detected_legends(anchors: int, found: int) -> tuple[Legend, ...]:
+def detected_legends(anchors: int, found: int, classes: SceneClasses) -> tuple[Legend, ...]:
     """Everything the networks can see. anchors: looked at; found: of them, with a detection."""
-    boxes = [Key("box", hex_color(class_color(name)), name) for name in AGENT_CLASSES]
+    boxes = [LegendEntry("box", hex_color(class_color(name)), name) for name in classes.agents]
+    strokes = [(name, *MAP_STROKES.get(name, OTHER_STROKE)) for name in classes.map]
     lines = [
-        Key("line" if width < 3 else "thick", hex_color(color), name.replace("_", " "))
-        for name, (color, width) in MAP_STROKES.items()
+        LegendEntry("line" if width < 3 else "thick", hex_color(color), name.replace("_", " "))
+        for name, color, width in strokes
     ]
-    ground = [Key("area", hex_color(color), name) for name, color in SEG_COLORS.items()]
-    ground.append(Key("dashed", hex_color(MUTED), "border of what is observed"))
+    painted = [name for name in classes.seg if name in SEG_COLORS]
+    ground = [LegendEntry("area", hex_color(SEG_COLORS[name]), name) for name in painted]
+    ground.append(LegendEntry("dashed", hex_color(MUTED), "border of what is observed"))
     note = f"Something was detected at {found} of {anchors} anchors."
     if found == 0:
         note = f"Nothing was detected at any of the {anchors} anchors, so nothing of it is drawn."
-    velocity = Key("line", hex_color(WHITE), "its way in one second")
+    velocity = LegendEntry("line", hex_color(WHITE), "its way in one second")
     return (
         Legend("Detected boxes", (*boxes, velocity)),
         Legend("Detected map", tuple(lines)),

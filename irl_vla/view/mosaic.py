@@ -1,6 +1,6 @@
 """Many cameras as one picture, arranged as they stand around the car.
 
-In: tiles   Out: RGB   May import: frames, types, ink, palette.
+In: tiles   Out: RGB   May import: frames, types, drawing, palette.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from irl_vla.frames import wrap_angle
 from irl_vla.types import U8
-from irl_vla.view import ink
+from irl_vla.view import drawing
 from irl_vla.view.palette import CANVAS, MUTED, TILE, VERMILLION, WHITE
 
 GAP = 6  # [px] between tiles
@@ -91,8 +91,10 @@ def _cell(tile: Tile, width: int, height: int) -> U8:
     h = min(height, round(tile.image.shape[0] * scale))
     same = (h, w) == tile.image.shape[:2]
     x, y = (width - w) // 2, (height - h) // 2
-    cell[y : y + h, x : x + w] = tile.image if same else ink.resized(tile.image, w, h)
-    ink.chip(cell, f"{tile.name}  {tile.note}".strip(), 5, 5, ink.text_size(min(width, 2 * height)))
+    cell[y : y + h, x : x + w] = tile.image if same else drawing.resized(tile.image, w, h)
+    drawing.chip(
+        cell, f"{tile.name}  {tile.note}".strip(), 5, 5, drawing.text_size(min(width, 2 * height))
+    )
     return cell
 
 
@@ -100,13 +102,15 @@ def _grey(tile: Tile, width: int, height: int) -> U8:
     cell = np.full((height, width, 3), TILE, np.uint8)
     for start in range(-height, width, 26):
         line = np.array([[start, height], [start + height, 0]], np.float64)
-        ink.stroke(cell, line, (60, 67, 76), 5)
+        drawing.stroke(cell, line, (60, 67, 76), 5)
     lines = textwrap.wrap(tile.note, max(12, width // 8))
     top = height / 2 - 10 * (len(lines) + 1)
     for text, size, color in [
         (tile.name, 14, WHITE), ("no image", 12, VERMILLION), *((line, 12, MUTED) for line in lines)
     ]:  # fmt: skip
-        ink.write(cell, text, (width - ink.letters(text, size).shape[1]) / 2, top, size, color)
+        drawing.write(
+            cell, text, (width - drawing.letters(text, size).shape[1]) / 2, top, size, color
+        )
         top += size + 8
     return cell
 

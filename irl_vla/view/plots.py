@@ -1,6 +1,7 @@
 """The plots of the pages: synchronisation, ego motion, plans, latency, outcomes.
 
-In: arrays over bag time [s]   Out: Plot (inline SVG)   May import: types, palette, figure, report.
+In: arrays over bag time [s]   Out: PageFigure (inline SVG)   May import: types, palette, figure,
+report.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matplotlib.patches import Patch
 from irl_vla.types import F64
 from irl_vla.view.figure import FAINT, INK, cells, draw, thinned
 from irl_vla.view.palette import GREEN, ORANGE, SKY, VERMILLION, YELLOW, hex_color
-from irl_vla.view.report import Plot
+from irl_vla.view.report import PageFigure
 
 SLOW = 1.0  # [m/s] below this, curvature = yaw rate / speed is noise and is not drawn
 MAX_FANS = 40  # plans drawn over bag time; more would hide each other
@@ -71,7 +72,7 @@ class PlanTrace:
     curvature: F64
 
 
-def plot_ego(trace: EgoTrace) -> Plot:
+def plot_ego(trace: EgoTrace) -> PageFigure:
     """Speed, yaw rate and curvature over time, one above the other."""
 
     def paint(figure: Figure) -> None:
@@ -89,7 +90,7 @@ def plot_ego(trace: EgoTrace) -> Plot:
         figure.align_ylabels(axes)
 
     note = f"From {trace.source}. Left turns are positive; no curvature below {SLOW:g} m/s."
-    return Plot("Ego motion", draw("Ego motion", WIDTH, 4.6, paint), note)
+    return PageFigure("Ego motion", draw("Ego motion", WIDTH, 4.6, paint), note)
 
 
 def _line(axis: Axes, time: F64, value: F64, color: str) -> None:
@@ -109,7 +110,7 @@ def _calm(axis: Axes, value: F64, least: float) -> None:
     axis.set_ylim(low - spare, high + spare)
 
 
-def plot_sync(trace: SyncTrace) -> Plot:
+def plot_sync(trace: SyncTrace) -> PageFigure:
     """Per camera: state over time, and how far its images lie from the anchor."""
     cameras = list(trace.offset_ms)
     order = np.argsort(trace.time_s, kind="stable")  # a recording's clock may run backwards
@@ -138,7 +139,7 @@ def plot_sync(trace: SyncTrace) -> Plot:
         f"within {trace.tolerance_ms:.0f} ms. Right: dot = median, bar = 5th to 95th percentile."
     )
     height = 1.3 + 0.34 * len(cameras)
-    return Plot("Synchronisation", draw("Synchronisation", WIDTH, height, paint), note)
+    return PageFigure("Synchronisation", draw("Synchronisation", WIDTH, height, paint), note)
 
 
 def _timeline(
@@ -163,7 +164,7 @@ def _spread(axis: Axes, row: int, offset: F64) -> None:
         axis.plot([middle], [row], "o", color=hex_color(SKY), ms=5)
 
 
-def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> Plot:
+def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> PageFigure:
     """Planned speed and curvature as fans that start where the ego was, over the ego's own."""
 
     def paint(figure: Figure) -> None:
@@ -187,7 +188,7 @@ def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> Plot:
         f"Each fan is one plan of 4 s, evenly sampled, at most {MAX_FANS}; wild ends may leave the "
         "plot. The dark line is what the ego really did."
     )
-    return Plot("Plans", draw("Plans", WIDTH, 3.8, paint), note)
+    return PageFigure("Plans", draw("Plans", WIDTH, 3.8, paint), note)
 
 
 def _mostly(driven: F64, planned: Sequence[F64]) -> F64:
@@ -199,7 +200,7 @@ def _mostly(driven: F64, planned: Sequence[F64]) -> F64:
     return np.concatenate([driven, tails])
 
 
-def plot_latency(timings: Mapping[str, Sequence[float]]) -> Plot:
+def plot_latency(timings: Mapping[str, Sequence[float]]) -> PageFigure:
     """Milliseconds per stage: bar to the median, marks at the 90th and 99th percentile."""
     stages = [(name, np.percentile(ms, [50, 90, 99])) for name, ms in timings.items() if len(ms)]
 
@@ -219,10 +220,10 @@ def plot_latency(timings: Mapping[str, Sequence[float]]) -> Plot:
         figure.legend(loc="outside upper left", ncols=3)
 
     height = 1.3 + 0.34 * max(1, len(stages))
-    return Plot("Time per stage", draw("Time per stage", WIDTH, height, paint))
+    return PageFigure("Time per stage", draw("Time per stage", WIDTH, height, paint))
 
 
-def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) -> Plot:
+def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) -> PageFigure:
     """What became of each anchor, over time. names: every outcome, the three kinds of
     plan first, then refusals, which share vermillion."""
     colors = [*_OUTCOME_COLORS[: len(names)]]
@@ -246,7 +247,7 @@ def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) ->
 
     height = 0.9 + 0.34 * max(1, len(names))
     note = "One mark per anchor; the number counts them."
-    return Plot("What came of each anchor", draw("Outcomes", WIDTH, height, paint), note)
+    return PageFigure("What came of each anchor", draw("Outcomes", WIDTH, height, paint), note)
 
 
 def _bars(axis: Axes, row: int, start: F64, width: F64, color: tuple[int, int, int]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import step_lengths, wrap_angle
+from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.types import (
     F64,
     SECOND_NS,
@@ -28,8 +29,10 @@ from irl_vla.types import (
     Refusal,
     SceneTokens,
 )
+from irl_vla.vehicle import PACIFICA
+from irl_vla.view.detections import detected_words, finds_something
+from irl_vla.view.drawing import webp
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
-from irl_vla.view.ink import webp
 from irl_vla.view.legend import detected_legends, plan_legend, recorded_legend
 from irl_vla.view.plots import (
     MAX_FANS,
@@ -40,8 +43,7 @@ from irl_vla.view.plots import (
     plot_outcomes,
     plot_plans,
 )
-from irl_vla.view.report import Fact, Legend, PageFrame, Plot, ReplayPage, Table
-from irl_vla.view.seen import detected_words, finds_something
+from irl_vla.view.report import Fact, Legend, PageFigure, PageFrame, PageTable, ReplayPage
 
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ class ReplayAnchor:
     """Everything about one anchor that the page shows.
 
     boxes: where known, ego frame; tokens: what was perceived, or None; area: the ground that the
-    policy observes, or None where it has no eyes
+    policy observes, or None where it has no perception; classes: by which its tokens are to be read
     """
 
     frames: FrameSet
@@ -68,6 +70,7 @@ class ReplayAnchor:
     intent: Intent | None = None
     tokens: SceneTokens | None = None
     area: BevGrid | None = None
+    classes: SceneClasses = CLASSES
 
 
 class EvenSample(Generic[T]):
@@ -117,7 +120,8 @@ class ReplayPageBuilder:
         self._ego: list[tuple[int, float, float]] = []
         self._ego_source = ""
         self._plans = EvenSample[PlanTrace](MAX_FANS)
-        self._looked, self._found = 0, 0  # anchors with eyes, and of them with a detection
+        self._looked, self._found = 0, 0  # anchors with perception, and of them with a detection
+        self._classes = CLASSES  # of the last of them
         self._boxes = False  # whether the recording knows any
 
     def wants_pictures(self) -> bool:
@@ -136,8 +140,8 @@ class ReplayPageBuilder:
             self._ego.append((stamp, float(np.hypot(*ego.velocity)), ego.yaw_rate))
             self._ego_source = ego.source
         if anchor.area is not None and anchor.tokens is not None:
-            self._looked += 1
-            self._found += finds_something(anchor.tokens)
+            self._looked, self._classes = self._looked + 1, anchor.classes
+            self._found += finds_something(anchor.tokens, anchor.classes)
         self._boxes |= anchor.boxes is not None and len(anchor.boxes) > 0
         time_s = (stamp - self._stamps[0]) / SECOND_NS
         plan = isinstance(outcome, Plan) and self._plans.wants_next()
@@ -161,9 +165,9 @@ class ReplayPageBuilder:
     def _legends(self) -> list[Legend]:
         legends = [plan_legend()]
         if self._boxes:
-            legends.append(recorded_legend(eyes=self._looked > 0))
+            legends.append(recorded_legend(perceives=self._looked > 0))
         if self._looked:
-            legends += detected_legends(self._looked, self._found)
+            legends += detected_legends(self._looked, self._found, self._classes)
         return legends
 
     def _counts(self) -> list[Fact]:
@@ -174,7 +178,7 @@ class ReplayPageBuilder:
             Fact("refusals", f"{refused}"),
         ]
 
-    def _plots(self, timings: Mapping[str, Sequence[float]]) -> list[Plot]:
+    def _plots(self, timings: Mapping[str, Sequence[float]]) -> list[PageFigure]:
         if not self._stamps:
             return []
         time_s = (np.array(self._stamps) - self._stamps[0]) / SECOND_NS
@@ -197,13 +201,13 @@ class ReplayPageBuilder:
         time_s = (stamps - self._stamps[0]) / SECOND_NS
         return EgoTrace(time_s, motion[:, 0], motion[:, 1], self._ego_source)
 
-    def _refusal_table(self) -> Table:
+    def _refusal_table(self) -> PageTable:
         rows = [(why, detail, str(n)) for (why, detail), n in self._refusals.most_common(MAX_ROWS)]
         left = len(self._refusals) - len(rows)
         note = "none: every anchor has a plan" if not rows else ""
         note = f"{left} rarer ones are in plans.jsonl" if left else note
         columns = ("reason", "detail", "anchors")
-        return Table("Refusals", columns, tuple(rows), ("anchors",), note)
+        return PageTable("Refusals", columns, tuple(rows), ("anchors",), note)
 
 
 def sampled_note(shown: int, total: int) -> str:
@@ -215,7 +219,7 @@ def sampled_note(shown: int, total: int) -> str:
     return f"{shown} of {total} frames are shown, evenly sampled; the plots use all of them."
 
 
-def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
+def latency_table(timings: Mapping[str, Sequence[float]]) -> PageTable:
     """p50, p90, p99 and maximum per stage [ms]."""
     rows = []
     for name, ms in timings.items():
@@ -225,15 +229,17 @@ def latency_table(timings: Mapping[str, Sequence[float]]) -> Table:
     columns = ("stage", "count", "p50 [ms]", "p90 [ms]", "p99 [ms]", "max [ms]")
     inner = any(name.startswith("network") for name in timings)
     note = "The networks' times are parts of perceive and plan." if inner else ""
-    return Table("Time per stage", columns, tuple(rows), columns[1:], note)
+    return PageTable("Time per stage", columns, tuple(rows), columns[1:], note)
 
 
 def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U8]:
     """(mosaic with the trajectory painted in, bird's eye), both RGB. width: of the mosaic [px]."""
     plan = anchor.outcome if isinstance(anchor.outcome, Plan) else None
     overlay = Overlay(
-        boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens, area=anchor.area
-    )
+        boxes=anchor.boxes, plan=plan, intent=anchor.intent, tokens=anchor.tokens,
+        area=anchor.area, classes=anchor.classes,
+        vehicle=PACIFICA if anchor.rig is None else anchor.rig.vehicle,
+    )  # fmt: skip
     cameras = paint_cameras(anchor.frames, anchor.rig, overlay, width)
     return cameras, paint_bev(overlay, BEV_HEIGHT)
 
@@ -256,7 +262,7 @@ def _caption(anchor: ReplayAnchor) -> str:
     words = outcome.reason.value.replace("_", " ")
     seen = ""
     if anchor.area is not None and anchor.tokens is not None:
-        seen = f" {detected_words(anchor.tokens)}"
+        seen = f" {detected_words(anchor.tokens, anchor.classes)}"
     if isinstance(outcome, Refusal):
         return f"No plan: {words}. {outcome.detail.rstrip('.')}.{seen}"
     speed = "" if anchor.ego is None else f" at {float(np.hypot(*anchor.ego.velocity)):.1f} m/s"

@@ -68,7 +68,7 @@ class PageFrame:
 
 
 @dataclass(frozen=True)
-class Plot:
+class PageFigure:
     """One figure. svg: inline SVG without links (see view/plots.py); note: what to look for."""
 
     title: str
@@ -77,7 +77,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A table of plain text; columns named in `numeric` are right-aligned."""
 
     title: str
@@ -88,7 +88,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Key:
+class LegendEntry:
     """One entry of a legend. shape: "area", "box", "dashed", "line", "thick"; color: "#rrggbb"."""
 
     shape: str
@@ -101,7 +101,7 @@ class Legend:
     """What the colours of a picture mean, under one heading."""
 
     title: str
-    keys: tuple[Key, ...]
+    keys: tuple[LegendEntry, ...]
     note: str = ""
 
 
@@ -115,8 +115,8 @@ class ShowPage:
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""
     rig: bytes | None = None
-    plots: tuple[Plot, ...] = ()
-    tables: tuple[Table, ...] = ()
+    plots: tuple[PageFigure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -134,8 +134,8 @@ class ReplayPage:
     legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""
-    plots: tuple[Plot, ...] = ()
-    tables: tuple[Table, ...] = ()
+    plots: tuple[PageFigure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -154,8 +154,8 @@ class DrivePage:
     legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""
-    plots: tuple[Plot, ...] = ()
-    tables: tuple[Table, ...] = ()
+    plots: tuple[PageFigure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

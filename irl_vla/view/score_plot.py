@@ -11,14 +11,14 @@ from irl_vla.types import F64
 from irl_vla.view.figure import cells, draw
 from irl_vla.view.palette import GREEN, VERMILLION, YELLOW, hex_color
 from irl_vla.view.plots import WIDTH
-from irl_vla.view.report import Plot
+from irl_vla.view.report import PageFigure
 
 _SHADES = LinearSegmentedColormap.from_list(
     "scores", [hex_color(VERMILLION), hex_color(YELLOW), hex_color(GREEN)]
 )
 
 
-def plot_scores(time_s: F64, columns: Mapping[str, F64]) -> Plot:
+def plot_scores(time_s: F64, columns: Mapping[str, F64]) -> PageFigure:
     """columns: name -> (n,) values 0..1 of the plans made at time_s (n,)."""
 
     def paint(figure: Figure) -> None:
@@ -39,4 +39,4 @@ def plot_scores(time_s: F64, columns: Mapping[str, F64]) -> Plot:
         "4 s have no score, their future was not driven."
     )
     height = 1.0 + 0.3 * len(columns)
-    return Plot("EPDMS of the plans", draw("EPDMS of the plans", WIDTH, height, paint), note)
+    return PageFigure("EPDMS of the plans", draw("EPDMS of the plans", WIDTH, height, paint), note)

@@ -13,11 +13,11 @@ from contextlib import suppress
 import cv2
 import numpy as np
 
+from irl_vla.bag.bag_info import BagInfo
 from irl_vla.camera.preprocess import BadImage, image_size
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
-from irl_vla.data.bag_events import Notice
-from irl_vla.data.bag_info import BagInfo
+from irl_vla.messages.events import Notice
 from irl_vla.types import (
     SECOND_NS,
     U8,
@@ -26,17 +26,26 @@ from irl_vla.types import (
     EgoMotion,
     FrameSet,
 )
-from irl_vla.view import ink
+from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
+from irl_vla.view.calibration_checks import judge
 from irl_vla.view.ego_trace import EgoTraceBuilder
-from irl_vla.view.evidence import MotionProbe
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
+from irl_vla.view.motion_evidence import MotionProbe
 from irl_vla.view.palette import WHITE
 from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
 from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, sampled_note
-from irl_vla.view.report import Check, Fact, PageFrame, Plot, ShowPage, Table, Verdict, join_words
-from irl_vla.view.trust import judge
+from irl_vla.view.report import (
+    Check,
+    Fact,
+    PageFigure,
+    PageFrame,
+    PageTable,
+    ShowPage,
+    Verdict,
+    join_words,
+)
 
 MAX_ANCHORS = 12  # painted on the page
 SHEET_ANCHORS = 3  # on the contact sheet
@@ -127,7 +136,7 @@ class ShowBuilder:
             self._box_samples.append(boxes)
         overlay = Overlay(grid=True, boxes=boxes)
         cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
-        above = None if boxes is None else ink.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
+        above = None if boxes is None else drawing.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
         present, every = len(frames.images), len(self._offset_ms)
         count = f"{present} of {every} cameras"
         if present == every:
@@ -135,14 +144,14 @@ class ShowBuilder:
         seen = "" if boxes is None else f", {len(boxes)} boxes"
         time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
         level = "warn" if frames.missing else "ok"
-        return PageFrame(time_s, count + seen, ink.webp(cameras, QUALITY), above, level)
+        return PageFrame(time_s, count + seen, drawing.webp(cameras, QUALITY), above, level)
 
     def page(self, warnings: tuple[str, ...]) -> ShowPage:
         """The page of what was taken in; call `finish` first. warnings: the source's own, after
         reading."""
         evidence = self._probe.evidence() if self._probe else {}
         verdict = judge(self._rig, self._sizes, self._box_samples, evidence)
-        rig = None if self._rig is None else ink.webp(paint_rig(self._rig), 90)
+        rig = None if self._rig is None else drawing.webp(paint_rig(self._rig), 90)
         return ShowPage(
             title=self._info.path.rstrip("/").split("/")[-1],
             facts=self._facts(),
@@ -169,9 +178,9 @@ class ShowBuilder:
             picture = _pixels(frame.cameras)
             height = round(picture.shape[0] * SHEET_WIDTH / MOSAIC_WIDTH)
             width = round(picture.shape[1] * SHEET_WIDTH / MOSAIC_WIDTH)
-            picture = ink.resized(picture, width, height)
+            picture = drawing.resized(picture, width, height)
             line = np.full((26, picture.shape[1], 3), (17, 22, 29), np.uint8)
-            ink.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
+            drawing.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
             pictures.append(np.vstack([line, picture]))
         return contact_sheet(pictures)
 
@@ -188,7 +197,7 @@ class ShowBuilder:
             Fact("anchors", f"{len(self._anchors)}"),
         )
 
-    def _plots(self) -> tuple[Plot, ...]:
+    def _plots(self) -> tuple[PageFigure, ...]:
         plots = []
         start = self._anchors[0] if self._anchors else None
         if self._anchors:
@@ -204,16 +213,16 @@ class ShowBuilder:
             plots.append(plot_ego(ego))
         return tuple(plots)
 
-    def _missing_images(self) -> list[Table]:
+    def _missing_images(self) -> list[PageTable]:
         total = len(self._anchors)
         rows = [
             (camera, reason.replace("_", " "), str(count), f"{100 * count / total:.1f}")
             for camera, reasons in self._reasons.items() for reason, count in reasons.most_common()
         ]  # fmt: skip
         columns = ("camera", "reason", "anchors", "% of all")
-        return [Table("Missing images", columns, tuple(rows), columns[2:])] if rows else []
+        return [PageTable("Missing images", columns, tuple(rows), columns[2:])] if rows else []
 
-    def _topics(self) -> list[Table]:
+    def _topics(self) -> list[PageTable]:
         rows = [
             (
                 topic.name, topic.msgtype, " ".join(filter(None, [topic.role.value, topic.camera])),
@@ -222,7 +231,7 @@ class ShowBuilder:
             for topic in self._info.topics
         ]  # fmt: skip
         columns = ("topic", "type", "read as", "messages", "rate [Hz]", "largest gap [s]", "note")
-        return [Table("Topics", columns, tuple(rows), columns[3:6])] if rows else []
+        return [PageTable("Topics", columns, tuple(rows), columns[3:6])] if rows else []
 
     def _warnings(self, read: tuple[str, ...]) -> tuple[str, ...]:
         said = [
@@ -252,7 +261,7 @@ def _pixels(webp: bytes) -> U8:
 
 def _statement(path: str, lines: tuple[str, ...]) -> U8:
     image = np.full((90 + 26 * max(1, len(lines)), 1100, 3), (17, 22, 29), np.uint8)
-    ink.write(image, f"{path.rstrip('/').split('/')[-1]}: no pictures", 24, 22, 20)
+    drawing.write(image, f"{path.rstrip('/').split('/')[-1]}: no pictures", 24, 22, 20)
     for row, line in enumerate(lines or ("This source has no camera images.",)):
-        ink.write(image, line, 24, 62 + 26 * row, 14)
+        drawing.write(image, line, 24, 62 + 26 * row, 14)
     return image

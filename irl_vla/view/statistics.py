@@ -38,7 +38,7 @@ COLOURS = (hex_color(SKY), hex_color(ORANGE))
 
 
 @dataclass(frozen=True)
-class World:
+class WorldStatistics:
     """One of the two. lost: driver -> sub-score -> percent of its points lost, mean."""
 
     name: str
@@ -46,7 +46,7 @@ class World:
     lost: Mapping[str, Mapping[str, float]]
 
 
-def worlds_png(worlds: Sequence[World]) -> bytes:
+def worlds_png(worlds: Sequence[WorldStatistics]) -> bytes:
     """Histograms of both, and how much of each sub-score drivers lose."""
     figure = Figure(figsize=(12.8, 8.4), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
@@ -67,7 +67,7 @@ def worlds_png(worlds: Sequence[World]) -> bytes:
     return target.getvalue()
 
 
-def _steps(axis: Axes, worlds: Sequence[World], field: str, edges: F64) -> None:
+def _steps(axis: Axes, worlds: Sequence[WorldStatistics], field: str, edges: F64) -> None:
     for world, colour in zip(worlds, COLOURS, strict=True):
         shares = histogram(getattr(world.statistics, field), edges)
         axis.stairs(shares, edges, color=colour, fill=True, alpha=0.35, label=world.name)
@@ -75,7 +75,7 @@ def _steps(axis: Axes, worlds: Sequence[World], field: str, edges: F64) -> None:
     axis.margins(x=0)
 
 
-def _bars(axis: Axes, worlds: Sequence[World], driver: str) -> None:
+def _bars(axis: Axes, worlds: Sequence[WorldStatistics], driver: str) -> None:
     names = list(worlds[0].lost[driver])
     at = np.arange(len(names))
     for k, (world, colour) in enumerate(zip(worlds, COLOURS, strict=True)):

@@ -2,7 +2,8 @@
 
 North is up and the picture only glides: a street that turns with the car makes people dizzy, and a
 reader could not follow the others. Scale and size are fixed, so nothing breathes.
-In: Town, Moment, Actors   Out: RGB   May import: world, scoring.scene, types, ink, palette, town_*.
+In: Town, WorldState, Actors   Out: RGB   May import: world, scoring.scene, types, drawing, palette,
+town_*.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import cv2
 import numpy as np
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.scene import VEHICLE, Vehicle
+from irl_vla.scoring.scene import VEHICLE
 from irl_vla.types import F64, U8
-from irl_vla.view import ink
+from irl_vla.vehicle import Vehicle
+from irl_vla.view import drawing
 from irl_vla.view.palette import ORANGE, SKY, WHITE, Rgb
 from irl_vla.view.town_actors import EGO, actor_shapes, glow_shapes, vehicle_shapes
-from irl_vla.view.town_ground import Ground, fill, to_sheet
+from irl_vla.view.town_ground import GroundImage, fill, to_sheet
 from irl_vla.view.town_props import BOX, SUN, placed
 from irl_vla.view.town_shapes import Shape
-from irl_vla.world.episode import Actors, Moment
+from irl_vla.world.episode import Actors, WorldState
 from irl_vla.world.town import NONE, Light, Town
 
 WIDTH, HEIGHT, SCALE = 960, 640, 8.0  # [px], [px], [px/m]: 120 m x 80 m
@@ -38,7 +40,7 @@ LEGEND: tuple[tuple[str, Rgb], ...] = (("ego", EGO), ("braking", (255, 36, 28)),
 
 
 @dataclass(frozen=True)
-class Overlay:
+class TownOverlay:
     """What is drawn besides the world.
 
     route, trail: (n, 2) global; plans: (K, T, 3) in the ego frame of the moment, as in Candidates;
@@ -71,13 +73,13 @@ class TownPainter:
         """width, height: of a frame [px]; scale [px/m]; vehicle: the ego's outline."""
         self.town, self.actors, self.vehicle = town, actors, vehicle or Vehicle()
         self.width, self.height, self.scale = width, height, scale
-        self._ground = Ground(town, scale)
+        self._ground = GroundImage(town, scale)
         self._bars = _bars(town)
         self._heads = [(i, head) for i, s in enumerate(town.signals) for head in s.heads]
 
-    def paint(self, moment: Moment, centre: F64, overlay: Overlay | None = None) -> U8:
+    def paint(self, moment: WorldState, centre: F64, overlay: TownOverlay | None = None) -> U8:
         """(height, width, 3) RGB around a place (2,) [m]."""
-        overlay = overlay or Overlay()
+        overlay = overlay or TownOverlay()
         middle = np.round(to_sheet(np.asarray(centre), self.scale))
         origin = middle - [self.width // 2, self.height // 2]
         image = self._ground.crop(int(origin[0]), int(origin[1]), self.width, self.height)
@@ -104,7 +106,7 @@ class TownPainter:
         scale = longest / float((high - low).max())
         size = np.ceil((high - low) * scale).astype(int)
         corner = np.floor(to_sheet(np.array([low[0], high[1]]), scale)).astype(int)
-        image = Ground(self.town, scale).crop(*corner.tolist(), *size.tolist())
+        image = GroundImage(self.town, scale).crop(*corner.tolist(), *size.tolist())
         for bar in self._bars:
             light = self.town.signals[bar.signal].at(0.0)
             if light in LIT:
@@ -112,19 +114,19 @@ class TownPainter:
         _scale_bar(image, scale, 50.0)
         return image
 
-    def _near(self, moment: Moment, centre: F64) -> list[int]:
+    def _near(self, moment: WorldState, centre: F64) -> list[int]:
         """Who is in the picture: things, then people, then vehicles, by their index."""
         away = np.abs(moment.states[:, :2] - centre)
         reach = np.array([self.width, self.height]) / 2 / self.scale + NEAR_M
         inside = moment.present & (away < reach).all(axis=1)
         return sorted(np.flatnonzero(inside).tolist(), key=lambda i: -int(self.actors.types[i]))
 
-    def _centre(self, moment: Moment) -> F64:
+    def _centre(self, moment: WorldState) -> F64:
         """(3,) pose of the middle of the ego's box."""
         return to_outer(np.array([self.vehicle.centre, 0.0, 0.0]), moment.ego[:3])
 
     def _veil(
-        self, image: U8, moment: Moment, near: list[int], overlay: Overlay, origin: F64
+        self, image: U8, moment: WorldState, near: list[int], overlay: TownOverlay, origin: F64
     ) -> None:
         """Everything translucent at once: route, trail, shadows, glows."""
         layer = image.copy()
@@ -146,7 +148,7 @@ class TownPainter:
                 fill(layer, shape, origin, self.scale)
         cv2.addWeighted(layer, VEIL, image, 1.0 - VEIL, 0.0, dst=image)
 
-    def _lights(self, image: U8, moment: Moment, origin: F64) -> None:
+    def _lights(self, image: U8, moment: WorldState, origin: F64) -> None:
         for bar in self._bars:
             color = LIT.get(Light(int(moment.lights[bar.signal])))
             if color is not None:
@@ -155,9 +157,9 @@ class TownPainter:
             pixel = to_sheet(head[:2], self.scale) - origin
             if (pixel > -9).all() and (pixel < [self.width + 9, self.height + 9]).all():
                 color = LIT.get(Light(int(moment.lights[signal])), SHADE)
-                ink.dot(image, pixel, 0.35 * self.scale, color)
+                drawing.dot(image, pixel, 0.35 * self.scale, color)
 
-    def _ego(self, image: U8, moment: Moment, origin: F64) -> None:
+    def _ego(self, image: U8, moment: WorldState, origin: F64) -> None:
         pose, v = self._centre(moment), self.vehicle
         ring = placed(BOX * [v.length + 0.5, v.width + 0.5], pose)
         fill(image, Shape(np.vstack([ring, ring[:2]]), WHITE, 0.15), origin, self.scale)
@@ -167,28 +169,28 @@ class TownPainter:
         for shape in shapes:
             fill(image, shape, origin, self.scale)
 
-    def _plans(self, image: U8, moment: Moment, overlay: Overlay, origin: F64) -> None:
+    def _plans(self, image: U8, moment: WorldState, overlay: TownOverlay, origin: F64) -> None:
         lines = []
         for poses in overlay.plans:
             whole = np.vstack([np.zeros((1, 3)), poses])
             lines.append(to_sheet(to_outer(whole, moment.ego[:3]), self.scale) - origin)
-        ink.strokes(image, lines, SKY, 1, 0.8)
+        drawing.strokes(image, lines, SKY, 1, 0.8)
         if overlay.chosen is not None:
-            ink.stroke(image, lines[overlay.chosen], ORANGE, 3)
+            drawing.stroke(image, lines[overlay.chosen], ORANGE, 3)
             for pixel in lines[overlay.chosen][1:]:
-                ink.dot(image, pixel, 2.5, ORANGE)
+                drawing.dot(image, pixel, 2.5, ORANGE)
 
-    def _words(self, image: U8, moment: Moment, overlay: Overlay) -> None:
+    def _words(self, image: U8, moment: WorldState, overlay: TownOverlay) -> None:
         speed = float(np.hypot(moment.ego[3], moment.ego[4])) * 3.6
         text = f"{moment.time_s:5.1f} s   {speed:3.0f} km/h"
         if overlay.note:
             text += f"   {overlay.note}"
-        ink.chip(image, text, 10, 10, 15)
+        drawing.chip(image, text, 10, 10, 15)
         _scale_bar(image, self.scale, 10.0)
         left = 10.0
         for word, color in LEGEND:
-            right = ink.chip(image, f"    {word}", left, self.height - 28, 12)[2]
-            ink.dot(image, np.array([left + 11.0, self.height - 19.0]), 4.0, color)
+            right = drawing.chip(image, f"    {word}", left, self.height - 28, 12)[2]
+            drawing.dot(image, np.array([left + 11.0, self.height - 19.0]), 4.0, color)
             left = right + 4.0
 
 
@@ -206,11 +208,11 @@ def _scale_bar(image: U8, scale: float, metres: float) -> None:
     right, y, length = width - 16.0, height - 14.0, metres * scale
     line = np.array([[right - length, y], [right, y]])
     ends = [np.array([[x, y - 4.0], [x, y + 4.0]]) for x in (right - length, right)]
-    ink.strokes(image, [line, *ends], (20, 24, 30), 5)
-    ink.strokes(image, [line, *ends], WHITE, 2)
+    drawing.strokes(image, [line, *ends], (20, 24, 30), 5)
+    drawing.strokes(image, [line, *ends], WHITE, 2)
     text = f"{metres:.0f} m"
-    wide = ink.letters(text, 12).shape[1]
-    ink.chip(image, text, right - length / 2 - wide / 2 - 4, y - 24, 12)
+    wide = drawing.letters(text, 12).shape[1]
+    drawing.chip(image, text, right - length / 2 - wide / 2 - 4, y - 24, 12)
 
 
 def _bars(town: Town) -> list[_Bar]:

@@ -1,6 +1,6 @@
 """Recorded drives as pictures: frames of an animation, sheets of moments, many drives at once.
 
-In: Episode   Out: RGB frames   May import: world, types, ink, mosaic, town.
+In: Episode   Out: RGB frames   May import: world, types, drawing, mosaic, town.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from irl_vla.scoring.scene import STEP_S
+from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, U8
-from irl_vla.view import ink
+from irl_vla.view import drawing
 from irl_vla.view.mosaic import contact_sheet
-from irl_vla.view.town import Overlay, TownPainter
+from irl_vla.view.town import TownOverlay, TownPainter
 from irl_vla.world.episode import Episode
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 
-FPS = round(1.0 / STEP_S)  # episodes are recorded at 10 Hz and played as fast as they were driven
+FPS = round(1.0 / SIM_DT_S)  # episodes are recorded at 10 Hz and played as fast as they were driven
 AHEAD_M = 12.0  # at full speed the picture's middle lies so far ahead of the ego
 FULL_SPEED = 12.0  # [m/s]
-CALM_S = 1.2  # [s] standard deviation of what smooths the picture's way
+SMOOTHING_S = 1.2  # [s] standard deviation of what smooths the picture's way
 SMALL = (320, 214, 3.2)  # [px], [px], [px/m] of a drive among many: 100 m x 67 m
 COLUMNS = 4  # of drives beside each other
 NEAR = (480, 320, 6.0)  # [px], [px], [px/m] of one of a few instants: 80 m x 53 m
@@ -34,20 +34,20 @@ def camera_path(ego: F64) -> F64:
     """(T, 11) ego states -> (T, 2) middles of the pictures: a little ahead of the car, gliding."""
     ahead = AHEAD_M * np.clip(ego[:, 3] / FULL_SPEED, 0.0, 1.0)
     lead = ahead[:, None] * np.stack([np.cos(ego[:, 2]), np.sin(ego[:, 2])], axis=1)
-    calm = gaussian_filter1d(lead, CALM_S / STEP_S, axis=0, mode="nearest")
-    return np.asarray(ego[:, :2] + calm)
+    smoothed = gaussian_filter1d(lead, SMOOTHING_S / SIM_DT_S, axis=0, mode="nearest")
+    return np.asarray(ego[:, :2] + smoothed)
 
 
 def route_of(episode: Episode) -> F64 | None:
     """(n, 2) line of the episode's route, or None where there is none."""
     if not episode.route:
         return None
-    return np.asarray(Path.of(episode.town, episode.route).poses[:, :2])
+    return np.asarray(RoutePath.of(episode.town, episode.route).poses[:, :2])
 
 
 def note_at(episode: Episode, step: int) -> str:
     """What was scripted in the two seconds before a step, for the caption."""
-    now = step * STEP_S
+    now = step * SIM_DT_S
     return ", ".join(note.what for note in episode.notes if 0.0 <= now - note.time_s < 2.0)
 
 
@@ -70,14 +70,14 @@ def instants(episode: Episode, seconds: Sequence[float] = INSTANTS_S) -> U8:
     painter = TownPainter(
         episode.town, episode.actors, episode.vehicle, width=width, height=height, scale=scale
     )
-    steps = [min(round(time / STEP_S), len(episode) - 1) for time in seconds]
+    steps = [min(round(time / SIM_DT_S), len(episode) - 1) for time in seconds]
     return contact_sheet(list(_frames(painter, episode, steps)), columns=2)
 
 
 def _frames(painter: TownPainter, episode: Episode, steps: Sequence[int]) -> Iterator[U8]:
     route, middles = route_of(episode), camera_path(episode.ego)
     for step in steps:
-        overlay = Overlay(route=route, note=note_at(episode, step))
+        overlay = TownOverlay(route=route, note=note_at(episode, step))
         yield painter.paint(episode.moment(step), middles[step], overlay)
 
 
@@ -91,11 +91,11 @@ def many_drives(
         for e in episodes
     ]
     middles = [camera_path(e.ego) for e in episodes]
-    overlays = [Overlay(route=route_of(e), words=False) for e in episodes]
+    overlays = [TownOverlay(route=route_of(e), words=False) for e in episodes]
     for step in steps:
         cells = []
         for k, episode in enumerate(episodes):
             now = min(step, len(episode) - 1)
             cells.append(painters[k].paint(episode.moment(now), middles[k][now], overlays[k]))
-            ink.chip(cells[k], titles[k], 4, 4, 11)
+            drawing.chip(cells[k], titles[k], 4, 4, 11)
         yield contact_sheet(cells, COLUMNS)

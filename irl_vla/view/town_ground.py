@@ -2,7 +2,7 @@
 
 North is up. A place (x, y) [m] lies at (x * scale, -y * scale) on one endless sheet of pixels;
 tiles are squares of that sheet, so that a frame is a plain copy.
-May import: world, types, ink, palette, town_shapes, town_props.
+May import: world, types, drawing, palette, town_shapes, town_props.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from irl_vla.types import F64, U8
-from irl_vla.view import ink
+from irl_vla.view import drawing
 from irl_vla.view.palette import Rgb
-from irl_vla.view.town_props import Standing, shadow_of, standing
+from irl_vla.view.town_props import DrawnProp, shadow_of, standing
 from irl_vla.view.town_shapes import Shape, ground_shapes
 from irl_vla.world.town import Town
 
@@ -30,7 +30,7 @@ MAX_TILES = 160  # kept; 512 * 512 * 3 bytes each
 MEADOW = 0x6D65  # stream of random numbers of the grass
 
 
-class Ground:
+class GroundImage:
     """The still part of a town at one scale [px/m]."""
 
     def __init__(self, town: Town, scale: float) -> None:
@@ -77,14 +77,14 @@ class Ground:
                 fill(image, shape, origin, scale)
         return np.asarray(cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA))
 
-    def _shade(self, image: U8, near: list[Standing], origin: F64, scale: float) -> None:
+    def _shade(self, image: U8, near: list[DrawnProp], origin: F64, scale: float) -> None:
         """Soft shadows. Painted beyond the tile's edges: a blur needs its surroundings."""
         edge = int(3 * SHADOW_BLUR_M * scale)
         side = image.shape[0] + 2 * edge
         cover = np.zeros((side, side), np.uint8)
         for one in near:
             ring = to_sheet(shadow_of(one), scale) - origin + edge
-            cv2.fillPoly(cover, [ink.fixed(ring)], 255, cv2.LINE_AA, ink.SHIFT)
+            cv2.fillPoly(cover, [drawing.fixed(ring)], 255, cv2.LINE_AA, drawing.SHIFT)
         if not cover.any():
             return
         soft = cv2.GaussianBlur(cover, (0, 0), SHADOW_BLUR_M * scale)[edge:-edge, edge:-edge]
@@ -99,12 +99,12 @@ def to_sheet(points: F64, scale: float) -> F64:
 
 def fill(image: U8, shape: Shape, origin: F64, scale: float) -> None:
     """One shape; origin: (2,) the image's first pixel on the sheet."""
-    pixels = ink.fixed(to_sheet(shape.points, scale) - origin)
+    pixels = drawing.fixed(to_sheet(shape.points, scale) - origin)
     if shape.width:
         width = max(1, round(shape.width * scale))
-        cv2.polylines(image, [pixels], False, shape.color, width, cv2.LINE_AA, ink.SHIFT)
+        cv2.polylines(image, [pixels], False, shape.color, width, cv2.LINE_AA, drawing.SHIFT)
     else:
-        cv2.fillPoly(image, [pixels], shape.color, cv2.LINE_AA, ink.SHIFT)
+        cv2.fillPoly(image, [pixels], shape.color, cv2.LINE_AA, drawing.SHIFT)
 
 
 def _inside(boxes: F64, box: Sequence[float], reach: float) -> list[int]:

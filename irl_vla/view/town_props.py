@@ -33,7 +33,7 @@ RED: Rgb = (208, 52, 44)
 
 
 @dataclass(frozen=True)
-class Standing:
+class DrawnProp:
     """A prop and what it looks like from above. outline: (n, 2) what casts the shadow [m]."""
 
     outline: F64
@@ -47,13 +47,13 @@ class Standing:
         return float(x0), float(y0), float(x1), float(y1)
 
 
-def standing(props: Sequence[Prop]) -> list[Standing]:
+def standing(props: Sequence[Prop]) -> list[DrawnProp]:
     """All props, low ones first: high ones cover them."""
     found = [_one(prop) for prop in props]
     return sorted(found, key=lambda one: one.height)
 
 
-def shadow_of(one: Standing) -> F64:
+def shadow_of(one: DrawnProp) -> F64:
     """(n, 2) the ground that it darkens [m]: its outline, drawn out away from the sun."""
     away = SUN * min(one.height, LONGEST_M / float(np.linalg.norm(SUN)))
     both = np.vstack([one.outline, one.outline + away]).astype(np.float32)
@@ -66,18 +66,18 @@ def placed(points: F64, pose: F64) -> F64:
     return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]) + pose[:2])
 
 
-def _one(prop: Prop) -> Standing:
+def _one(prop: Prop) -> DrawnProp:
     length, width, height = (float(v) for v in prop.size)
     rng = np.random.default_rng([abs(prop.look), 7])
     outline = placed(BOX * [length, width], prop.pose)
     if prop.kind == "building":
-        return Standing(outline, height, _roof(prop, outline, rng))
+        return DrawnProp(outline, height, _roof(prop, outline, rng))
     if prop.kind in ("tree", "bush"):
         radius = max(length, width) / 2
         crown = prop.pose[:2] + CIRCLE * radius
-        return Standing(crown, height * 0.6, _crown(prop.pose[:2], radius, rng))
+        return DrawnProp(crown, height * 0.6, _crown(prop.pose[:2], radius, rng))
     painter = {"traffic_cone": _cone, "barrier": _barrier}.get(prop.kind, _post)
-    return Standing(outline, min(height, 2.0), painter(prop))
+    return DrawnProp(outline, min(height, 2.0), painter(prop))
 
 
 def _roof(prop: Prop, outline: F64, rng: np.random.Generator) -> tuple[Shape, ...]:

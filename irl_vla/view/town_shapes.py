@@ -15,7 +15,7 @@ from irl_vla.frames import arc_lengths, box_corners, step_lengths
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.view.palette import Rgb
-from irl_vla.world.town import NONE, Crosswalk, Lane, Marking, Spot, Town
+from irl_vla.world.town import NONE, Crosswalk, Lane, Marking, ParkingSpace, Town
 
 ASPHALT: Rgb = (92, 96, 103)
 WORN: Rgb = (86, 90, 97)  # where the tyres run
@@ -108,7 +108,7 @@ def _closed(lane: Lane, begin: float, end: float) -> Shape:
     return Shape(ribbon(cut(lane.centre, begin, end), lane.width), CLOSED)
 
 
-def _bay(spot: Spot) -> list[Shape]:
+def _bay(spot: ParkingSpace) -> list[Shape]:
     ring = box_corners(spot.pose[None], np.array([[spot.length, spot.width]]))[0]
     return [Shape(ribbon(ring[[i, j]], SPOT_M), PAINT) for i, j in ((0, 3), (1, 2))]
 

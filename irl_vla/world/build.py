@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from irl_vla.frames import arc_lengths, wrap_angle
-from irl_vla.scoring.scene import AX, STEP_S, VX, Vehicle
+from irl_vla.scoring.scene import AX, SIM_DT_S, VX
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
-from irl_vla.world.routes import Path, random_route
+from irl_vla.world.routes import RoutePath, random_route
 from irl_vla.world.simulation import Simulation, record
 from irl_vla.world.town import NONE, Town
 from irl_vla.world.traffic.traffic import Traffic, TrafficRequest
@@ -44,7 +45,7 @@ class EpisodeRequest:
     steps: int = STEPS
     town: TownRequest = field(default_factory=TownRequest)
     traffic: TrafficRequest = field(default_factory=TrafficRequest)
-    vehicle: Vehicle = field(default_factory=Vehicle)
+    vehicle: Vehicle = PACIFICA
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -62,7 +63,7 @@ def simulation_of(seed: int, request: EpisodeRequest = EpisodeRequest()) -> Simu
         lane = int(expert.path.lanes[np.searchsorted(expert.path.arcs, s)])
         traffic = Traffic(
             town, seed, ego[:3], float(ego[VX]), expert.route[expert.route.index(lane) :],
-            request.traffic, request.vehicle, time_s=-WARM_UP * STEP_S,
+            request.traffic, request.vehicle, time_s=-WARM_UP * SIM_DT_S,
         )  # fmt: skip
         simulation = Simulation(town, traffic, expert, ego, -WARM_UP)
         hardest = min(float(simulation.step().ego[AX]) for _ in range(WARM_UP))
@@ -86,14 +87,14 @@ def _beginning(
     streets = _streets(town)
     fastest = max(lane.speed_limit for lane in town.lanes)
     steps = WARM_UP + STEPS
-    length = fastest * steps * STEP_S + ROUTE_M
+    length = fastest * steps * SIM_DT_S + ROUTE_M
     best: tuple[float, Expert, float] | None = None
     for _ in range(ROUTES):
         route = random_route(town, rng, streets[rng.integers(len(streets))], length)
         expert = Expert(town, route, seed * 8 + DRIVER_SEED, vehicle)
         end = arc_lengths(town.lanes[route[0]].centre)[-1] - START_M[1]
         for s in rng.uniform(START_M[0], max(end, START_M[0] + 1.0), PLACES).tolist():
-            stands = expert.standing(s, -WARM_UP * STEP_S, steps)
+            stands = expert.standing(s, -WARM_UP * SIM_DT_S, steps)
             if best is None or stands < best[0]:
                 best = stands, expert, s
             if stands <= STANDING_SHARE:
@@ -105,7 +106,7 @@ def _beginning(
 def _farther(town: Town, expert: Expert, seed: int, request: EpisodeRequest) -> Expert:
     """The same driver with a route that is long enough for as many steps as are wanted."""
     fastest = max(lane.speed_limit for lane in town.lanes)
-    more = fastest * (request.steps - STEPS) * STEP_S
+    more = fastest * (request.steps - STEPS) * SIM_DT_S
     if more <= 0.0:
         return expert
     rng = np.random.default_rng([seed, FARTHER_SEED])
@@ -131,7 +132,7 @@ def _streets(town: Town) -> list[int]:
 
 def _start(expert: Expert, s: float) -> F64:
     """(11,) on the path at s, as fast as the driver would be there."""
-    path: Path = expert.path
+    path: RoutePath = expert.path
     ego = np.zeros(11)
     ego[:3] = path.at(np.array(s))
     ego[2] = wrap_angle(ego[2])

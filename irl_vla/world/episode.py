@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.scoring.scene import STEP_S, Mask, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S, Mask
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.town import Town
 
 I64 = NDArray[np.int64]
@@ -43,7 +44,7 @@ class Actors:
 
 
 @dataclass(frozen=True)
-class Moment:
+class WorldState:
     """One instant. ego: (11,); ego_lamps: bits; states: (A, 5), NaN where absent; present: (A,);
     lamps: (A,) bits; lights: (S,) Light of each signal of the town."""
 
@@ -92,9 +93,9 @@ class Episode:
     def __len__(self) -> int:
         return len(self.ego)
 
-    def moment(self, step: int) -> Moment:
+    def moment(self, step: int) -> WorldState:
         """The instant step * 0.1 s after the beginning."""
-        return Moment(
-            step * STEP_S, self.ego[step], int(self.ego_lamps[step]), self.states[step],
+        return WorldState(
+            step * SIM_DT_S, self.ego[step], int(self.ego_lamps[step]), self.states[step],
             self.present[step], self.lamps[step], self.lights[step],
         )  # fmt: skip

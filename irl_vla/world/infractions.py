@@ -17,7 +17,7 @@ import shapely
 
 from irl_vla.frames import ahead_of, box_corners, wrap_angle
 from irl_vla.scoring.bench2drive_comfort import as_meant, as_published, route_comfort
-from irl_vla.scoring.bench2drive_files import MIN_SPEED, RED_LIGHT, STOP_SIGN, Motion, Record
+from irl_vla.scoring.bench2drive_files import MIN_SPEED, RED_LIGHT, STOP_SIGN, Motion, RouteRecord
 from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.footprint import footprint, middle
 from irl_vla.scoring.scene import (
@@ -27,14 +27,14 @@ from irl_vla.scoring.scene import (
     PEDESTRIAN,
     VEHICLE,
     VX,
-    Vehicle,
     X,
     Y,
 )  # fmt: skip
 from irl_vla.types import F64
-from irl_vla.world.episode import Actors, Moment
+from irl_vla.vehicle import Vehicle
+from irl_vla.world.episode import Actors, WorldState
 from irl_vla.world.route_place import place_near
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import NONE, Light, Town
 
 PEDESTRIANS, VEHICLES, LAYOUT = (
@@ -66,11 +66,11 @@ class Infraction:
     text: str
 
 
-class Watch:
+class InfractionMonitor:
     """Sees every moment of one drive, in order."""
 
     def __init__(
-        self, town: Town, path: Path, actors: Actors, vehicle: Vehicle, start: F64
+        self, town: Town, path: RoutePath, actors: Actors, vehicle: Vehicle, start: F64
     ) -> None:
         """start: (3,) pose of the ego where the drive begins."""
         self.town, self.path, self.actors, self.vehicle = town, path, actors, vehicle
@@ -85,10 +85,10 @@ class Watch:
         shapely.prepare(self._road)
         self._lanes = shapely.STRtree([shapely.Polygon(lane.polygon) for lane in town.lanes])
         self._gates = [i for i in path.route if town.lanes[i].signal != NONE]
-        self._before: Moment | None = None
+        self._before: WorldState | None = None
         self._seen: list[tuple[float, F64, float]] = []  # place, ego state, traffic's mean speed
 
-    def see(self, moment: Moment) -> None:
+    def observe(self, moment: WorldState) -> None:
         """The next moment, 0.1 s after the one before."""
         self.place_m, aside = place_near(self.path, self.place_m, moment.ego)
         self.farthest_m = max(self.farthest_m, self.place_m)
@@ -100,10 +100,10 @@ class Watch:
         self._seen.append((self.place_m, moment.ego, self._traffic_speed(moment)))
         self._before = moment
 
-    def _note(self, kind: str, moment: Moment, text: str) -> None:
+    def _note(self, kind: str, moment: WorldState, text: str) -> None:
         self.infractions.append(Infraction(kind, moment.time_s, text))
 
-    def _collisions(self, moment: Moment) -> None:
+    def _collisions(self, moment: WorldState) -> None:
         there = np.flatnonzero(moment.present)
         gap = np.hypot(*(moment.states[there, :2] - middle(moment.ego, self.vehicle)).T)
         close = there[gap < 20.0]
@@ -123,7 +123,7 @@ class Watch:
             text = f"hit {self.actors.ids[i]} at {speed:.1f} m/s, {blame}"
             self._note(kind, moment, text)
 
-    def _blame(self, moment: Moment, i: int) -> str:
+    def _blame(self, moment: WorldState, i: int) -> str:
         """Who is at fault, as the scorer has it: not an ego that stands or is hit from behind."""
         if abs(float(moment.ego[VX])) <= 0.05:
             return "standing: not at fault"
@@ -131,7 +131,7 @@ class Watch:
         axis = np.array([np.cos(moment.ego[HEADING]), np.sin(moment.ego[HEADING])])
         return "hit from behind: not at fault" if way @ axis < 0.0 else "at fault"
 
-    def _lights(self, before: Moment, moment: Moment) -> None:
+    def _lights(self, before: WorldState, moment: WorldState) -> None:
         then, now = self._front(before.ego), self._front(moment.ego)
         for index in self._gates:
             lane = self.town.lanes[index]
@@ -144,25 +144,25 @@ class Watch:
             if passed and abs(aside) <= GATE_M:
                 self._note(RED_LIGHT, moment, "passed a red light")
 
-    def _ground(self, before: Moment, moment: Moment) -> None:
+    def _ground(self, before: WorldState, moment: WorldState) -> None:
         way = float(np.hypot(*(moment.ego[[X, Y]] - before.ego[[X, Y]])))
         self.driven_m += way
         points = shapely.points(footprint(moment.ego, self.vehicle))
         off = not shapely.contains(self._road, points).all()
         self.outside_m += way * (off or self._wrong_way(moment))
 
-    def _wrong_way(self, moment: Moment) -> bool:
+    def _wrong_way(self, moment: WorldState) -> bool:
         """Whether all lanes under the ego's middle run against it."""
         under = self._lanes.query(shapely.Point(middle(moment.ego, self.vehicle)), "intersects")
         return len(under) > 0 and all(self._against(int(i), moment) for i in under)
 
-    def _against(self, index: int, moment: Moment) -> bool:
+    def _against(self, index: int, moment: WorldState) -> bool:
         centre = self.town.lanes[index].centre
         nearest = np.argmin(np.hypot(*(centre[:, :2] - middle(moment.ego, self.vehicle)).T))
         turn = wrap_angle(moment.ego[HEADING] - centre[nearest, 2])
         return bool(abs(turn) > WRONG_WAY)
 
-    def _traffic_speed(self, moment: Moment) -> float:
+    def _traffic_speed(self, moment: WorldState) -> float:
         """Mean speed of moving vehicles around [m/s], NaN where there are none."""
         there = moment.present & (self.actors.types == VEHICLE)
         away = np.hypot(*(moment.states[there, :2] - moment.ego[[X, Y]]).T)
@@ -205,32 +205,36 @@ class DriveScore:
     """What a drive is worth. record: for scoring/bench2drive.py; comfort: share of 2 s pieces
     within bounds, in SI units; comfort_published: with the published script's quirks."""
 
-    record: Record
+    record: RouteRecord
     comfort: float
     comfort_published: float
 
 
 def judge(
-    watch: Watch, name: str, completed: float, status: str, span_m: tuple[float, float]
+    monitor: InfractionMonitor,
+    name: str,
+    completed: float,
+    status: str,
+    span_m: tuple[float, float],
 ) -> DriveScore:
     """The drive's score. name: of the route; completed: share of it, 0..1; status: "Completed", or
     why it failed; span_m: where along the path the route begins and ends."""
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for infraction in watch.infractions:
+    for infraction in monitor.infractions:
         found[infraction.kind].append(f"{infraction.text} at {infraction.time_s:.1f} s")
-    share = watch.outside_m / watch.driven_m if watch.driven_m > 0.0 else 0.0
+    share = monitor.outside_m / monitor.driven_m if monitor.driven_m > 0.0 else 0.0
     if share > 0.0:
         found[OUTSIDE].append(f"{100.0 * share:.1f}% of the way outside its lanes")
     penalty = 1.0 - share
     for kind, factor in PENALTIES.items():
         penalty *= factor ** len(found[kind])
-    found[MIN_SPEED] += watch.speeds(*span_m)
+    found[MIN_SPEED] += monitor.speeds(*span_m)
     percent = 100.0 * completed
-    record = Record(
+    record = RouteRecord(
         name, "WorldRoute", name, status, percent, percent * penalty,
         {kind: tuple(texts) for kind, texts in found.items()}, name,
     )  # fmt: skip
-    motion = watch.motion()
+    motion = monitor.motion()
     return DriveScore(
         record, route_comfort(motion, as_meant(motion, name), name),
         route_comfort(motion, as_published(motion), name),

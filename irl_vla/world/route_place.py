@@ -10,12 +10,12 @@ from irl_vla.scoring.compiled import plain
 from irl_vla.scoring.scene import HEADING, X, Y
 from irl_vla.types import F64
 from irl_vla.world.route_lanes import nearest
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 
 REACH_M = 15.0  # [m] along the path, both ways, within which the next place is looked for
 
 
-def place_near(path: Path, before: float, ego: F64) -> tuple[float, float]:
+def place_near(path: RoutePath, before: float, ego: F64) -> tuple[float, float]:
     """(s, offset) of a pose or state (>= 3,) that was at s = before a moment ago."""
     return _near(plain(path.poses[:, :2]), path.arcs, plain(path.poses[:, 2]), before, ego)
 
@@ -28,7 +28,7 @@ def _near(line: F64, arcs: F64, headings: F64, before: float, ego: F64) -> tuple
     )
 
 
-def places(path: Path, egos: F64) -> F64:
+def places(path: RoutePath, egos: F64) -> F64:
     """(T,) s of poses or states (T, >= 3) that follow one another."""
     s, _ = path.place(egos[0, [X, Y, HEADING]])
     line, headings, found = plain(path.poses[:, :2]), plain(path.poses[:, 2]), np.empty(len(egos))

@@ -102,7 +102,7 @@ def _length(town: Town, lane: int) -> float:
 # --------------------------------------------------------------------------- the path of a route
 
 
-class Stop(NamedTuple):
+class StopPoint(NamedTuple):
     """Where the path may have to be halted: s of the stop line; end: s where the junction or
     crosswalk is left; lane: of the route; signal: index or NONE; yields: others go first;
     crosswalk: index or NONE (a crosswalk, not a junction)."""
@@ -124,7 +124,7 @@ class Bend(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Path:
+class RoutePath:
     """The line a route describes, points about 1 m apart, lane changes blended.
 
     poses: (n, 3), headings unwrapped; arcs: (n,) [m]; lanes: (n,) index of the lane; limits: (n,)
@@ -140,7 +140,7 @@ class Path:
     widths: F64
     curvature: F64
     changes: F64
-    stops: tuple[Stop, ...]
+    stops: tuple[StopPoint, ...]
     bends: tuple[Bend, ...]
 
     @property
@@ -149,7 +149,7 @@ class Path:
         return float(self.arcs[-1])
 
     @staticmethod
-    def of(town: Town, route: Sequence[int]) -> Path:
+    def of(town: Town, route: Sequence[int]) -> RoutePath:
         """Raises InputError where lanes do not follow one another."""
         points, owners, changes = _join(town, route)
         raw = arc_lengths(points)
@@ -161,7 +161,7 @@ class Path:
         poses, arcs = plain(np.column_stack([line, headings])), arc_lengths(line)
         limits = np.array([lane.speed_limit for lane in town.lanes])[lanes]
         widths = np.array([lane.width for lane in town.lanes])[lanes]
-        return Path(
+        return RoutePath(
             tuple(route), poses, arcs, lanes, plain(limits), plain(widths),
             plain(np.gradient(headings, arcs)), np.array(changes, np.float64).reshape(-1, 3),
             _stops(town, poses, arcs, lanes), _bends(town, lanes, arcs, headings),
@@ -193,7 +193,7 @@ class Path:
         return self.poses[(self.arcs >= begin) & (self.arcs <= end)]
 
 
-def route_centreline(path: Path, begin: float, end: float) -> F64:
+def route_centreline(path: RoutePath, begin: float, end: float) -> F64:
     """(m >= 2, 3) what progress and lane keeping are measured against from s = begin to end: the
     route's lane centres, with lane changes where navigation asks for them. Headings are wrapped."""
     poses = path.at(np.arange(max(begin, 0.0), min(end, path.length) + SPACING / 2, SPACING))
@@ -272,7 +272,7 @@ def _blend(town: Town, chain: Sequence[int], changes: list[tuple[float, float]])
     return points, owner
 
 
-def _stops(town: Town, poses: F64, arcs: F64, lanes: I64) -> tuple[Stop, ...]:
+def _stops(town: Town, poses: F64, arcs: F64, lanes: I64) -> tuple[StopPoint, ...]:
     """Stop lines along a path, in order: of junctions' lanes and of crosswalks."""
     junction = np.array([lane.junction for lane in town.lanes])[lanes]
     stops = []
@@ -283,7 +283,7 @@ def _stops(town: Town, poses: F64, arcs: F64, lanes: I64) -> tuple[Stop, ...]:
             left = np.flatnonzero(junction[i:] != junction[i])
             end = arcs[i + left[0]] if len(left) else arcs[-1]
             stops.append(
-                Stop(float(arcs[i - 1]), float(end), int(lanes[i]), lane.signal,
+                StopPoint(float(arcs[i - 1]), float(end), int(lanes[i]), lane.signal,
                      bool(lane.yields_to), NONE)
             )  # fmt: skip
     on_route = set(lanes.tolist())
@@ -295,7 +295,7 @@ def _stops(town: Town, poses: F64, arcs: F64, lanes: I64) -> tuple[Stop, ...]:
             if len(run):
                 s, end = float(arcs[run[0]]) - SPACING / 2, float(arcs[run[-1]]) + SPACING / 2
                 lane_there = int(lanes[run[0]])
-                stops.append(Stop(s, end, lane_there, crosswalk.signal, True, number))
+                stops.append(StopPoint(s, end, lane_there, crosswalk.signal, True, number))
     return tuple(sorted(stops, key=lambda stop: stop.s))
 
 
@@ -330,7 +330,7 @@ def _bends(town: Town, lanes: I64, arcs: F64, headings: F64) -> tuple[Bend, ...]
 # --------------------------------------------------------------------------- navigation
 
 
-def intent_at(path: Path, pose: F64, stamp_ns: int) -> Intent:
+def intent_at(path: RoutePath, pose: F64, stamp_ns: int) -> Intent:
     """What navigation says at a pose (3,) of the rear axle: the next turn within about 60 m or 6 s
     at the speed limit, and up to 20 points of the route ahead, 5 m apart."""
     s, _ = path.place(pose)

@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from irl_vla.scoring.scene import STEP_S, Mask, Vehicle
-from irl_vla.scoring.simulate import PACIFICA
+from irl_vla.scoring.scene import SIM_DT_S, Mask
 from irl_vla.types import F64, U8
-from irl_vla.world.episode import Actors, Episode, Moment, Note
+from irl_vla.vehicle import PACIFICA, Vehicle
+from irl_vla.world.episode import Actors, Episode, Note, WorldState
 from irl_vla.world.signals import Cycles
 from irl_vla.world.town import Town
 
 
-class Seen(NamedTuple):
+class RoadUserStates(NamedTuple):
     """The others at one instant. states: (A, 5); present: (A,); lamps: (A,)."""
 
     states: F64
@@ -30,14 +30,14 @@ class Seen(NamedTuple):
     lamps: U8
 
 
-class Drive(NamedTuple):
+class DriverAction(NamedTuple):
     """What a driver makes of an instant: the ego's state (11,) 0.1 s later, and its lamps."""
 
     ego: F64
     lamps: int
 
 
-class Others(Protocol):
+class TrafficModel(Protocol):
     """Everybody but the ego: traffic that reacts (world.traffic), or a replayed recording."""
 
     @property
@@ -52,13 +52,13 @@ class Others(Protocol):
     def ended(self) -> bool:
         """Whether there is no next moment: a recording is over."""
 
-    def now(self) -> Seen:
+    def now(self) -> RoadUserStates:
         """Where they are."""
 
-    def step(self, moment: Moment) -> None:
+    def step(self, moment: WorldState) -> None:
         """Moves on by 0.1 s; moment: the instant that is left, ego and lights included."""
 
-    def copy(self) -> Others:
+    def copy(self) -> TrafficModel:
         """One that goes its own way from here, and the same way for the same egos."""
 
 
@@ -69,7 +69,7 @@ class Driver(Protocol):
     def route(self) -> tuple[int, ...]:
         """Lanes it follows."""
 
-    def drive(self, moment: Moment, actors: Actors) -> Drive:
+    def drive(self, moment: WorldState, actors: Actors) -> DriverAction:
         """The next 0.1 s from an instant; the ego may stand anywhere, at any speed."""
 
     def copy(self) -> Driver:
@@ -80,14 +80,14 @@ class Simulation:
     """Steps a town. `moment` is now; nothing moves between steps."""
 
     def __init__(
-        self, town: Town, others: Others, driver: Driver | None, ego: F64, step: int = 0
+        self, town: Town, others: TrafficModel, driver: Driver | None, ego: F64, step: int = 0
     ) -> None:
         """ego: (11,) where it begins; step: tenths of seconds on the town's clock."""
         self.town, self.others, self.driver = town, others, driver
         self._step, self._cycles = step, Cycles.of(town)
         self.moment = self._look(ego, 0)
 
-    def step(self, ego: F64 | None = None, lamps: int = 0) -> Moment:
+    def step(self, ego: F64 | None = None, lamps: int = 0) -> WorldState:
         """0.1 s later. ego: (11,) where the ego is then, or None: the driver drives."""
         if ego is None:
             if self.driver is None:
@@ -105,10 +105,10 @@ class Simulation:
         twin.moment = self.moment
         return twin
 
-    def _look(self, ego: F64, lamps: int) -> Moment:
-        time_s = self._step * STEP_S
+    def _look(self, ego: F64, lamps: int) -> WorldState:
+        time_s = self._step * SIM_DT_S
         lights, _ = self._cycles.at(time_s)
-        return Moment(time_s, ego, lamps, *self.others.now(), lights)
+        return WorldState(time_s, ego, lamps, *self.others.now(), lights)
 
 
 def record(simulation: Simulation, seed: int, vehicle: Vehicle, steps: int) -> Episode:
@@ -118,7 +118,7 @@ def record(simulation: Simulation, seed: int, vehicle: Vehicle, steps: int) -> E
 
 
 def episode_from(
-    simulation: Simulation, moments: Sequence[Moment], seed: int, vehicle: Vehicle = PACIFICA
+    simulation: Simulation, moments: Sequence[WorldState], seed: int, vehicle: Vehicle = PACIFICA
 ) -> Episode:
     """Consecutive moments of a simulation as an episode, its driver's route with it."""
     driver = simulation.driver

@@ -129,7 +129,7 @@ class Closure:
 
 
 @dataclass(frozen=True)
-class Spot:
+class ParkingSpace:
     """A parking place. pose: (3,) of the middle of a car that is parked there."""
 
     pose: F64
@@ -186,7 +186,7 @@ class Town:
     crosswalks: tuple[Crosswalk, ...] = ()
     closures: tuple[Closure, ...] = ()
     carparks: Polygons = field(default_factory=lambda: Polygons.of([]))
-    spots: tuple[Spot, ...] = ()
+    spots: tuple[ParkingSpace, ...] = ()
     footpaths: tuple[F64, ...] = ()
     kerbs: tuple[F64, ...] = ()
     markings: tuple[Marking, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from irl_vla.data.bag import open_bag
+from irl_vla.bag.bag import open_bag
 from irl_vla.types import InputError
 
 

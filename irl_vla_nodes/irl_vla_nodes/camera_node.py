@@ -13,18 +13,18 @@ import numpy as np
 
 from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.rig import MAX_CAMERAS, load_rig
-from irl_vla.drive.eyes import NoEyes
+from irl_vla.drive.perception_model import NullPerception
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import NOWHERE, FramesHandle, frames_to_message, rig_to_notes
-from irl_vla_nodes.intake import Arrived, Intake
+from irl_vla_nodes.intake import ArrivedFrameSet, Intake
 from irl_vla_nodes.params import CameraParams, folder_of
 from irl_vla_nodes.payload import pack, packed_size
 from irl_vla_nodes.ring import RingWriter
-from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, Outlet, drain, qos
+from irl_vla_nodes.ros_io import HANDLES, LATCHED, ManagedPublisher, RawSubscription, drain, qos
+from irl_vla_nodes.topics import FRAMES
 
-FRAMES = "irl_vla/frames"
 RING = "frames"
 RIG_BYTES = 64 * 1024  # of a rig as text
 DEPTH = 10  # pictures of one camera that may wait: 0.33 s at 30 Hz
@@ -35,8 +35,8 @@ GRACE_NS = 50_000_000  # on the way from the camera's clock to this node
 def image_spec(bundle: str) -> ImageSpec:
     """The size of pictures that a bundle wants. Raises InputError."""
     loaded = load_bundle(folder_of(bundle, "bundle"))
-    if loaded.manifest.kind == "rule":
-        return NoEyes().image
+    if loaded.manifest.network is None:
+        return NullPerception().image
     return loaded.network.preset.image
 
 
@@ -61,7 +61,7 @@ class CameraNode(CarNode[CameraParams]):
         most = np.zeros((min(len(params.cameras), MAX_CAMERAS), 3, spec.height, spec.width), "f4")
         size = packed_size({"pixels": most}, RIG_BYTES)
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
-        self._out = Outlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES)
+        self._out = ManagedPublisher(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES)
         self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
         self.every(TICK_S, self._on_tick)
 
@@ -75,11 +75,11 @@ class CameraNode(CarNode[CameraParams]):
             self._ring.close()
             self._ring = None
 
-    def _inlet(self, topic: str, kind: str) -> Inlet:
+    def _inlet(self, topic: str, kind: str) -> RawSubscription:
         profile = qos(DEPTH, reliable=self._params.reliable)
         if topic == self._params.tf_static_topic:
             profile = LATCHED
-        return Inlet(self, kind, topic, profile, self._taker(topic))
+        return RawSubscription(self, kind, topic, profile, self._taker(topic))
 
     def _taker(self, topic: str) -> Callable[[bytes], None]:
         def take(data: bytes) -> None:
@@ -98,12 +98,11 @@ class CameraNode(CarNode[CameraParams]):
             for arrived in self._intake.advance(self.now_ns() - GRACE_NS):
                 self._publish(arrived, perf_counter())
 
-    def _publish(self, arrived: Arrived, start: float) -> None:
+    def _publish(self, arrived: ArrivedFrameSet, start: float) -> None:
         frames, rig, images = arrived.frames, arrived.rig, arrived.images
         handle, fingerprint = NOWHERE, ""
         if self._ring is not None and rig is not None and images is not None:
-            pixels = np.ascontiguousarray(images.pixels[images.present])
-            handle = self._ring.write(pack({"pixels": pixels}, rig_to_notes(rig)))
+            handle = self._ring.write(pack({"pixels": images.pixels}, rig_to_notes(rig)))
             fingerprint = rig.fingerprint
         order = self._params.cameras
         stamps = {n: frames.images[n].stamp_ns for n in order if n in frames.images}

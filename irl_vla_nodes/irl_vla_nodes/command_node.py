@@ -13,16 +13,18 @@ from typing import Any
 
 from irl_vla_msgs.srv import SetIntent
 
-from irl_vla.data.messages import stamp_ns
-from irl_vla.data.plan_messages import command_to_message, intent_from_message, intent_to_message
+from irl_vla.messages.messages import stamp_ns
+from irl_vla.messages.plan_messages import (
+    command_to_message,
+    intent_from_message,
+    intent_to_message,
+)
 from irl_vla.types import Command, InputError
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import from_cdr
 from irl_vla_nodes.params import CommandParams
-from irl_vla_nodes.wires import HANDLES, Inlet, Outlet
-
-COMMAND, SET_INTENT = "irl_vla/command", "irl_vla/set_intent"
+from irl_vla_nodes.ros_io import HANDLES, ManagedPublisher, RawSubscription
+from irl_vla_nodes.topics import COMMAND, FRAMES, SET_INTENT
 
 
 class CommandNode(CarNode[CommandParams]):
@@ -35,9 +37,13 @@ class CommandNode(CarNode[CommandParams]):
         """See CarNode."""
         self._params = params
         self._anchor_ns = 0
-        self._out = Outlet(self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES)
-        self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
-        self._intents = Outlet(self, "irl_vla_msgs/msg/Intent", params.intent_topic, HANDLES)
+        self._out = ManagedPublisher(self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES)
+        self._frames = RawSubscription(
+            self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
+        )
+        self._intents = ManagedPublisher(
+            self, "irl_vla_msgs/msg/Intent", params.intent_topic, HANDLES
+        )
         self._service = self.create_service(SetIntent, SET_INTENT, self._set_intent)
         self.every(1.0 / params.rate_hz, self._think)
 

@@ -1,47 +1,53 @@
 """Between our values and messages: pairs `x_to_message` and `x_from_message` that give back x.
 
-The messages are those of `irl_vla.data.messages`, the very ones that bags are written with, and
+The messages are those of `irl_vla.messages.messages`, the very ones that bags are written with, and
 nodes publish their CDR bytes (`cdr`): a node, a bag and the desk speak through the same lines, no
 number passes through an rclpy setter (Jazzy takes `x=1` and sends 5e-324), and no byte of a list is
 checked one by one. `*_from_message` reads rclpy's messages just as well.
-Plans, intents and commands: irl_vla/data/plan_messages.py.
+Plans, intents and commands: irl_vla/messages/plan_messages.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.camera import Camera
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
-from irl_vla.data.geometry_messages import path_message
-from irl_vla.data.messages import header, new, stamp_ns, typestore
-from irl_vla.data.plan_messages import intent_from_message, intent_to_message
 from irl_vla.frames import rigid_from_quaternion
-from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
+from irl_vla.messages.geometry_messages import path_message
+from irl_vla.messages.messages import header, new, stamp_ns, typestore
+from irl_vla.messages.plan_messages import (
+    fallback_from_message,
+    fallback_to_message,
+    graphs_from_message,
+    graphs_to_message,
+    intent_from_message,
+    intent_to_message,
+)
+from irl_vla.perception.classes import SceneClasses
+from irl_vla.perception.tokens import TOKEN_ARRAYS, token_arrays
 from irl_vla.types import (
     F64,
     SECOND_NS,
     Boxes3D,
     EgoStatus,
+    GraphRecord,
     Intent,
     Refusal,
     RefusalReason,
     SceneTokens,
     Trajectory,
 )
+from irl_vla.vehicle import Limits, Vehicle
 from irl_vla_nodes.ring import Handle
 
 NOWHERE = Handle("", 0, 0)  # of a refusal: nothing lies in the ring
-TOKEN_ARRAYS = (
-    "bev", "agents", "boxes", "agent_class", "agent_valid", "ego", "map", "polylines", "map_class",
-    "map_valid", "seg",
-)  # fmt: skip
-OCCUPIED = {"obstacle", "vehicle", "pedestrian"}  # of SEG_CLASSES
+OCCUPIED = {"obstacle", "vehicle", "pedestrian"}  # classes of cells
 FREE = {"road", "walkway", "centerline"}
 UNSEEN = -1  # of nav_msgs/OccupancyGrid
 
@@ -71,7 +77,8 @@ class FramesHandle:
 
 @dataclass(frozen=True)
 class TokensHandle:
-    """What was perceived at one anchor. refusal: why there are no tokens, or None."""
+    """What was perceived at one anchor. refusal: why there are no tokens, or None; graphs: the
+    networks that made them."""
 
     anchor_stamp_ns: int
     handle: Handle
@@ -83,6 +90,7 @@ class TokensHandle:
     ego: EgoStatus
     intent: Intent
     latencies_ms: Mapping[str, float] = field(default_factory=dict)
+    graphs: tuple[GraphRecord, ...] = ()
 
 
 def frames_to_message(value: FramesHandle, frame_id: str) -> Any:
@@ -129,6 +137,7 @@ def tokens_to_message(value: TokensHandle, frame_id: str) -> Any:
         ego=ego_to_message(value.ego),
         intent=intent_to_message(value.intent, frame_id),
         latencies=latencies_to_message(value.latencies_ms),
+        graphs=graphs_to_message(value.graphs),
     )
 
 
@@ -142,6 +151,7 @@ def tokens_from_message(message: Any) -> TokensHandle:
         int(message.epoch), int(message.memory_stamp_ns) if message.has_memory else None,
         tuple(message.missing_cameras), ego_from_message(message.ego),
         intent_from_message(message.intent), latencies_from_message(message.latencies),
+        graphs_from_message(message.graphs),
     )  # fmt: skip
 
 
@@ -176,15 +186,13 @@ def refusal_to_message(
     refusal: Refusal, bundle_id: str, frame_id: str, latencies_ms: Mapping[str, float]
 ) -> Any:
     """Refusal -> irl_vla_msgs/Refusal."""
-    stop = refusal.stop
     return new(
         "irl_vla_msgs/msg/Refusal",
         header=header(refusal.anchor_stamp_ns, frame_id),
         reason=refusal.reason.value,
         detail=refusal.detail,
-        has_stop=stop is not None,
-        stop_poses=np.zeros(0) if stop is None else np.ascontiguousarray(stop.poses).reshape(-1),
-        stop_step_s=0.0 if stop is None else float(stop.step_s),
+        has_fallback=refusal.fallback is not None,
+        fallback=fallback_to_message(refusal.fallback),
         bundle_id=bundle_id,
         latencies=latencies_to_message(latencies_ms),
     )
@@ -192,12 +200,9 @@ def refusal_to_message(
 
 def refusal_from_message(message: Any) -> Refusal:
     """irl_vla_msgs/Refusal -> Refusal."""
-    stop = None
-    if message.has_stop:
-        poses = np.array(message.stop_poses, np.float64).reshape(-1, 3)
-        stop = Trajectory(poses, float(message.stop_step_s))
+    fallback = fallback_from_message(message.fallback) if message.has_fallback else None
     return Refusal(
-        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), stop
+        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), fallback
     )
 
 
@@ -234,10 +239,11 @@ def rig_to_notes(rig: Rig) -> dict[str, Any]:
     """A rig as JSON can write it; every number comes back as it was."""
     return {
         "name": rig.name,
+        "vehicle": asdict(rig.vehicle),
         "cameras": [
             {
                 "name": camera.name, "width": camera.width, "height": camera.height,
-                "model": camera.model.value, "intrinsics": camera.intrinsics.tolist(),
+                "model": camera.model, "intrinsics": camera.intrinsics.tolist(),
                 "distortion": camera.distortion.tolist(),
                 "ego_from_cam": camera.ego_from_cam.tolist(), "offset_ns": camera.offset_ns,
             }
@@ -248,40 +254,44 @@ def rig_to_notes(rig: Rig) -> dict[str, Any]:
 
 def rig_from_notes(notes: Mapping[str, Any]) -> Rig:
     """And back."""
+    outline = dict(notes["vehicle"])
+    limits = Limits(**outline.pop("limits"))
     return Rig(
         notes["name"],
         tuple(
             Camera(
-                entry["name"], entry["width"], entry["height"], CameraModel(entry["model"]),
+                entry["name"], entry["width"], entry["height"], entry["model"],
                 np.array(entry["intrinsics"], np.float64),
                 np.array(entry["distortion"], np.float64),
                 np.array(entry["ego_from_cam"], np.float64), entry["offset_ns"],
             )
             for entry in notes["cameras"]
         ),
+        Vehicle(**outline, limits=limits),
     )  # fmt: skip
 
 
 def tokens_to_arrays(tokens: SceneTokens) -> dict[str, Any]:
-    """The arrays of SceneTokens/1, for the ring."""
-    return {name: getattr(tokens, name) for name in TOKEN_ARRAYS}
+    """The arrays of SceneTokens, for the ring."""
+    return token_arrays(tokens)
 
 
 def tokens_from_arrays(value: TokensHandle, arrays: Mapping[str, Any]) -> SceneTokens:
     """SceneTokens out of the ring."""
-    named = {name: arrays[name] for name in TOKEN_ARRAYS}
+    named = {name: arrays[name] for name in TOKEN_ARRAYS if name in arrays}
     return SceneTokens(
-        value.anchor_stamp_ns, value.epoch, **named, memory_stamp_ns=value.memory_stamp_ns
-    )
+        value.anchor_stamp_ns, value.epoch, **named, memory_stamp_ns=value.memory_stamp_ns,
+        computed_by=value.graphs,
+    )  # fmt: skip
 
 
-def boxes_of(tokens: SceneTokens) -> Boxes3D:
-    """The agents that perception holds for real."""
+def boxes_of(tokens: SceneTokens, classes: SceneClasses) -> Boxes3D:
+    """The agents that perception holds for real, under the names of its bundle."""
     rows = np.asarray(tokens.boxes, np.float64)[tokens.agent_valid]
     kinds = tokens.agent_class[tokens.agent_valid]
     return Boxes3D(
         rows[:, :3], rows[:, 3:6], rows[:, 6], rows[:, 7:9],
-        tuple(AGENT_CLASSES[int(kind)] for kind in kinds),
+        tuple(classes.agents[int(kind)] for kind in kinds),
     )  # fmt: skip
 
 
@@ -291,10 +301,12 @@ def map_lines_of(tokens: SceneTokens) -> F64:
     return np.concatenate([lines, np.full((*lines.shape[:2], 1), 0.02)], axis=-1)
 
 
-def segmentation_to_message(tokens: SceneTokens, area: BevGrid, frame_id: str) -> Any:
+def segmentation_to_message(
+    tokens: SceneTokens, area: BevGrid, classes: SceneClasses, frame_id: str
+) -> Any:
     """BEV segmentation -> nav_msgs/OccupancyGrid: 0 drivable or walkable, 100 occupied, -1 not
     seen. Its columns run along x (forward), its rows along y (left), as ROS wants it."""
-    names = np.array(SEG_CLASSES)[np.asarray(tokens.seg).argmax(axis=0)]  # (forward, left)
+    names = np.array(classes.seg)[np.asarray(tokens.seg).argmax(axis=0)]  # (forward, left)
     cells = np.full(names.shape, UNSEEN, np.int8)
     cells[np.isin(names, list(FREE))] = 0
     cells[np.isin(names, list(OCCUPIED))] = 100

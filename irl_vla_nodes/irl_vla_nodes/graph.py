@@ -22,11 +22,12 @@ PACKAGE = "irl_vla_nodes"
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 EGO_NODES = {"perception_node", "planner_node", "monitor_node"}
 RING_FOLDER = "/dev/shm/irl_vla"  # below it one folder per ROS domain and namespace
+PICTURES_AGE_S = 0.2  # when their plan is published; the silence after it is counted from there
 RESPAWN_S = 0.2  # before a dead node is started again
 
 
 @dataclass(frozen=True, kw_only=True)
-class Car:
+class CarConfig:
     """What a launch file knows of the car. cameras: name -> image topic, CameraInfo topic or "".
 
     settings: parameters by node name, over everything else; cpus: node name -> list for taskset
@@ -48,6 +49,12 @@ class Car:
     enclaves: str = ""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fallback_until_s(self) -> float:
+        """When the monitor begins a plan's fallback at the latest, after the plan's pictures."""
+        silence_s = 1.5 * self.period_s + 0.150  # see MonitorParams
+        return round(PICTURES_AGE_S + silence_s, 3)
 
     def nodes(self) -> list[Node]:
         """The five nodes of the car."""
@@ -90,6 +97,8 @@ class Car:
             params["bundle"] = self.bundle
         if name in EGO_NODES:
             params |= {"odometry_topic": self.odometry_topic, "reliable": self.reliable}
+        if name == "planner_node":
+            params |= {"rig": self.rig, "fallback_until_s": self.fallback_until_s}
         if name == "monitor_node":
             params |= {"cameras": list(self.cameras), "period_s": self.period_s}
         if name == "camera_node":

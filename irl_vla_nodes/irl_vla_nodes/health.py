@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.data.messages import header, new
+from irl_vla.messages.messages import header, new
 from irl_vla_nodes.convert import FramesHandle
-from irl_vla_nodes.watchdog import Watchdog, Wheel
+from irl_vla_nodes.watchdog import ControlAuthority, Watchdog
 
 OK, WARN, ERROR, STALE = 0, 1, 2, 3
 WINDOW = 100  # frame sets that shares and percentiles speak of
@@ -112,9 +112,13 @@ class Health:
         return Status(f"{self._title}: graph", WARN if bad else OK, text, values)
 
     def _wheel(self, watchdog: Watchdog) -> Status:
-        level = {Wheel.PLANNER: OK, Wheel.NOBODY: WARN, Wheel.STOP: ERROR}[watchdog.wheel]
+        level = {
+            ControlAuthority.PLANNER: OK,
+            ControlAuthority.NOBODY: WARN,
+            ControlAuthority.STOP: ERROR,
+        }[watchdog.authority]
         values = {"stops": str(watchdog.stops), "last plan not taken": watchdog.rejected}
-        return Status(f"{self._title}: wheel", level, watchdog.wheel.value, values)
+        return Status(f"{self._title}: control authority", level, watchdog.authority.value, values)
 
 
 def diagnostics_message(statuses: Sequence[Status], now_ns: int) -> Any:

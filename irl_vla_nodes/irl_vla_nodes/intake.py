@@ -13,20 +13,20 @@ from irl_vla.camera.camera import Camera
 from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, prepared, preprocess
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser
-from irl_vla.data.bag_calibration import Calibration, camera_of, info_content, put_transforms
-from irl_vla.data.bag_events import EventReader, Notice, NoticeKind
-from irl_vla.data.bag_topics import (
+from irl_vla.drive.perception_stage import BAD_IMAGE
+from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
+from irl_vla.messages.events import EventReader, Notice, NoticeKind
+from irl_vla.messages.messages import DECODE_DAMAGE
+from irl_vla.messages.records import Record, StoredTopic
+from irl_vla.messages.tf_tree import TransformTree
+from irl_vla.messages.topics import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     RAW_IMAGE,
     TF_TYPES,
     ChosenTopics,
     is_rectified,
-)  # fmt: skip
-from irl_vla.data.messages import DECODE_DAMAGE
-from irl_vla.data.records import Record, StoredTopic
-from irl_vla.data.tf_tree import TransformTree
-from irl_vla.drive.core import BAD_IMAGE
+)
 from irl_vla.types import SECOND_NS, CameraImage, FrameSet, InputError
 from irl_vla_nodes.convert import from_cdr
 from irl_vla_nodes.params import CameraParams
@@ -37,7 +37,7 @@ CALIBRATION_NS = 3 * SECOND_NS  # they wait so long before somebody is told
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ArrivedFrameSet:
     """A frame set. rig and images: None while the calibration is not known."""
 
     frames: FrameSet
@@ -91,7 +91,7 @@ class Intake:
             params.cameras, params.sync, anchor=params.anchor or None, offsets_ns=offsets
         )
 
-    def take(self, topic: str, data: bytes, now_ns: int) -> Iterator[Arrived]:
+    def take(self, topic: str, data: bytes, now_ns: int) -> Iterator[ArrivedFrameSet]:
         """One message; the sets that it made ready."""
         if self.kinds[topic] == TF_TYPES[0]:
             put_transforms(self._tree, from_cdr(data, TF_TYPES[0]))
@@ -106,7 +106,7 @@ class Intake:
                     self._notice(event)
         yield from self._ready()
 
-    def advance(self, now_ns: int) -> Iterator[Arrived]:
+    def advance(self, now_ns: int) -> Iterator[ArrivedFrameSet]:
         """Time passes without a message."""
         self._waiting.extend(self.sync.advance(now_ns))
         yield from self._ready()
@@ -173,7 +173,7 @@ class Intake:
         self._trouble.pop(name, None)
         return camera
 
-    def _ready(self) -> Iterator[Arrived]:
+    def _ready(self) -> Iterator[ArrivedFrameSet]:
         while self._waiting:
             waited = self._waiting[-1].anchor_stamp_ns - self._waiting[0].anchor_stamp_ns
             full = len(self._waiting) == MAX_WAITING
@@ -181,7 +181,7 @@ class Intake:
                 return
             frames = self._waiting.popleft()
             yield (
-                Arrived(self._blind(frames), None, None)
+                ArrivedFrameSet(self._blind(frames), None, None)
                 if self.rig is None
                 else self._settled(frames, self.rig)
             )
@@ -202,7 +202,7 @@ class Intake:
                 self.notices.append(f"camera '{name}': {why}")
         self._told = dict(self._trouble)
 
-    def _settled(self, frames: FrameSet, rig: Rig) -> Arrived:
+    def _settled(self, frames: FrameSet, rig: Rig) -> ArrivedFrameSet:
         """Pictures that cannot be used are moved to `missing`, as the core does it; so are those of
         a camera whose calibration has become one that cannot be used."""
         self._tell()
@@ -211,7 +211,7 @@ class Intake:
         frames = replace(frames, images=images, missing={**frames.missing, **lost})
         while True:
             try:
-                return Arrived(frames, rig, preprocess(frames, rig, self._spec))
+                return ArrivedFrameSet(frames, rig, preprocess(frames, rig, self._spec))
             except BadImage as error:
                 why = str(error).removeprefix(f"camera '{error.camera}': ")
                 images = {n: image for n, image in frames.images.items() if n != error.camera}

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,24 @@ import rclpy
 from rclpy.duration import Duration
 from rosidl_runtime_py.utilities import get_message
 
-from irl_vla.cli.desk import Desk
-from irl_vla.data.bag import open_bag
-from irl_vla.data.bag_events import Event, EventReader
-from irl_vla.data.bag_files import open_files
-from irl_vla.data.messages import new, time_message
-from irl_vla.data.plan_messages import plan_from_message, plan_to_message
-from irl_vla.data.records import Record, merge
-from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.bag.bag import open_bag
+from irl_vla.bag.bag_files import open_files
+from irl_vla.bag.file_sections import merge
+from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.guard import GuardConfig
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.replay_loop import ReplayLoop
+from irl_vla.messages.events import Event, EventReader
+from irl_vla.messages.messages import new, time_message
+from irl_vla.messages.plan_messages import plan_from_message, plan_to_message
+from irl_vla.messages.records import Record
 from irl_vla.types import Plan, Refusal
 from irl_vla_nodes.car_node import CarNode
 from irl_vla_nodes.convert import cdr, from_cdr, refusal_from_message, refusal_to_message
 from irl_vla_nodes.params import LockstepParams, folder_of
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
-from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, qos
+from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, qos
+from irl_vla_nodes.topics import PLAN, REFUSAL
 
 ACK = Duration(seconds=5)
 GAP_NS = 50_000_000  # a longer silence of the recording is played as passing time,
@@ -53,8 +56,8 @@ def same(ours: Plan | Refusal, theirs: Plan | Refusal) -> str:
         if ours.reason is not theirs.reason:
             return f"refused for {theirs.reason.value}, at the desk for {ours.reason.value}"
         plain = [
-            cdr(refusal_to_message(Refusal(r.anchor_stamp_ns, r.reason, "", r.stop), "", "", {}))
-            for r in (ours, theirs)
+            cdr(refusal_to_message(replace(refusal, detail=""), "", "", {}))
+            for refusal in (ours, theirs)
         ]
         return "" if plain[0] == plain[1] else "the stops differ"
     return f"{_kind(theirs)}, at the desk {_kind(ours)}"
@@ -78,8 +81,8 @@ class LockstepNode(CarNode[LockstepParams]):
             get_message("rosgraph_msgs/msg/Clock"), "/clock", qos(1)
         )
         self._inlets = [
-            Inlet(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES, self._on_plan),
-            Inlet(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
+            RawSubscription(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES, self._on_plan),
+            RawSubscription(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
         ]
 
     def play(self) -> dict[str, Any]:
@@ -89,14 +92,16 @@ class LockstepNode(CarNode[LockstepParams]):
         different: list[str] = []
         counts = {"anchors": 0, "plans": 0, "refusals": 0}
         with open_bag(params.bag) as bag:
-            core = DrivingCore(mind_from_bundle(bundle), bag.rig(), CoreConfig(seed=params.seed))
+            guard = GuardConfig(fallback_until_s=params.fallback_until_s)
+            config = CoreConfig(seed=params.seed, guard=guard)
+            core = DrivingCore(policy_stack_from_bundle(bundle), bag.rig(), config)
             stored = open_files(Path(params.bag))
             from_tf = bag.info().motion != bag.chosen.odometry
             reader = EventReader(stored.topics, bag.chosen, bag.calibration, from_tf)
             for topic in reader.topics:
                 self._open(topic, stored.topics[topic].msgtype)
             time.sleep(1.0)  # subscribers find the new publishers
-            for event, step in Desk(core).steps(self._events(stored.lanes, reader)):
+            for event, step in ReplayLoop(core).steps(self._events(stored.sections, reader)):
                 if event is not None:
                     self._send()
                 if step is None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import time
 
-from irl_vla.data.bag_events import Event
-from irl_vla.data.plan_messages import plan_from_message
+from irl_vla.messages.events import Event
+from irl_vla.messages.plan_messages import plan_from_message
 from irl_vla.types import EgoMotion, InputError
 from irl_vla_nodes.autoware import POINT_TYPE, TRAJECTORY_TYPE, trajectory_to_autoware
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     frames_from_message,
@@ -25,12 +24,18 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.health import Health, diagnostics_message
 from irl_vla_nodes.params import MonitorParams
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
-from irl_vla_nodes.watchdog import Order, Watchdog
-from irl_vla_nodes.wires import HANDLES, EgoInbox, Inlet, Outlet, drain, installed, qos
+from irl_vla_nodes.ros_io import (
+    HANDLES,
+    EgoInbox,
+    ManagedPublisher,
+    RawSubscription,
+    drain,
+    installed,
+    qos,
+)
+from irl_vla_nodes.topics import AUTOWARE, DIAGNOSTICS, FRAMES, PLAN, REFUSAL, TRAJECTORY
+from irl_vla_nodes.watchdog import TrajectoryCommand, Watchdog
 
-TRAJECTORY, DIAGNOSTICS = "irl_vla/trajectory", "/diagnostics"
-AUTOWARE = "irl_vla/trajectory_autoware"
 TICK_S = 0.01  # how soon silence is noticed
 STOP_EVERY = 5  # ticks between two stops: 20 Hz
 
@@ -47,16 +52,16 @@ class MonitorNode(CarNode[MonitorParams]):
         self._watchdog = Watchdog(params.silence_s, params.max_plan_age_s, params.good_plans)
         self._health = Health(params.cameras, self.get_namespace())
         self._ticks = 0
-        self._out = Outlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
+        self._out = ManagedPublisher(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
         self._kinds = installed(TRAJECTORY_TYPE), installed(POINT_TYPE)
         if self._kinds[0] is not None:
             self._autoware = self.create_lifecycle_publisher(self._kinds[0], AUTOWARE, HANDLES)
-        self._diagnostics = Outlet(
+        self._diagnostics = ManagedPublisher(
             self, "diagnostic_msgs/msg/DiagnosticArray", DIAGNOSTICS, qos(10)
         )
         self._inbox = EgoInbox(self, params, self._on_event)
         self._inlets = [
-            Inlet(self, f"irl_vla_msgs/msg/{kind}", topic, HANDLES, take)
+            RawSubscription(self, f"irl_vla_msgs/msg/{kind}", topic, HANDLES, take)
             for kind, topic, take in [
                 ("Plan", PLAN, self._on_plan),
                 ("Refusal", REFUSAL, self._on_refusal),
@@ -82,10 +87,10 @@ class MonitorNode(CarNode[MonitorParams]):
             self.get_logger().error(str(error))
             return
         drain(self._inbox.inlets)
-        order = self._watchdog.take_plan(plan, self.now_ns(), self._seconds())
+        command = self._watchdog.take_plan(plan, self.now_ns(), self._seconds())
         if self._watchdog.rejected:
             self.get_logger().warning(f"plan not taken: {self._watchdog.rejected}")
-        self._give(order)
+        self._give(command)
         stages = latencies_from_message(message.latencies)
         self._health.take_plan(plan.bundle_id, plan.schedule.epoch, stages)
 
@@ -97,17 +102,17 @@ class MonitorNode(CarNode[MonitorParams]):
     def _on_tick(self) -> None:
         before = self._watchdog.wheel
         drain([*self._inbox.inlets, *self._inlets])  # a plan that lies here is not silence
-        order = self._watchdog.tick(self.now_ns(), self._seconds())
+        command = self._watchdog.tick(self.now_ns(), self._seconds())
         self._ticks += 1
-        if order is not None and (before != self._watchdog.wheel or not self._ticks % STOP_EVERY):
-            self._give(order)
+        if command is not None and (before != self._watchdog.wheel or not self._ticks % STOP_EVERY):
+            self._give(command)
         if before != self._watchdog.wheel:
             self.get_logger().warning(self._watchdog.wheel.value)
 
-    def _give(self, order: Order | None) -> None:
-        if order is None:
+    def _give(self, command: TrajectoryCommand | None) -> None:
+        if command is None:
             return
-        trajectory, stamp, frame = order.trajectory, order.stamp_ns, self._params.base_frame
+        trajectory, stamp, frame = command.trajectory, command.stamp_ns, self._params.base_frame
         self._out.publish(path_to_message(trajectory, stamp, frame))
         kind, point_kind = self._kinds
         if kind is not None and point_kind is not None:

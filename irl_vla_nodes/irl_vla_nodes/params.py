@@ -11,9 +11,11 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from irl_vla.camera.rig import load_rig
 from irl_vla.camera.sync import NS_PER_MS, SyncSpec
-from irl_vla.data.bag_topics import CameraTopics
-from irl_vla.types import InputError
+from irl_vla.messages.topics import CameraTopics
+from irl_vla.types import FALLBACK_UNTIL_S, InputError
+from irl_vla.vehicle import PACIFICA, Limits, Vehicle
 from irl_vla_nodes.ring import FOLDER
 
 P = TypeVar("P")
@@ -36,7 +38,7 @@ class Common:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ego(Common):
+class EgoParams(Common):
     """What every node has that must know how the car moves."""
 
     odometry_topic: str = setting(
@@ -112,7 +114,7 @@ class CameraParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerceptionParams(Ego):
+class PerceptionParams(EgoParams):
     """perception_node."""
 
     bundle: str = setting("", "policy bundle (folder)")
@@ -134,17 +136,64 @@ class CommandParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannerParams(Ego):
+class PlannerParams(EgoParams):
     """planner_node."""
 
     bundle: str = setting("", "policy bundle (folder), the same as perception's")
     threads: int = setting(1, "of the networks on the CPU", 1, 64)
     seed: int = setting(0, "of the planner's noise", 0, 2**31 - 1)
     max_input_age_s: float = setting(0.5, "[s] older pictures are refused", 0.05, 10.0)
+    fallback_until_s: float = setting(
+        FALLBACK_UNTIL_S,
+        "[s] after its pictures the monitor begins a plan's fallback at the latest", 0.1, 5.0,
+    )  # fmt: skip
+    sure_score: float = setting(
+        0.7,
+        "an agent seen only once must score so much to be braked for beyond comfort",
+        0.01,
+        1.0,
+    )
+    rig: str = setting(
+        "", "calibration file (YAML) whose section `vehicle` is the car; empty: the following"
+    )
+    vehicle_width: float = setting(PACIFICA.width, "[m] over all", 0.5, 5.0)
+    vehicle_front_length: float = setting(
+        PACIFICA.front_length, "[m] from the rear axle to the front bumper", 0.5, 20.0
+    )
+    vehicle_rear_length: float = setting(
+        PACIFICA.rear_length, "[m] from the rear axle to the rear bumper", 0.1, 10.0
+    )
+    max_speed: float = setting(PACIFICA.limits.max_speed, "[m/s] of any plan", 1.0, 70.0)
+    max_acceleration: float = setting(
+        PACIFICA.limits.max_acceleration, "[m/s^2] forwards, of any plan", 0.5, 15.0
+    )
+    max_braking: float = setting(
+        PACIFICA.limits.max_braking, "[m/s^2] of any plan and of the emergency stop", 0.5, 15.0
+    )
+    max_lateral: float = setting(
+        PACIFICA.limits.max_lateral, "[m/s^2] sideways, of any plan", 0.5, 15.0
+    )
+    max_curvature: float = setting(
+        PACIFICA.limits.max_curvature, "[1/m] of any plan, at the rear axle", 0.02, 1.0
+    )
+
+    @property
+    def vehicle(self) -> Vehicle:
+        """Of the rig file where one is given. Raises InputError where it cannot be read."""
+        if self.rig:
+            return load_rig(self.rig).vehicle
+        limits = Limits(
+            max_speed=self.max_speed, max_acceleration=self.max_acceleration,
+            max_braking=self.max_braking, max_lateral=self.max_lateral,
+            max_curvature=self.max_curvature,
+        )  # fmt: skip
+        return Vehicle(
+            self.vehicle_width, self.vehicle_front_length, self.vehicle_rear_length, limits=limits
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class MonitorParams(Ego):
+class MonitorParams(EgoParams):
     """monitor_node."""
 
     cameras: tuple[str, ...] = setting((), "names of the cameras, so that dead ones can be named")
@@ -180,6 +229,9 @@ class LockstepParams(Common):
     bag: str = setting("", "recording to play")
     bundle: str = setting("", "policy bundle (folder) that the graph drives with")
     seed: int = setting(0, "of the planner's noise", 0, 2**31 - 1)
+    fallback_until_s: float = setting(
+        FALLBACK_UNTIL_S, "[s] as of the planner_node that is compared", 0.1, 5.0
+    )
     answer_s: float = setting(20.0, "[s of wall time] it waits so long for a plan", 0.1, 600.0)
     results: str = setting("", "JSON file to write what differed; empty: only the log")
 

@@ -13,19 +13,20 @@ from time import perf_counter
 
 import numpy as np
 
-from irl_vla.camera.preprocess import ready_image
+from irl_vla.camera.preprocess import CalibratedImages, fitted_cameras
 from irl_vla.camera.rig import Rig
-from irl_vla.data.bag_events import Event
-from irl_vla.data.geometry_messages import (
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.history import LATE_NS
+from irl_vla.drive.perception_stage import nothing_to_see
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.messages.events import Event
+from irl_vla.messages.geometry_messages import (
     Colour,
     LineMarkers,
     detections_message,
     marker_array_message,
-)  # fmt: skip
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore
-from irl_vla.drive.history import LATE_NS
-from irl_vla.engine.bundle import load_bundle
+)
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -35,7 +36,6 @@ from irl_vla.types import (
     RefusalReason,
     SceneTokens,
 )  # fmt: skip
-from irl_vla_nodes.camera_node import FRAMES
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     NOWHERE,
@@ -52,10 +52,10 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.params import PerceptionParams, folder_of
 from irl_vla_nodes.payload import pack, unpack
-from irl_vla_nodes.ring import Gone, RingReader, RingWriter
-from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet, drain
+from irl_vla_nodes.ring import PayloadExpired, RingReader, RingWriter
+from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
+from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
-TOKENS = "irl_vla/tokens"
 RING = "tokens"
 TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
@@ -71,20 +71,23 @@ class PerceptionNode(CarNode[PerceptionParams]):
 
     def set_up(self, params: PerceptionParams) -> None:
         """See CarNode."""
-        mind = mind_from_bundle(load_bundle(folder_of(params.bundle, "bundle")), params.threads)
+        bundle = load_bundle(folder_of(params.bundle, "bundle"))
+        stack = policy_stack_from_bundle(bundle, params.threads, graphs=("camera", "bev"))
         self._params = params
-        self.core = DrivingCore(mind, None, CoreConfig(seed=params.seed))
+        self.core = DrivingCore(stack, None, CoreConfig(seed=params.seed))
         self._rig: Rig | None = None
         self._waiting: deque[FramesHandle] = deque()
         self._busy = False
         self._frames_ring = RingReader(Path(params.ring_folder))
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
-        self._out = Outlet(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
-        self._boxes = Outlet(self, "vision_msgs/msg/Detection3DArray", "irl_vla/detections", SHOWN)
-        self._map = Outlet(self, "visualization_msgs/msg/MarkerArray", "irl_vla/map", SHOWN)
-        self._seg = Outlet(self, "nav_msgs/msg/OccupancyGrid", "irl_vla/segmentation", SHOWN)
+        self._out = ManagedPublisher(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
+        self._boxes = ManagedPublisher(self, "vision_msgs/msg/Detection3DArray", DETECTIONS, SHOWN)
+        self._map = ManagedPublisher(self, "visualization_msgs/msg/MarkerArray", MAP, SHOWN)
+        self._seg = ManagedPublisher(self, "nav_msgs/msg/OccupancyGrid", SEGMENTATION, SHOWN)
         self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
-        self._frames = Inlet(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames)
+        self._frames = RawSubscription(
+            self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
+        )
         self.every(TICK_S, self._go)
 
     def tear_down(self) -> None:
@@ -133,18 +136,18 @@ class PerceptionNode(CarNode[PerceptionParams]):
         intent = core.intent_at(stamp, until)
         seen, missing = self._seen(value, ego, intent)
         took = {**value.latencies_ms, "perceive": (perf_counter() - start) * 1e3}
-        took |= core.mind.take_ms()
-        handle, refusal, memory = NOWHERE, None, None
+        took |= core.stack.pop_latency_ms()
+        handle, refusal, memory, graphs = NOWHERE, None, None, ()
         if isinstance(seen, Refusal):
             refusal = (seen.reason, seen.detail)
         elif self._ring is not None:
             handle = self._ring.write(pack(tokens_to_arrays(seen), {}))
-            memory = seen.memory_stamp_ns
+            memory, graphs = seen.memory_stamp_ns, seen.computed_by
         self._out.publish(
             tokens_to_message(
                 TokensHandle(
-                    stamp, handle, refusal, core.mind.bundle_id, core.epoch, memory,
-                    tuple(missing), ego, intent, took,
+                    stamp, handle, refusal, core.stack.bundle_id, core.epoch, memory,
+                    tuple(missing), ego, intent, took, graphs,
                 ),
                 self._params.base_frame,
             )
@@ -159,37 +162,38 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if not value.rig:
             reasons = "; ".join(f"{name}: {why}" for name, why in sorted(value.missing.items()))
             return Refusal(stamp, RefusalReason.NO_CALIBRATION, reasons), tuple(value.missing)
+        missing = tuple(value.missing)
+        if not value.stamps_ns:
+            return nothing_to_see(FrameSet(stamp, {}, value.missing)), missing
         try:
-            frames = self._pictures(value)
-        except Gone as error:
-            return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), tuple(value.missing)
+            images = self._pictures(value)
+        except PayloadExpired as error:
+            return Refusal(stamp, RefusalReason.STALE_INPUT, str(error)), missing
         memory = self.core.memory_for(stamp)
-        perceived = self.core.perceive(frames, ego, intent, memory)
-        return perceived.tokens, tuple(perceived.frames.missing)
+        return self.core.perceive_calibrated(images, ego, intent, memory), missing
 
-    def _pictures(self, value: FramesHandle) -> FrameSet:
-        """The prepared pictures of the ring. Raises Gone."""
+    def _pictures(self, value: FramesHandle) -> CalibratedImages:
+        """The prepared pictures, as they were copied out of the ring. Raises Gone."""
         arrays, notes = unpack(self._frames_ring.read(value.handle))
         if self._rig is None or self._rig.fingerprint != value.rig:
             self._rig = rig_from_notes(notes)
             self.core.recalibrate(self._rig)
-        spec = self.core.mind.eyes.image
-        images = {
-            name: ready_image(name, stamp, arrays["pixels"][index], self._rig, spec)
-            for index, (name, stamp) in enumerate(value.stamps_ns.items())
-        }
-        return FrameSet(value.anchor_stamp_ns, images, value.missing)
+        spec = self.core.stack.perception.image
+        present = np.array([name in value.stamps_ns for name in self._rig.names], np.bool_)
+        return CalibratedImages(fitted_cameras(self._rig, spec), arrays["pixels"], present)
 
     def _show(self, tokens: SceneTokens) -> None:
         stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame
         if self._boxes.is_wanted:
-            self._boxes.publish(detections_message(boxes_of(tokens), stamp, frame))
+            found = boxes_of(tokens, self.core.stack.classes)
+            self._boxes.publish(detections_message(found, stamp, frame))
         if self._map.is_wanted:
             lines = LineMarkers("map", map_lines_of(tokens), MAP_COLOUR, 0.15)
             self._map.publish(marker_array_message([lines], stamp, frame))
-        area = self.core.mind.eyes.area
+        area = self.core.stack.perception.area
         if area is not None and self._seg.is_wanted and np.asarray(tokens.seg).size:
-            self._seg.publish(segmentation_to_message(tokens, area, frame))
+            classes = self.core.stack.classes
+            self._seg.publish(segmentation_to_message(tokens, area, classes, frame))
 
 
 def main() -> None:

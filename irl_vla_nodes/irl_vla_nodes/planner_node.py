@@ -12,16 +12,16 @@ from collections import deque
 from pathlib import Path
 from time import perf_counter
 
-from irl_vla.data.bag_events import Event
-from irl_vla.data.geometry_messages import marker_array_message
-from irl_vla.data.plan_messages import command_from_message, plan_to_message
-from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.guard import GuardConfig
 from irl_vla.drive.history import LATE_NS
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.types import Command, EgoMotion, Plan, Refusal, RefusalReason
+from irl_vla.messages.events import Event
+from irl_vla.messages.geometry_messages import marker_array_message
+from irl_vla.messages.plan_messages import command_from_message, plan_to_message
+from irl_vla.types import EgoMotion, Plan, Refusal, RefusalReason
 from irl_vla_nodes.car_node import CarNode, run
-from irl_vla_nodes.command_node import COMMAND
 from irl_vla_nodes.convert import (
     TokensHandle,
     from_cdr,
@@ -31,12 +31,11 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.params import PlannerParams, folder_of
 from irl_vla_nodes.payload import unpack
-from irl_vla_nodes.perception_node import TOKENS
-from irl_vla_nodes.ring import Gone, RingReader
+from irl_vla_nodes.ring import PayloadExpired, RingReader
+from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 from irl_vla_nodes.show import plan_lines
-from irl_vla_nodes.wires import HANDLES, SHOWN, EgoInbox, Inlet, Outlet, drain
+from irl_vla_nodes.topics import CANDIDATES, COMMAND, PLAN, REFUSAL, TOKENS
 
-PLAN, REFUSAL = "irl_vla/plan", "irl_vla/refusal"
 TICK_S = 0.02  # how soon it is noticed that ego motion does not come
 NS_PER_MS = 1e6
 
@@ -50,23 +49,27 @@ class PlannerNode(CarNode[PlannerParams]):
     def set_up(self, params: PlannerParams) -> None:
         """See CarNode."""
         bundle = load_bundle(folder_of(params.bundle, "bundle"))
-        config = CoreConfig(seed=params.seed, max_input_age_s=params.max_input_age_s)
-        self.core = DrivingCore(mind_from_bundle(bundle, params.threads), None, config)
+        guard = GuardConfig(sure_score=params.sure_score, fallback_until_s=params.fallback_until_s)
+        config = CoreConfig(
+            seed=params.seed, max_input_age_s=params.max_input_age_s, guard=guard,
+            vehicle=params.vehicle,
+        )  # fmt: skip
+        stack = policy_stack_from_bundle(bundle, params.threads, graphs=("planner",))
+        self.core = DrivingCore(stack, None, config)
         self._params = params
-        self._command: Command | None = None
         self._waiting: deque[TokensHandle] = deque()
         self._busy = False
         self._ring = RingReader(Path(params.ring_folder))
-        self._plans = Outlet(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
-        self._refusals = Outlet(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
-        self._lines = Outlet(
-            self, "visualization_msgs/msg/MarkerArray", "irl_vla/candidates", SHOWN
+        self._plans = ManagedPublisher(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
+        self._refusals = ManagedPublisher(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
+        self._lines = ManagedPublisher(
+            self, "visualization_msgs/msg/MarkerArray", CANDIDATES, SHOWN
         )
         self._inbox = EgoInbox(self, params, self._on_event)
-        self._commands = Inlet(
+        self._commands = RawSubscription(
             self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES, self._on_command
         )
-        self._tokens = Inlet(
+        self._tokens = RawSubscription(
             self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES, self._on_tokens
         )
         self.every(TICK_S, self._go)
@@ -77,7 +80,8 @@ class PlannerNode(CarNode[PlannerParams]):
         self._go()
 
     def _on_command(self, data: bytes) -> None:
-        self._command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
+        self.core.commands.put(command, command.stamp_ns)  # it is here, so it counts
 
     def _on_tokens(self, data: bytes) -> None:
         if self.active:
@@ -104,11 +108,11 @@ class PlannerNode(CarNode[PlannerParams]):
         start = perf_counter()
         outcome = self._outcome(value)
         took = {**value.latencies_ms, "plan": (perf_counter() - start) * 1e3}
-        took |= self.core.mind.take_ms()
+        took |= self.core.stack.pop_latency_ms()
         took["age at publication"] = (self.now_ns() - value.anchor_stamp_ns) / NS_PER_MS
         frame = self._params.base_frame
         if isinstance(outcome, Refusal):
-            bundle = self.core.mind.bundle_id
+            bundle = self.core.stack.bundle_id
             self._refusals.publish(refusal_to_message(outcome, bundle, frame, took))
             return
         self._plans.publish(plan_to_message(outcome, frame, took))
@@ -119,22 +123,17 @@ class PlannerNode(CarNode[PlannerParams]):
         core, ego = self.core, value.ego
         if value.refusal is not None:
             return core.refuse(ego, *value.refusal)
-        if value.bundle_id != core.mind.bundle_id:
-            detail = f"tokens of bundle {value.bundle_id[:12]}, planner {core.mind.bundle_id[:12]}"
+        if value.bundle_id != core.stack.bundle_id:
+            detail = f"tokens of bundle {value.bundle_id[:12]}, planner {core.stack.bundle_id[:12]}"
             return core.refuse(ego, RefusalReason.EPOCH_MISMATCH, detail)
         try:
             arrays, _ = unpack(self._ring.read(value.handle))
-        except Gone as error:
+        except PayloadExpired as error:
             return core.refuse(ego, RefusalReason.STALE_INPUT, str(error))
         tokens = tokens_from_arrays(value, arrays)
-        return core.plan(tokens, self._advice(value), ego, value.intent, self.now_ns())
-
-    def _advice(self, value: TokensHandle) -> Command:
-        """The command if it still counts, else UNKNOWN."""
-        stamp, command = value.anchor_stamp_ns, self._command
-        if command is None or not command.stamp_ns <= stamp <= command.valid_until_ns:
-            return Command(stamp, stamp)
-        return command
+        now = self.now_ns()
+        command = core.commands.at(value.anchor_stamp_ns, now)
+        return core.plan(tokens, command, ego, value.intent, now)
 
     def _show(self, plan: Plan) -> None:
         markers = plan_lines(plan)

@@ -9,6 +9,7 @@ middle leaves nothing but a slot that no handle names.
 The writer holds an fcntl lock on its file for life; the kernel gives it back when the process dies.
 Every writer makes a file of its own name (`frames.<pid>-<ns>`), so a handle of a dead writer can
 never name a slot of its successor; the next writer removes what dead ones have left behind.
+Only one user can write into the folder: whoever can write there drives the car.
 Not multiprocessing.shared_memory: its tracker unlinks other processes' segments (Python < 3.13).
 """
 
@@ -20,6 +21,7 @@ import mmap
 import os
 import re
 import shutil
+import stat
 import struct
 import time
 from collections.abc import Sequence
@@ -49,20 +51,21 @@ class Handle:
     generation: int
 
 
-class Gone(Exception):
+class PayloadExpired(Exception):
     """The payload of a handle cannot be had any more; the text says why."""
 
 
 class RingWriter:
     """Makes a ring and writes it; one writer per folder and name. Raises InputError where another
-    process writes it already, or where the memory does not suffice."""
+    process writes it already, where the memory does not suffice, or where others than this user
+    could write into the folder."""
 
     def __init__(self, folder: Path, name: str, slots: int, payload_bytes: int) -> None:
         if not NAME.fullmatch(name):
             raise InputError(f"ring '{name}': expected a name of letters a-z and _")
         stride = -(-(PAYLOAD_AT + payload_bytes) // PAGE) * PAGE
         self.slots, self.payload_bytes, self._stride = slots, stride - PAYLOAD_AT, stride
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
         _remove_leftovers(folder, name)
         self.name = f"{name}.{os.getpid()}-{time.monotonic_ns()}"
         self._path = folder / self.name
@@ -116,18 +119,20 @@ class RingReader:
         magic, slots, stride = HEAD.unpack_from(ring, 0)
         whole = PAGE + slots * stride
         if magic != MAGIC or whole != len(ring) or not 0 <= handle.slot < slots:
-            raise Gone(f"ring {handle.ring}: no slot {handle.slot}, or not a ring")
+            raise PayloadExpired(f"ring {handle.ring}: no slot {handle.slot}, or not a ring")
         at = PAGE + handle.slot * stride
         generation, length = SLOT.unpack_from(ring, at)
         if generation != handle.generation or length > stride - PAYLOAD_AT:
-            raise Gone(_overwritten(handle, generation))
+            raise PayloadExpired(_overwritten(handle, generation))
         copy = memoryview(ring[at + PAYLOAD_AT : at + PAYLOAD_AT + length])
         generation, _ = SLOT.unpack_from(ring, at)
         if generation != handle.generation:
-            raise Gone(_overwritten(handle, generation))
+            raise PayloadExpired(_overwritten(handle, generation))
         spent = time.monotonic() - begin
         if spent > within_s:
-            raise Gone(f"ring {handle.ring}: copying took {spent:.2f} s, at most {within_s} s")
+            raise PayloadExpired(
+                f"ring {handle.ring}: copying took {spent:.2f} s, at most {within_s} s"
+            )
         return copy
 
     def close(self) -> None:
@@ -140,15 +145,17 @@ class RingReader:
         if name in self._open:
             return self._open[name]
         if not FILE_NAME.fullmatch(name):  # a name comes from a topic: never leave the folder
-            raise Gone(f"ring '{name}': not the name of a ring")
+            raise PayloadExpired(f"ring '{name}': not the name of a ring")
+        if why := _not_ours(self._folder):
+            raise PayloadExpired(why)
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            raise Gone(f"ring {name}: its writer is gone ({error.strerror})") from None
+            raise PayloadExpired(f"ring {name}: its writer is gone ({error.strerror})") from None
         try:
             ring = mmap.mmap(file, 0, prot=mmap.PROT_READ)
         except (ValueError, OSError) as error:
-            raise Gone(f"ring {name}: {error}") from None
+            raise PayloadExpired(f"ring {name}: {error}") from None
         finally:
             os.close(file)
         kind = name.split(".")[0]
@@ -163,6 +170,45 @@ def _overwritten(handle: Handle, generation: int) -> str:
         f"ring {handle.ring}: slot {handle.slot} was overwritten (generation {generation}, "
         f"expected {handle.generation}); the reader is too slow, or give the ring more slots"
     )
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder, for us alone. Raises InputError where it cannot be made, or is not ours alone."""
+    try:
+        for path in [*reversed(folder.parents), folder]:  # parents=True would not give them a mode
+            path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"ring folder {folder}: cannot be made: {error.strerror}. Give another 'ring_folder'"
+        ) from None
+    if why := _not_ours(folder):
+        raise InputError(why)
+
+
+def _not_ours(folder: Path) -> str:
+    """Why somebody else could put files of his into the folder, or "": then only we can. Folders
+    above it may be everybody's where nobody can rename what belongs to others (/dev/shm)."""
+    me, above = os.geteuid(), folder.absolute().parent.resolve()
+    administrators = {me, 0, os.lstat("/").st_uid}  # in a container root may have another number
+    for path in (folder, above, *above.parents):
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue  # not there: nothing can be read there either
+        shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if path == folder and stat.S_ISLNK(found.st_mode):
+            why = "is a link"
+        elif found.st_uid not in ({me} if path == folder else administrators):
+            why = f"belongs to user {found.st_uid}, expected {me}"
+        elif shared and (path == folder or not found.st_mode & stat.S_ISVTX):
+            why = "may be written by others"
+        else:
+            continue
+        return (
+            f"ring folder {folder}: {path} {why}, so pictures and tokens could be forged. Remove "
+            "it, or give this car another 'ring_folder'"
+        )
+    return ""
 
 
 def _made(path: Path, size: int) -> int:

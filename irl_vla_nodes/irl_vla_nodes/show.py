@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from irl_vla.data.geometry_messages import BoxMarkers, Colour, LineMarkers
+from irl_vla.messages.geometry_messages import BoxMarkers, Colour, LineMarkers
 from irl_vla.types import F64, Plan
 
 CHOSEN_COLOUR, OTHER_COLOUR = Colour(0.0, 0.6, 0.45, 1.0), Colour(0.6, 0.6, 0.6, 0.6)

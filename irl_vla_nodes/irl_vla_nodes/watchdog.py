@@ -1,7 +1,8 @@
 """The watchdog: which trajectory the car is given, now that a plan came or did not come. No ROS.
 
-A good plan is driven. Without one for too long the car stops comfortably along the last good one,
-from where it is now; where the ego's place is not known any more, along the stop that was begun.
+A good plan is driven. Without one for too long the car drives the fallback of the last good one:
+the planner has chosen its path and braking, and has checked them for this moment. The watchdog only
+moves it to where the car is now; where that is not known any more, to where the car is by the plan.
 The planner drives again after several good plans in a row. Nothing is published before the first.
 """
 
@@ -12,15 +13,15 @@ from enum import Enum
 
 import numpy as np
 
-from irl_vla.drive.guard import rest_of, stop_along
 from irl_vla.drive.history import EgoHistory
+from irl_vla.drive.stops import rest_of, stop_along
 from irl_vla.frames import inverse, pose_of
-from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, Trajectory
+from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, StopReason, Trajectory
 
 AHEAD_S = 0.5  # [s] a plan stamped so far in the future is of another clock
 
 
-class Wheel(str, Enum):
+class ControlAuthority(str, Enum):
     """Who drives."""
 
     NOBODY = "waits for a first plan"
@@ -29,7 +30,7 @@ class Wheel(str, Enum):
 
 
 @dataclass(frozen=True)
-class Order:
+class TrajectoryCommand:
     """What the vehicle interface is given. stamp_ns: of the frame that the poses are in."""
 
     stamp_ns: int
@@ -44,7 +45,7 @@ class Watchdog:
     def __init__(self, silence_s: float, max_plan_age_s: float, good_plans: int) -> None:
         self.silence_s, self.max_plan_age_s, self.good_plans = silence_s, max_plan_age_s, good_plans
         self.history = EgoHistory()
-        self.wheel = Wheel.NOBODY
+        self.authority = ControlAuthority.NOBODY
         self.rejected = ""  # why the last plan was not taken
         self.stops = 0  # so often the monitor had to take over
         self._resets = 0
@@ -52,7 +53,7 @@ class Watchdog:
         self._world_from_anchor: F64 | None = None
         self._heard_s = 0.0  # when the last good plan was heard
         self._good = 0
-        self._blind: Order | None = None
+        self._blind: TrajectoryCommand | None = None
 
     def add_motion(self, motion: EgoMotion) -> None:
         """One measurement of the ego."""
@@ -61,8 +62,8 @@ class Watchdog:
             self._resets = self.history.resets
             self._last, self._world_from_anchor, self._blind = None, None, None
 
-    def take_plan(self, plan: Plan, now_ns: int, heard_s: float) -> Order | None:
-        """A plan was heard; the order to publish, if it is driven."""
+    def take_plan(self, plan: Plan, now_ns: int, heard_s: float) -> TrajectoryCommand | None:
+        """A plan was heard; the command to publish, if it is driven."""
         self.rejected = self._fault(plan, now_ns)
         if self.rejected:
             self._good = 0
@@ -72,23 +73,23 @@ class Watchdog:
         self._heard_s, self._last, self._blind = heard_s, plan, None
         stamp = plan.anchor_stamp_ns
         self._world_from_anchor = self.history.pose(stamp, self.history.newest(stamp))
-        if self.wheel is Wheel.STOP and self._good < self.good_plans:
+        if self.authority is ControlAuthority.STOP and self._good < self.good_plans:
             return None
-        self.wheel = Wheel.PLANNER
-        return Order(stamp, plan.trajectory, plan.reason.value)
+        self.authority = ControlAuthority.PLANNER
+        return TrajectoryCommand(stamp, plan.trajectory, plan.reason.value)
 
     def take_refusal(self) -> None:
         """The planner said why there is no plan."""
         self._good = 0
 
-    def tick(self, now_ns: int, heard_s: float) -> Order | None:
+    def tick(self, now_ns: int, heard_s: float) -> TrajectoryCommand | None:
         """Time passes; the stop to publish, if there is one."""
         self._heard_s = min(self._heard_s, heard_s)
         silent_s = heard_s - self._heard_s
-        if self.wheel is Wheel.PLANNER and silent_s > self.silence_s:
-            self.wheel, self._good = Wheel.STOP, 0
+        if self.authority is ControlAuthority.PLANNER and silent_s > self.silence_s:
+            self.authority, self._good = ControlAuthority.STOP, 0
             self.stops += 1
-        if self.wheel is not Wheel.STOP:
+        if self.authority is not ControlAuthority.STOP:
             return None
         return self._stop(now_ns, f"no good plan for {silent_s:.2f} s")
 
@@ -105,7 +106,7 @@ class Watchdog:
             return "its stamp does not come after the last one's"
         return ""
 
-    def _stop(self, now_ns: int, reason: str) -> Order:
+    def _stop(self, now_ns: int, reason: str) -> TrajectoryCommand:
         until = self.history.newest(now_ns)
         pose = self.history.pose(now_ns, until)
         ego = self.history.status(now_ns, until)
@@ -113,16 +114,19 @@ class Watchdog:
             self._blind = self._blind or self._blind_stop(now_ns, reason)
             return self._blind
         self._blind = None
-        path = np.zeros((1, 3))  # nothing is known: straight on
-        if self._last is not None and self._world_from_anchor is not None:
-            ego_pose = pose_of(inverse(self._world_from_anchor) @ pose)
-            path = rest_of(self._last.trajectory.poses, ego_pose)
-        return Order(now_ns, stop_along(path, float(ego.velocity[0])), reason)
+        speed = float(ego.velocity[0])
+        if self._last is None or self._world_from_anchor is None:
+            straight = stop_along(np.zeros((1, 3)), speed)
+            return TrajectoryCommand(
+                now_ns, straight, f"{StopReason.UNCHECKED_STOP.value}: {reason}"
+            )
+        ego_pose = pose_of(inverse(self._world_from_anchor) @ pose)
+        return TrajectoryCommand(now_ns, *_begun(self._last, ego_pose, speed, reason))
 
-    def _blind_stop(self, now_ns: int, reason: str) -> Order:
+    def _blind_stop(self, now_ns: int, reason: str) -> TrajectoryCommand:
         """From where the last plan says the car is by now, in that frame's place and speed."""
         if self._last is None:
-            return Order(now_ns, stop_along(np.zeros((1, 3)), 0.0), reason)
+            return TrajectoryCommand(now_ns, stop_along(np.zeros((1, 3)), 0.0), reason)
         poses, step = self._last.trajectory.poses, self._last.trajectory.step_s
         path = np.vstack([np.zeros(3), poses])
         since_s = (now_ns - self._last.anchor_stamp_ns) / SECOND_NS
@@ -130,4 +134,12 @@ class Watchdog:
         whole = min(int(at), len(poses) - 1)
         here = path[whole] + (at - whole) * (path[whole + 1] - path[whole])
         speed = float(np.hypot(*(path[whole + 1] - path[whole])[:2])) / step
-        return Order(now_ns, stop_along(rest_of(poses, here), speed), f"{reason}; ego unknown")
+        return TrajectoryCommand(now_ns, *_begun(self._last, here, speed, f"{reason}; ego unknown"))
+
+
+def _begun(plan: Plan, ego_pose: F64, speed: float, why: str) -> tuple[Trajectory, str]:
+    """The plan's fallback, begun at a pose (3,) of the anchor's frame, and what to call it."""
+    fallback = plan.fallback
+    shape = plan.trajectory.step_s, len(plan.trajectory.poses)
+    stop = stop_along(rest_of(fallback.path, ego_pose), speed, fallback.braking, *shape)
+    return stop, f"{fallback.reason.value}: {why}"

@@ -16,11 +16,7 @@ import numpy as np
 import rclpy
 from rosidl_runtime_py.utilities import get_message
 
-from irl_vla.camera.rig import load_rig
-from irl_vla.cli.drive import planned
-from irl_vla.cli.drive_run import DEFAULT_RIG, DriveRun
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.bag_writer import (
+from irl_vla.bag.bag_writer import (
     BASE_FRAME,
     INTENT,
     ODOMETRY,
@@ -29,16 +25,20 @@ from irl_vla.data.bag_writer import (
     WORLD_FRAME,
     camera_info_topic,
     image_topic,
-)  # fmt: skip
-from irl_vla.data.geometry_messages import (
+)
+from irl_vla.camera.rig import load_rig
+from irl_vla.drive.closed_loop import ClosedLoop
+from irl_vla.drive.core import DrivingCore
+from irl_vla.drive.step import Step
+from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRun, drive_request
+from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,
     transform_message,
-)  # fmt: skip
-from irl_vla.data.messages import header, new, time_message
-from irl_vla.data.plan_messages import intent_to_message, plan_from_message
-from irl_vla.drive.closed_loop import ClosedLoop
-from irl_vla.drive.core import DrivingCore, Step
+)
+from irl_vla.messages.messages import header, new, time_message
+from irl_vla.messages.plan_messages import intent_to_message, plan_from_message
+from irl_vla.resources import resource
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -51,19 +51,18 @@ from irl_vla.types import (
     Trajectory,
 )  # fmt: skip
 from irl_vla.world.render.renderer import Renderer
-from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.routes import RoutePath
 from irl_vla_nodes.car_node import CarNode
 from irl_vla_nodes.convert import cdr, from_cdr, path_from_message, refusal_from_message
-from irl_vla_nodes.monitor_node import TRAJECTORY
 from irl_vla_nodes.params import WorldParams
-from irl_vla_nodes.planner_node import PLAN, REFUSAL
-from irl_vla_nodes.wires import HANDLES, LATCHED, Inlet, qos
+from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, qos
+from irl_vla_nodes.topics import PLAN, REFUSAL, TRAJECTORY
 
 IMAGE = "sensor_msgs/msg/CompressedImage"
 DISCOVERY_S = 1.0  # subscribers find the new publishers
 
 
-class Graph:
+class GraphCore:
     """The running nodes in the place of a driving core (see ClosedLoop)."""
 
     def __init__(self, node: WorldNode) -> None:
@@ -106,7 +105,7 @@ class WorldNode(CarNode[WorldParams]):
     def set_up(self, params: WorldParams) -> None:
         """See CarNode."""
         self._params = params
-        self.rig = load_rig(params.rig or shipped(DEFAULT_RIG))
+        self.rig = load_rig(params.rig or resource(DEFAULT_RIG))
         self._plans: dict[int, Plan | Refusal] = {}
         self._paths: dict[int, Trajectory] = {}
         self._out: dict[str, Any] = {}
@@ -121,26 +120,27 @@ class WorldNode(CarNode[WorldParams]):
             profile = LATCHED if latched else qos(10)
             self._out[topic] = self.create_publisher(get_message(kind), topic, profile)
         self._inlets = [
-            Inlet(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES, self._on_plan),
-            Inlet(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
-            Inlet(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES, self._on_path),
+            RawSubscription(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES, self._on_plan),
+            RawSubscription(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
+            RawSubscription(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES, self._on_path),
         ]
 
     def publish(self, topic: str, message: Any) -> None:
-        """A message of `irl_vla.data.messages`."""
+        """A message of `irl_vla.messages.messages`."""
         self._out[topic].publish(bytes(cdr(message)))
 
     def drive(self) -> dict[str, Any]:
         """The whole drive; how it ended, in the words of `irl-vla drive`."""
         params = self._params
-        drive = planned(params.seed, None, params.route_m or None)
+        drive = drive_request(params.seed, None, params.route_m or None)
         simulation = drive.simulation
         if simulation.driver is None:
             raise InputError(f"seed {params.seed}: nobody drives there")
         path = RoutePath.of(simulation.town, simulation.driver.route)
-        eye = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed).render
-        loop = ClosedLoop(simulation, path, cast(DrivingCore, Graph(self)), eye, drive.route_m)
-        run = DriveRun(drive, loop, self.rig, {}, "")
+        render = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed).render
+        graph = cast(DrivingCore, GraphCore(self))
+        loop = ClosedLoop(simulation, path, graph, render, drive.route_m, self.rig.vehicle)
+        run = DriveRun(drive, loop, self.rig, {})
         time.sleep(DISCOVERY_S)
         self._publish_rig()
         for _ in run.go():

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
 from irl_vla_nodes.convert import cdr
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from typer.testing import CliRunner
 
-from irl_vla.cli.app import app
-from irl_vla.data.bag import read_plans
-from irl_vla.data.messages import typestore
-from irl_vla.data.plan_messages import plan_to_message
+from irl_vla.bag.bag import read_plans
+from irl_vla.messages.messages import typestore
+from irl_vla.messages.plan_messages import plan_to_message
 
 RING6 = Path(__file__).with_name("ring6.yaml")
+
+
+def irl_vla(*words: str) -> None:
+    """A command, as a user calls it."""
+    command = [sys.executable, "-m", "irl_vla.cli.app", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def world_bag(out: Path, seconds: float, seed: int = 3, rig: Path | None = None) -> Path:
     """The expert's drive in the world of a seed."""
     words = ["world", "bag", str(out), "--seed", str(seed), "--seconds", str(seconds)]
-    done = CliRunner().invoke(app, words + (["--rig", str(rig)] if rig else []))
-    assert done.exit_code == 0, done.output
+    irl_vla(*words, *(["--rig", str(rig)] if rig else []))
     return out
 
 
 def exported(preset: str, out: Path) -> Path:
     """An untrained bundle."""
-    done = CliRunner().invoke(app, ["export", "--preset", preset, "--out", str(out)])
-    assert done.exit_code == 0, done.output
+    irl_vla("export", "--preset", preset, "--out", str(out))
     return out
 
 
@@ -57,8 +62,7 @@ def replayed(bag: Path, bundle: Path, out: Path, follow: Path | None = None) -> 
     """`irl-vla replay`; the folder with its plans."""
     shutil.rmtree(out, ignore_errors=True)
     words = ["replay", str(bag), "--bundle", str(bundle), "--out", str(out)]
-    done = CliRunner().invoke(app, words + (["--follow", str(follow)] if follow else []))
-    assert done.exit_code == 0, done.output
+    irl_vla(*words, *(["--follow", str(follow)] if follow else []))
     return out
 
 

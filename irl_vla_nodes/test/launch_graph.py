@@ -7,13 +7,13 @@ import subprocess
 import unittest
 
 import launch_testing
-from irl_vla_nodes.graph import Car, tool
+from irl_vla_nodes.graph import CarConfig, tool
 from launch_testing.actions import ReadyToTest
 
 from launch import LaunchDescription
 
 CAMERAS = {"front": ("/front/compressed", "/front/info")}
-CAR = Car(
+CAR = CarConfig(
     bundle=os.environ["TEST_BUNDLE"], cameras=CAMERAS, python=os.environ["TEST_PYTHON"],
     respawn=False,
 )  # fmt: skip

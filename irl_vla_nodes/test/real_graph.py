@@ -1,4 +1,4 @@
-"""The real nodes on a real ROS 2, a car's sensors for them, and ears for what they publish.
+"""The real nodes on a real ROS 2, a car's sensors for them, and listeners for what they publish.
 
 Everything runs in a ROS domain of its own; nodes are started by the shipped launch files, and what
 is started here is ended here.
@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from irl_vla.cli.shipped import shipped
+from irl_vla.resources import resource
 
 ROOT = Path(__file__).resolve().parents[2]
-RULE = shipped("models/rule")
+RULE = resource("models/rule")
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 MISSING = "no real ROS 2 here: `source` its setup.bash and the workspace's (docs/car.md)"
 END_S = 15.0  # a launch has so long to end after SIGINT
@@ -122,7 +122,7 @@ def pids_of(node: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedMessage:
     """One message, and when it came (monotonic seconds; nanoseconds of the wall clock)."""
 
     at_s: float
@@ -131,16 +131,16 @@ class Heard:
 
 
 @dataclass
-class Ears:
+class TopicListener:
     """Remembers what a topic says."""
 
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[ReceivedMessage] = field(default_factory=list)
 
     def take(self, message: Any) -> None:
         """The next message."""
-        self.heard.append(Heard(time.monotonic(), time.time_ns(), message))
+        self.heard.append(ReceivedMessage(time.monotonic(), time.time_ns(), message))
 
-    def since(self, at_s: float) -> list[Heard]:
+    def since(self, at_s: float) -> list[ReceivedMessage]:
         """What came after a moment."""
         return [entry for entry in list(self.heard) if entry.at_s >= at_s]
 
@@ -156,7 +156,7 @@ def until(what: Callable[[], Any], timeout_s: float, why: str) -> Any:
     raise AssertionError(f"not within {timeout_s} s: {why}")
 
 
-class Desk:
+class ProbeNode:
     """An rclpy node of the test, spun in a thread, in this process's domain."""
 
     def __init__(self, name: str = "test_desk") -> None:
@@ -171,17 +171,19 @@ class Desk:
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
-    def ears(self, msgtype: str, topic: str, *, take: Callable[[Any], None] | None = None) -> Ears:
+    def subscribe(
+        self, msgtype: str, topic: str, *, take: Callable[[Any], None] | None = None
+    ) -> TopicListener:
         """Hear a topic from now on. take: what to do with each message, in place of keeping it."""
-        from irl_vla_nodes.wires import qos
+        from irl_vla_nodes.ros_io import qos
         from rosidl_runtime_py.utilities import get_message
 
-        ears = Ears()
+        listener = TopicListener()
         kind = get_message(msgtype)
-        self.node.create_subscription(kind, topic, take or ears.take, qos(100))
-        return ears
+        self.node.create_subscription(kind, topic, take or listener.take, qos(100))
+        return listener
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ProbeNode:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,20 +8,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from real_graph import Desk
+from real_graph import ProbeNode
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.geometry_messages import (
+from irl_vla.frames import rigid_from_pose
+from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,
     transform_message,
-)  # fmt: skip
-from irl_vla.data.messages import header, new
-from irl_vla.frames import rigid_from_pose
+)
+from irl_vla.messages.messages import header, new
+from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, EgoMotion
 
-RIG = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+RIG = load_rig(resource("calibration/rigs/tiny3.yaml"))
 CAMERAS = {
     name: (f"/sensing/{name}/image/compressed", f"/sensing/{name}/camera_info")
     for name in RIG.names
@@ -48,9 +48,9 @@ class Sensors:
     """Publishes at `hz`, each picture with the stamp of now. tf: whether the cameras' places are
     told."""
 
-    def __init__(self, desk: Desk, hz: float = 10.0, tf: bool = True) -> None:
+    def __init__(self, probe: ProbeNode, hz: float = 10.0, tf: bool = True) -> None:
         self.faults = Faults()
-        self._node, self._count, self._frozen_at = desk.node, 0, dict[str, bytes]()
+        self._node, self._count, self._frozen_at = probe.node, 0, dict[str, bytes]()
         self._begin_ns = self.now_ns()
         self._out: dict[str, Any] = {}
         for image, info in CAMERAS.values():
@@ -109,7 +109,7 @@ class Sensors:
         self._say(ODOMETRY, odometry_message(motion, "map", "base_link"))
 
     def _open(self, topic: str, msgtype: str, *, latched: bool = False) -> None:
-        from irl_vla_nodes.wires import LATCHED, qos
+        from irl_vla_nodes.ros_io import LATCHED, qos
         from rosidl_runtime_py.utilities import get_message
 
         profile = LATCHED if latched else qos(10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,16 @@ from irl_vla_nodes.show import plan_lines
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.shipped import shipped
+from irl_vla.messages.plan_messages import fallback_from_message, fallback_to_message
+from irl_vla.perception.classes import CLASSES
 from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
+from irl_vla.resources import resource
 from irl_vla.types import (
     Candidates,
     EgoStatus,
+    Fallback,
+    GraphRecord,
+    InputError,
     Intent,
     IntentDirection,
     Plan,
@@ -26,13 +33,21 @@ from irl_vla.types import (
     RefusalReason,
     SceneTokens,
     Schedule,
+    StopReason,
     Trajectory,
 )
+from irl_vla.vehicle import Limits, Vehicle
 from irl_vla_nodes import convert
 
 STAMP = 1_700_000_000_123_456_789
 HANDLE = Handle("tokens.12-345", 3, 2**40 + 2)
 EGO = EgoStatus(STAMP, np.array([7.1, -0.2]), np.array([0.3, 0.1]), 0.04, True, "odometry", 9)
+
+
+STOP = Fallback(
+    np.arange(9.0).reshape(3, 3), 6.5, Trajectory(np.arange(24.0).reshape(8, 3), 0.5), 12.5,
+    StopReason.EMERGENCY_STOP, "",
+)  # fmt: skip
 
 
 def through(message: Any) -> Any:
@@ -53,11 +68,12 @@ def test_frame_handles_come_back() -> None:
 def test_token_handles_come_back(refusal: Any, memory: int | None) -> None:
     intent = Intent(IntentDirection.LEFT, np.array([[1.0, 2.0], [3.0, 4.5]]), STAMP)
     value = TokensHandle(
-        STAMP, HANDLE, refusal, "b" * 64, 3, memory, ("rear",), EGO, intent, {"perceive": 2.0}
-    )
+        STAMP, HANDLE, refusal, "b" * 64, 3, memory, ("rear",), EGO, intent, {"perceive": 2.0},
+        (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),),
+    )  # fmt: skip
     back = convert.tokens_from_message(through(convert.tokens_to_message(value, "base_link")))
     for name in ("anchor_stamp_ns", "handle", "refusal", "bundle_id", "epoch", "memory_stamp_ns",
-                 "missing", "latencies_ms"):  # fmt: skip
+                 "missing", "latencies_ms", "graphs"):  # fmt: skip
         assert getattr(back, name) == getattr(value, name), name
     assert back.intent.direction is intent.direction
     assert np.array_equal(back.intent.route, intent.route)
@@ -65,15 +81,29 @@ def test_token_handles_come_back(refusal: Any, memory: int | None) -> None:
     assert all(np.array_equal(vars(back.ego)[name], vars(EGO)[name]) for name in vars(EGO))
 
 
-@pytest.mark.parametrize("stop", [None, Trajectory(np.arange(24.0).reshape(8, 3), 0.5)])
+@pytest.mark.parametrize("stop", [None, STOP])
 @pytest.mark.parametrize("reason", list(RefusalReason))
 def test_refusals_come_back_for_every_reason(reason: RefusalReason, stop: Any) -> None:
     value = Refusal(STAMP, reason, "why", stop)
     back = convert.refusal_from_message(through(convert.refusal_to_message(value, "b", "f", {})))
     assert (back.anchor_stamp_ns, back.reason, back.detail) == (STAMP, reason, "why")
-    assert (back.stop is None) == (stop is None)
+    assert (back.fallback is None) == (stop is None)
     if stop is not None:
-        assert np.array_equal(back.stop.poses, stop.poses)
+        assert np.array_equal(back.fallback.path, stop.path)
+        assert np.array_equal(back.fallback.trajectory.poses, stop.trajectory.poses)
+        assert (back.fallback.braking, back.fallback.reason) == (6.5, StopReason.EMERGENCY_STOP)
+
+
+@pytest.mark.parametrize("wrong", ["path", "braking", "poses", "reason"])
+def test_a_stop_that_cannot_be_driven_is_refused(wrong: str) -> None:
+    message = fallback_to_message(STOP)
+    bad = {"path": np.full(3, np.nan), "braking": 0.0, "poses": np.full(24, np.inf), "reason": "x"}
+    setattr(message, wrong, bad[wrong])
+    with pytest.raises(InputError, match="fallback"):
+        fallback_from_message(message)
+    message.path = np.zeros(0)
+    with pytest.raises(InputError, match="fallback"):
+        fallback_from_message(message)
 
 
 def test_a_path_comes_back_to_the_last_bits_of_its_headings() -> None:
@@ -88,8 +118,10 @@ def test_a_path_comes_back_to_the_last_bits_of_its_headings() -> None:
 
 
 def test_a_rig_comes_back_with_every_bit() -> None:
-    rig = load_rig(shipped("calibration/rigs/nuscenes_like6.yaml"))
-    assert convert.rig_from_notes(convert.rig_to_notes(rig)).fingerprint == rig.fingerprint
+    rig = load_rig(resource("calibration/rigs/nuscenes_like6.yaml"))
+    rig = replace(rig, vehicle=Vehicle(1.9, 3.7, 0.9, 2.8, Limits(max_braking=7.5)))
+    back = convert.rig_from_notes(json.loads(json.dumps(convert.rig_to_notes(rig))))
+    assert back.fingerprint == rig.fingerprint and back.vehicle == rig.vehicle
 
 
 def test_latencies_come_back() -> None:
@@ -104,9 +136,10 @@ def tokens(**changed: Any) -> SceneTokens:
 
 def test_tokens_come_back_from_their_arrays() -> None:
     made = tokens(boxes=np.random.default_rng(0).normal(size=(30, 10)).astype(np.float16))
-    value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent())
+    graphs = (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),)
+    value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent(), {}, graphs)
     back = convert.tokens_from_arrays(value, convert.tokens_to_arrays(made))
-    assert back.memory_stamp_ns == STAMP - 7
+    assert back.memory_stamp_ns == STAMP - 7 and back.computed_by == graphs
     for name in convert.TOKEN_ARRAYS:
         assert np.array_equal(getattr(back, name), getattr(made, name), equal_nan=True), name
 
@@ -118,7 +151,7 @@ def test_only_agents_that_are_held_for_real_are_shown() -> None:
     valid[4] = True
     kinds = np.zeros(30, np.uint8)
     kinds[4] = 1
-    shown = convert.boxes_of(tokens(boxes=boxes, agent_valid=valid, agent_class=kinds))
+    shown = convert.boxes_of(tokens(boxes=boxes, agent_valid=valid, agent_class=kinds), CLASSES)
     assert shown.labels == (AGENT_CLASSES[1],)
     assert np.allclose(shown.centers[0], [10, 2, 1]) and np.allclose(shown.sizes[0], [4, 2, 1.5])
 
@@ -129,7 +162,7 @@ def test_the_grid_has_forward_along_its_width_and_left_along_its_height() -> Non
     seg[SEG_CLASSES.index("road")] = 1.0
     seg[SEG_CLASSES.index("vehicle"), 3, 5] = 2.0
     area = BevGrid((-2.0, 6.0), (-6.0, 6.0), (4, 6), (0.0,))
-    grid = through(convert.segmentation_to_message(tokens(seg=seg), area, "base_link"))
+    grid = through(convert.segmentation_to_message(tokens(seg=seg), area, CLASSES, "b"))
     assert (grid.info.width, grid.info.height, grid.info.resolution) == (4, 6, 2.0)
     cells = np.asarray(grid.data).reshape(6, 4)
     assert cells[5, 3] == 100 and (cells == 0).sum() == 23
@@ -142,7 +175,7 @@ def plan(poses: np.ndarray) -> Plan:
     candidates = Candidates(np.stack([poses, np.full_like(poses, np.nan)]), np.array([1.0, 0.5]))
     return Plan(
         STAMP, Trajectory(poses, 0.5), candidates, 0, PlanReason.BEST_CANDIDATE, "", (), 50.0,
-        Schedule(STAMP, STAMP, None, None, 0, 0), "b",
+        Schedule(STAMP, STAMP, None, None, 0, 0), "b", STOP,
     )  # fmt: skip
 
 

@@ -19,20 +19,21 @@ from irl_vla_nodes.convert import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from irl_vla.cli.desk import Desk
-from irl_vla.data.bag import open_bag
-from irl_vla.data.messages import typestore
-from irl_vla.data.plan_messages import plan_to_message
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.core import CoreConfig, DrivingCore, Step
+from irl_vla.bag.bag import open_bag
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.replay_loop import ReplayLoop
+from irl_vla.messages.messages import typestore
+from irl_vla.messages.plan_messages import plan_to_message
 from irl_vla.types import FrameSet, Intent, IntentDirection, Plan
 
 LATE, UNPLANNED, TURNED = 4, 7, 9  # numbers of anchors with something special
 
 
 @dataclass
-class Car(Desk):
+class NodeRecorder(ReplayLoop):
     """Writes down what the nodes publish."""
 
     said: list[Any] = field(default_factory=list)
@@ -46,7 +47,7 @@ class Car(Desk):
             frames = replace(frames, images=images, missing={name: "late: 0.1 s"})
         wanted = Intent(IntentDirection.RIGHT) if number == TURNED else None
         if number == UNPLANNED:
-            step = self.core.aside(frames, arrived.now_ns)
+            step = self.core.shadow_step(frames, arrived.now_ns)
         else:
             step = self.core.step(frames, arrived.now_ns, None, wanted)
         self._write(step, number)
@@ -87,8 +88,8 @@ def test_a_drive_with_gaps_is_followed_bit_for_bit(bag: Path, nano: Path, tmp_pa
 def recorded(bag: Path, bundle: Path, out: Path) -> None:
     """The drive of a car that leaves something out."""
     with open_bag(bag) as opened:
-        mind = mind_from_bundle(load_bundle(bundle))
-        car = Car(DrivingCore(mind, opened.rig(), CoreConfig()))
+        stack = policy_stack_from_bundle(load_bundle(bundle))
+        car = NodeRecorder(DrivingCore(stack, opened.rig(), CoreConfig()))
         list(car.steps(opened.events()))
     store, topics = typestore(), dict[str, Any]()
     with Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:

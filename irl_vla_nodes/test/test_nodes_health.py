@@ -71,7 +71,7 @@ def test_two_cars_have_lines_of_their_own() -> None:
     dog = Watchdog(0.27, 1.0, 5)
     names = {status.name for status in Health(CAMERAS, "/car1").statuses(dog, 0.0)}
     assert names == {
-        f"car1/irl_vla: {x}" for x in ("camera front", "camera left", "graph", "wheel")
+        f"car1/irl_vla: {x}" for x in ("camera front", "camera left", "graph", "control authority")
     }
 
 

@@ -10,21 +10,21 @@ import cv2
 import numpy as np
 import pytest
 from irl_vla_nodes.convert import cdr
-from irl_vla_nodes.intake import Arrived, Intake, image_type
+from irl_vla_nodes.intake import ArrivedFrameSet, Intake, image_type
 from irl_vla_nodes.params import CameraParams, from_values
 
 from irl_vla.camera.preprocess import ImageSpec
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.shipped import shipped
-from irl_vla.data.geometry_messages import camera_info_message, transform_message
-from irl_vla.data.messages import header, new
+from irl_vla.messages.geometry_messages import camera_info_message, transform_message
+from irl_vla.messages.messages import header, new
+from irl_vla.resources import resource
 
-RIG = load_rig(shipped("calibration/rigs/tiny3.yaml"))
+RIG = load_rig(resource("calibration/rigs/tiny3.yaml"))
 SPEC = ImageSpec(width=64, height=32)
 PERIOD = 100_000_000
 
 
-class Car:
+class CameraMessages:
     """A car's camera topics, message by message."""
 
     def __init__(self, **changed: Any) -> None:
@@ -38,7 +38,7 @@ class Car:
         self.intake = Intake(params, SPEC, RIG if changed.get("rig") else None)
         self.ticks = 0
 
-    def calibrate(self, rig: Rig = RIG, tf: bool = True) -> list[Arrived]:
+    def calibrate(self, rig: Rig = RIG, tf: bool = True) -> list[ArrivedFrameSet]:
         """CameraInfo of every camera, and where they sit."""
         ready = []
         if tf:
@@ -49,7 +49,7 @@ class Car:
             ready += self._take(f"/{camera.name}/info", info)
         return ready
 
-    def look(self, **special: bytes | None) -> list[Arrived]:
+    def look(self, **special: bytes | None) -> list[ArrivedFrameSet]:
         """One picture of each camera; special: bytes in its place, None for no picture."""
         self.ticks += 1
         ready = []
@@ -68,7 +68,7 @@ class Car:
     def now_ns(self) -> int:
         return 10**18 + self.ticks * PERIOD
 
-    def _take(self, topic: str, message: Any) -> list[Arrived]:
+    def _take(self, topic: str, message: Any) -> list[ArrivedFrameSet]:
         return list(self.intake.take(topic, bytes(cdr(message)), self.now_ns))
 
 
@@ -78,7 +78,7 @@ def jpeg(width: int, height: int, number: int) -> bytes:
 
 
 def test_a_set_holds_the_pictures_of_all_cameras_ready_for_the_network() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     (arrived,) = car.look()
     assert arrived.images is not None and arrived.images.pixels.shape == (3, 3, 32, 64)
@@ -87,7 +87,7 @@ def test_a_set_holds_the_pictures_of_all_cameras_ready_for_the_network() -> None
 
 
 def test_sets_wait_for_the_calibration_and_leave_in_order_when_it_comes() -> None:
-    car = Car()
+    car = CameraMessages()
     assert car.look() == [] and car.look() == []
     arrived = car.calibrate() + car.look()
     assert len(arrived) == 3 and not car.intake.notices
@@ -96,7 +96,7 @@ def test_sets_wait_for_the_calibration_and_leave_in_order_when_it_comes() -> Non
 
 
 def test_without_tf_sets_leave_in_the_end_with_the_reason_of_each_camera() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate(tf=False)
     arrived = [entry for _ in range(40) for entry in car.look()]
     assert arrived and all(entry.images is None for entry in arrived)
@@ -106,13 +106,13 @@ def test_without_tf_sets_leave_in_the_end_with_the_reason_of_each_camera() -> No
 
 
 def test_a_given_rig_needs_neither_camera_info_nor_tf() -> None:
-    car = Car(rig="tiny3.yaml", camera_info_topics=[""])
+    car = CameraMessages(rig="tiny3.yaml", camera_info_topics=[""])
     assert set(car.intake.kinds) == {f"/{name}/compressed" for name in RIG.names}
     assert car.look()[0].rig is RIG
 
 
 def test_a_recalibration_is_noticed_and_used_from_then_on() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     before = car.look()[0].rig
     first = RIG.cameras[0]
@@ -125,7 +125,7 @@ def test_a_recalibration_is_noticed_and_used_from_then_on() -> None:
 
 
 def test_a_calibration_that_breaks_takes_its_camera_out_and_says_so() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     car.look()
     first = RIG.cameras[0]
@@ -141,7 +141,7 @@ def test_a_calibration_that_breaks_takes_its_camera_out_and_says_so() -> None:
 
 
 def test_a_frozen_picture_is_no_picture_until_it_moves_again() -> None:
-    car = Car(frozen_after=5)
+    car = CameraMessages(frozen_after=5)
     car.calibrate()
     same = jpeg(640, 360, 77)
     sets = [entry for _ in range(8) for entry in car.look(front=same)]
@@ -153,7 +153,7 @@ def test_a_frozen_picture_is_no_picture_until_it_moves_again() -> None:
 
 
 def test_a_broken_picture_makes_its_camera_missing_and_nothing_else() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     car.look()
     (arrived,) = car.look(front=jpeg(640, 360, 1)[:300])
@@ -162,7 +162,7 @@ def test_a_broken_picture_makes_its_camera_missing_and_nothing_else() -> None:
 
 
 def test_a_silent_camera_is_waited_for_once_and_then_not_any_more() -> None:
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     for _ in range(5):
         car.look()
@@ -174,7 +174,7 @@ def test_a_silent_camera_is_waited_for_once_and_then_not_any_more() -> None:
 
 def test_after_a_jump_back_of_any_size_sets_come_again_at_once() -> None:
     """A bag of two seconds that is played over and over."""
-    car = Car()
+    car = CameraMessages()
     car.calibrate()
     for _ in range(20):
         car.look()
@@ -189,7 +189,7 @@ def test_after_a_jump_back_of_any_size_sets_come_again_at_once() -> None:
 def test_raw_pictures_are_taken_as_they_are(encoding: str) -> None:
     names = RIG.names
     topics = [f"/{name}/image_raw" for name in names]
-    car = Car(rig="tiny3.yaml", camera_info_topics=[""], image_topics=topics)
+    car = CameraMessages(rig="tiny3.yaml", camera_info_topics=[""], image_topics=topics)
     ready = []
     for camera in RIG.cameras:
         channels = 1 if encoding == "mono8" else 3

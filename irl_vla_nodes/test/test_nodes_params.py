@@ -11,6 +11,7 @@ import yaml
 from irl_vla_nodes.params import CameraParams, Common, MonitorParams, from_values
 
 from irl_vla.types import InputError
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla_nodes import params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,17 @@ def test_every_parameter_says_what_it_means_and_numbers_say_their_bounds(kind: t
 def test_defaults_are_accepted_and_come_back_as_they_are(name: str) -> None:
     kind = KINDS[name]
     assert from_values(kind, params.default_values(kind), name) == kind()
+
+
+def test_the_planner_s_vehicle_is_that_of_the_rig_file_or_of_the_parameters(tmp_path: Path) -> None:
+    given = params.PlannerParams(vehicle_width=2.5, vehicle_rear_length=2.0, max_braking=6.0)
+    vehicle = given.vehicle
+    assert (vehicle.width, vehicle.rear_length, vehicle.limits.max_braking) == (2.5, 2.0, 6.0)
+    assert params.PlannerParams().vehicle == PACIFICA
+    text = (ROOT / "calibration/rigs/tiny3.yaml").read_text()
+    (tmp_path / "van.yaml").write_text(text + "vehicle: {width: 1.8}\n")
+    given = params.PlannerParams(vehicle_width=2.5, rig=str(tmp_path / "van.yaml"))
+    assert given.vehicle == Vehicle(width=1.8)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from irl_vla_nodes.payload import TYPES, pack, packed_size, unpack
-from irl_vla_nodes.ring import Gone, Handle, RingReader, RingWriter
+from irl_vla_nodes.ring import Handle, PayloadExpired, RingReader, RingWriter
 from ring_workers import (
     PROCESSES,
     WORDS,
@@ -28,15 +28,16 @@ from ring_workers import (
 )  # fmt: skip
 
 from irl_vla.types import InputError
+from irl_vla_nodes import ring
 
 KILLS = 20
 
 
 @pytest.fixture()
 def writer(tmp_path: Path) -> Any:
-    ring = RingWriter(tmp_path, "frames", 4, 8 * 1024)
-    yield ring
-    ring.close()
+    made = RingWriter(tmp_path, "frames", 4, 8 * 1024)
+    yield made
+    made.close()
 
 
 def test_what_is_written_is_read(tmp_path: Path, writer: RingWriter) -> None:
@@ -52,7 +53,7 @@ def test_a_slot_that_was_overwritten_is_gone_and_the_text_says_so(
     first = writer.write([filled(0, 10)])
     for number in range(4):
         writer.write([filled(number, 10)])
-    with pytest.raises(Gone, match=r"overwritten.*more slots"):
+    with pytest.raises(PayloadExpired, match=r"overwritten.*more slots"):
         RingReader(tmp_path).read(first)
 
 
@@ -63,24 +64,120 @@ def test_a_payload_that_is_too_large_is_refused(writer: RingWriter) -> None:
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "frames", "", "frames.1-2/../x"])
 def test_a_name_from_a_topic_never_leaves_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Gone, match="not the name of a ring"):
+    with pytest.raises(PayloadExpired, match="not the name of a ring"):
         RingReader(tmp_path).read(Handle(name, 0, 2))
 
 
 def test_a_symbolic_link_in_the_folder_is_not_followed(tmp_path: Path, writer: RingWriter) -> None:
     (tmp_path / "frames.1-1").symlink_to(tmp_path / writer.name)
-    with pytest.raises(Gone):
+    with pytest.raises(PayloadExpired):
         RingReader(tmp_path).read(Handle("frames.1-1", 0, 2))
 
 
+def test_the_folder_of_a_ring_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "irl_vla" / "domain7"
+    RingWriter(folder, "frames", 2, 100).close()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)] == [0o700] * 2
+
+
+def link(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: folder.chmod(0o770), "may be written by others"),
+        (lambda folder: folder.chmod(0o702), "may be written by others"),
+        (lambda folder: folder.parent.chmod(0o777), "irl_vla may be written by others"),
+        (link, "is a link"),
+    ],
+    ids=["group", "everybody", "folder above", "link"],
+)
+def test_a_folder_that_others_can_change_is_refused_by_writer_and_reader(
+    tmp_path: Path, spoil: Any, words: str
+) -> None:
+    folder = tmp_path / "irl_vla" / "domain7"
+    writer = RingWriter(folder, "frames", 2, 100)
+    handle = writer.write([filled(1, 1)])
+    RingReader(folder).read(handle)
+    spoil(folder)
+    with pytest.raises(InputError, match=rf"^ring folder {folder}: .*{words}.*'ring_folder'"):
+        RingWriter(folder, "tokens", 2, 100)
+    with pytest.raises(PayloadExpired, match=words):
+        RingReader(folder).read(handle)
+    writer.close()
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_a_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: bool
+) -> None:
+    folder = tmp_path / "irl_vla" / "domain7"
+    folder.mkdir(parents=True, mode=0o700)
+    lstat, strange = os.lstat, folder.parent if above else folder
+
+    def of_another(path: Any, **how: Any) -> os.stat_result:
+        found = lstat(path, **how)
+        numbers = list(found)
+        if Path(path) == strange:
+            numbers[stat.ST_UID] = os.geteuid() + 4711
+        return os.stat_result(numbers)
+
+    monkeypatch.setattr(os, "lstat", of_another)
+    with pytest.raises(InputError, match=rf"{strange} belongs to user {os.geteuid() + 4711}"):
+        RingWriter(folder, "frames", 2, 100)
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "x")
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "dangling", tmp_path / "file" / "x"):
+        with pytest.raises(InputError, match=rf"^ring folder {folder}: cannot be made"):
+            RingWriter(folder, "frames", 2, 100)
+
+
+def test_a_shared_folder_where_nobody_can_rename_others_files_is_no_danger(tmp_path: Path) -> None:
+    """/dev/shm and /tmp: everybody writes there, the sticky bit keeps what belongs to others."""
+    shared = tmp_path / "shm"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    RingWriter(shared / "irl_vla", "frames", 2, 100).close()
+
+
+def test_a_payload_that_is_overwritten_while_it_is_copied_is_gone(
+    tmp_path: Path, writer: RingWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer comes round between the reader's look at the generation and its copy."""
+    handle, real = writer.write([filled(1, 10)]), ring.SLOT
+
+    class Overtaken:
+        """The slot's head; after it was first read, the writer laps the reader."""
+
+        def unpack_from(self, content: Any, at: int) -> tuple[Any, ...]:
+            found = real.unpack_from(content, at)
+            monkeypatch.setattr(ring, "SLOT", real)
+            for _ in range(writer.slots):
+                writer.write([filled(2, 10)])
+            return found
+
+    reader = RingReader(tmp_path)
+    assert word_of(reader.read(handle)) == 1
+    monkeypatch.setattr(ring, "SLOT", Overtaken())
+    with pytest.raises(PayloadExpired, match="overwritten"):
+        reader.read(handle)
+
+
 def test_a_slot_that_does_not_exist_is_gone(tmp_path: Path, writer: RingWriter) -> None:
-    with pytest.raises(Gone, match="no slot 4"):
+    with pytest.raises(PayloadExpired, match="no slot 4"):
         RingReader(tmp_path).read(Handle(writer.name, 4, 2))
 
 
 def test_copying_for_too_long_gives_up(tmp_path: Path, writer: RingWriter) -> None:
     handle = writer.write([filled(1, 10)])
-    with pytest.raises(Gone, match="copying took"):
+    with pytest.raises(PayloadExpired, match="copying took"):
         RingReader(tmp_path).read(handle, within_s=0.0)
 
 
@@ -156,7 +253,7 @@ def read_one(reader: RingReader, queue: Any) -> int:
     handle, number = queue.get()
     try:
         payload = reader.read(handle, within_s=10.0)
-    except Gone:
+    except PayloadExpired:
         return 0
     assert word_of(payload) == number
     return 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_graph import NODES, RULE, Desk, launched, needs_ros, ros2, until
+from real_graph import NODES, RULE, ProbeNode, launched, needs_ros, ros2, until
 from sensors import Sensors
 
 pytestmark = pytest.mark.ros
@@ -37,35 +37,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(folder: Path) -> Iterator[Desk]:
+def probe(folder: Path) -> Iterator[ProbeNode]:
     arguments = {"bundle": RULE, "cameras": NAMES}
-    with Desk() as desk, launched(folder, "drive.launch.py", **arguments):
-        paths = desk.ears("nav_msgs/msg/Path", "/irl_vla/trajectory")
-        Sensors(desk)
+    with ProbeNode() as probe, launched(folder, "drive.launch.py", **arguments):
+        paths = probe.subscribe("nav_msgs/msg/Path", "/irl_vla/trajectory")
+        Sensors(probe)
         until(lambda: len(paths.heard) > 10, 40.0, "the graph drives")
-        yield desk
+        yield probe
     ros2(folder, "daemon", "stop")
 
 
-def test_topics_are_listed_with_their_types(desk: Desk, folder: Path) -> None:
+def test_topics_are_listed_with_their_types(probe: ProbeNode, folder: Path) -> None:
     listed = ros2(folder, "topic", "list", "-t").stdout
     for topic, kind in TOPICS.items():
         assert f"{topic} [{kind}]" in listed
 
 
-def test_a_plan_is_echoed_with_its_stamp_and_reason(desk: Desk, folder: Path) -> None:
+def test_a_plan_is_echoed_with_its_stamp_and_reason(probe: ProbeNode, folder: Path) -> None:
     echoed = ros2(folder, "topic", "echo", "--once", "/irl_vla/plan").stdout
     assert "frame_id: base_link" in echoed and "reason: best_candidate" in echoed
     assert "age at publication" in echoed and "bundle_id: " in echoed
 
 
-def test_the_rate_is_that_of_the_cameras(desk: Desk, folder: Path) -> None:
+def test_the_rate_is_that_of_the_cameras(probe: ProbeNode, folder: Path) -> None:
     said = ros2(folder, "topic", "hz", "/irl_vla/trajectory", timeout_s=5.0).stdout
     rates = [float(line.split(":")[1]) for line in said.splitlines() if "average rate" in line]
     assert rates and rates[-1] == pytest.approx(10.0, abs=2.0)
 
 
-def test_parameters_say_what_they_mean_and_refuse_what_is_wrong(desk: Desk, folder: Path) -> None:
+def test_parameters_say_what_they_mean_and_refuse_what_is_wrong(
+    probe: ProbeNode, folder: Path
+) -> None:
     described = ros2(folder, "param", "describe", "/camera_node", "ring_slots").stdout
     assert "frame sets that are kept" in described and "2 to 64" in described
     now = ros2(folder, "param", "set", "/camera_node", "ring_slots", "4").stdout
@@ -75,9 +77,9 @@ def test_parameters_say_what_they_mean_and_refuse_what_is_wrong(desk: Desk, fold
 
 
 def test_a_node_can_be_reconfigured_by_hand_and_a_bad_value_is_refused_in_a_sentence(
-    desk: Desk, folder: Path
+    probe: ProbeNode, folder: Path
 ) -> None:
-    plans = desk.ears("irl_vla_msgs/msg/Plan", "/irl_vla/plan")
+    plans = probe.subscribe("irl_vla_msgs/msg/Plan", "/irl_vla/plan")
     for transition in ("deactivate", "cleanup"):
         done = ros2(folder, "lifecycle", "set", "/planner_node", transition).stdout
         assert "Transitioning successful" in done
@@ -96,7 +98,7 @@ def test_a_node_can_be_reconfigured_by_hand_and_a_bad_value_is_refused_in_a_sent
 
 
 def test_a_bundle_that_cannot_be_loaded_fails_to_configure_with_the_reason(
-    desk: Desk, folder: Path
+    probe: ProbeNode, folder: Path
 ) -> None:
     for transition in ("deactivate", "cleanup"):
         ros2(folder, "lifecycle", "set", "/planner_node", transition)
@@ -110,9 +112,11 @@ def test_a_bundle_that_cannot_be_loaded_fails_to_configure_with_the_reason(
         ros2(folder, "lifecycle", "set", "/planner_node", transition)
 
 
-def test_navigation_may_ask_by_service_and_is_heard_on_the_topic(desk: Desk, folder: Path) -> None:
-    intents = desk.ears("irl_vla_msgs/msg/Intent", "/navigation/intent")
-    tokens = desk.ears("irl_vla_msgs/msg/TokensHandle", "/irl_vla/tokens")
+def test_navigation_may_ask_by_service_and_is_heard_on_the_topic(
+    probe: ProbeNode, folder: Path
+) -> None:
+    intents = probe.subscribe("irl_vla_msgs/msg/Intent", "/navigation/intent")
+    tokens = probe.subscribe("irl_vla_msgs/msg/TokensHandle", "/irl_vla/tokens")
     kind, call = "irl_vla_msgs/srv/SetIntent", ("service", "call", "/irl_vla/set_intent")
     said = ros2(folder, *call, kind, "{intent: {direction: 1}}").stdout
     assert "accepted=True" in said
@@ -122,7 +126,7 @@ def test_navigation_may_ask_by_service_and_is_heard_on_the_topic(desk: Desk, fol
     assert "accepted=False" in wrong and "expected 0 to 3" in wrong
 
 
-def test_a_recording_can_be_made_and_says_what_it_holds(desk: Desk, folder: Path) -> None:
+def test_a_recording_can_be_made_and_says_what_it_holds(probe: ProbeNode, folder: Path) -> None:
     out = folder / "recording"
     words = ["bag", "record", "--storage", "mcap", "--output", str(out), "--topics"]
     ros2(folder, *words, "/irl_vla/plan", "/irl_vla/trajectory", timeout_s=5.0)
@@ -131,13 +135,13 @@ def test_a_recording_can_be_made_and_says_what_it_holds(desk: Desk, folder: Path
     assert "Topic: /irl_vla/trajectory | Type: nav_msgs/msg/Path" in info
 
 
-def test_every_node_is_a_lifecycle_node_that_is_active(desk: Desk, folder: Path) -> None:
+def test_every_node_is_a_lifecycle_node_that_is_active(probe: ProbeNode, folder: Path) -> None:
     listed = ros2(folder, "lifecycle", "nodes").stdout.split()
     assert {f"/{name}" for name in NODES} <= set(listed)
 
 
 def test_our_bytes_are_the_bytes_of_rclpy_for_every_message_that_goes_by(
-    desk: Desk, folder: Path
+    probe: ProbeNode, folder: Path
 ) -> None:
     """rclpy reads what we wrote, with field checks on, and writes the same bytes again."""
     from irl_vla_nodes.convert import cdr, from_cdr
@@ -146,10 +150,16 @@ def test_our_bytes_are_the_bytes_of_rclpy_for_every_message_that_goes_by(
 
     kinds = [*TOPICS.items(), ("/navigation/intent", "irl_vla_msgs/msg/Intent")]
     silent = {"/irl_vla/refusal", "/irl_vla/segmentation", "/navigation/intent"}
-    ears = {topic: desk.ears(kind, topic) for topic, kind in kinds if topic not in silent}
-    until(lambda: all(ear.heard for ear in ears.values()), 10.0, "a message of each topic")
-    for topic, ear in ears.items():
-        kind, message = dict(kinds)[topic], ear.heard[-1].message
+    listeners = {
+        topic: probe.subscribe(kind, topic) for topic, kind in kinds if topic not in silent
+    }
+    until(
+        lambda: all(listener.heard for listener in listeners.values()),
+        10.0,
+        "a message of each topic",
+    )
+    for topic, listener in listeners.items():
+        kind, message = dict(kinds)[topic], listener.heard[-1].message
         ours = bytes(cdr(from_cdr(serialize_message(message), kind)))
         again: Any = deserialize_message(ours, get_message(kind))
         assert again == message, topic

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_graph import RULE, Desk, Ears, launched, needs_ros, until
+from real_graph import RULE, ProbeNode, TopicListener, launched, needs_ros, until
 from sensors import Faults, Sensors
 
 pytestmark = pytest.mark.ros
@@ -26,19 +26,19 @@ class Driving:
     """A graph that drives, its sensors, and what it says."""
 
     sensors: Sensors
-    frames: Ears
-    plans: Ears
-    refusals: Ears
-    paths: Ears
-    diagnostics: Ears
+    frames: TopicListener
+    plans: TopicListener
+    refusals: TopicListener
+    paths: TopicListener
+    diagnostics: TopicListener
 
-    def under(self, faults: Faults, settle_s: float = SETTLE_S) -> Outcome:
+    def under(self, faults: Faults, settle_s: float = SETTLE_S) -> FaultOutcome:
         """Drive with a fault for a while; then everything is well again."""
         self.sensors.faults = faults
         time.sleep(settle_s)
         begin = time.monotonic()
         time.sleep(WATCH_S)
-        seen = Outcome(
+        seen = FaultOutcome(
             [entry.message for entry in self.plans.since(begin)],
             [entry.message for entry in self.refusals.since(begin)],
             [entry.message for entry in self.frames.since(begin)],
@@ -59,7 +59,7 @@ class Driving:
 
 
 @dataclass
-class Outcome:
+class FaultOutcome:
     """What the graph said while a fault lasted."""
 
     plans: list[Any]
@@ -82,14 +82,14 @@ class Outcome:
 @pytest.fixture(scope="module")
 def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driving]:
     folder = tmp_path_factory.mktemp("faults")
-    with Desk() as desk, launched(folder, "drive.launch.py", bundle=RULE, cameras=NAMES):
+    with ProbeNode() as probe, launched(folder, "drive.launch.py", bundle=RULE, cameras=NAMES):
         car = Driving(
-            Sensors(desk),
-            desk.ears("irl_vla_msgs/msg/FrameSet", "/irl_vla/frames"),
-            desk.ears("irl_vla_msgs/msg/Plan", "/irl_vla/plan"),
-            desk.ears("irl_vla_msgs/msg/Refusal", "/irl_vla/refusal"),
-            desk.ears("nav_msgs/msg/Path", "/irl_vla/trajectory"),
-            desk.ears("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics"),
+            Sensors(probe),
+            probe.subscribe("irl_vla_msgs/msg/FrameSet", "/irl_vla/frames"),
+            probe.subscribe("irl_vla_msgs/msg/Plan", "/irl_vla/plan"),
+            probe.subscribe("irl_vla_msgs/msg/Refusal", "/irl_vla/refusal"),
+            probe.subscribe("nav_msgs/msg/Path", "/irl_vla/trajectory"),
+            probe.subscribe("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics"),
         )
         until(lambda: len(car.paths.heard) > 10, 40.0, "the graph drives")
         yield car
@@ -108,11 +108,11 @@ def test_without_tf_everything_is_refused_until_the_cameras_have_their_place(
 ) -> None:
     """Before the others: the car of `driving` tells where its cameras sit."""
     arguments = {"bundle": RULE, "cameras": NAMES, "namespace": "second"}
-    with Desk("desk_2") as desk, launched(tmp_path, "drive.launch.py", **arguments):
-        refusals = desk.ears("irl_vla_msgs/msg/Refusal", "/second/irl_vla/refusal")
-        diagnostics = desk.ears("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
-        plans = desk.ears("irl_vla_msgs/msg/Plan", "/second/irl_vla/plan")
-        sensors = Sensors(desk, tf=False)
+    with ProbeNode("probe_2") as probe, launched(tmp_path, "drive.launch.py", **arguments):
+        refusals = probe.subscribe("irl_vla_msgs/msg/Refusal", "/second/irl_vla/refusal")
+        diagnostics = probe.subscribe("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
+        plans = probe.subscribe("irl_vla_msgs/msg/Plan", "/second/irl_vla/plan")
+        sensors = Sensors(probe, tf=False)
         first = until(lambda: refusals.heard, 40.0, "a refusal")[0].message
         assert first.reason == "no_calibration" and "tf does not say" in first.detail
         begin, title = time.monotonic(), "second/irl_vla: camera front"
@@ -174,7 +174,7 @@ def test_odometry_that_is_not_a_number_is_refused_by_name(driving: Driving) -> N
     seen = driving.under(Faults(odometry_nan=True), settle_s=1.0)
     assert not seen.plans and {r.reason for r in seen.refusals} == {"bad_ego_motion"}
     assert "not a number" in seen.refusals[-1].detail
-    assert level(seen.status("wheel")) == 2, "the monitor stops the car"
+    assert level(seen.status("control authority")) == 2, "the monitor stops the car"
 
 
 def test_silent_odometry_is_refused(driving: Driving) -> None:

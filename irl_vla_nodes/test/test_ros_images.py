@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from real_graph import needs_ros
 
-from irl_vla.data.images import SUPPORTED, pixels_of
+from irl_vla.messages.images import SUPPORTED, pixels_of
 
 pytestmark = pytest.mark.ros
 needs_ros()

@@ -18,24 +18,24 @@ import pytest
 from irl_vla_nodes.convert import TOKEN_ARRAYS
 from irl_vla_nodes.params import NOTICING_S, MonitorParams
 from irl_vla_nodes.payload import unpack
-from irl_vla_nodes.ring import FOLDER, Gone, Handle, RingReader
+from irl_vla_nodes.ring import FOLDER, Handle, PayloadExpired, RingReader
 from real_graph import (
     NODES,
     ROOT,
     RULE,
-    Desk,
-    Ears,
-    Heard,
+    ProbeNode,
+    ReceivedMessage,
+    TopicListener,
     domain,
     launched,
     needs_ros,
     pids_of,
     until,
-)  # fmt: skip
+)
 from sensors import PICTURES_JPEG, RIG, Sensors
 
 from irl_vla.camera.preprocess import PreparedImage, prepared
-from irl_vla.drive.eyes import NoEyes
+from irl_vla.drive.perception_model import NullPerception
 from irl_vla.types import CameraImage
 
 pytestmark = pytest.mark.ros
@@ -53,12 +53,12 @@ TABLE = ROOT / "out" / "ros" / "kills.json"
 
 
 @dataclass
-class Car:
+class DrivingGraph:
     """A driving graph and what is heard of it."""
 
-    plans: Ears
-    paths: Ears
-    ring: RingEars
+    plans: TopicListener
+    paths: TopicListener
+    ring: RingListener
 
     def kill(self, node: str) -> Killed:
         """Kill a node while the planner drives, and wait until it drives again."""
@@ -81,19 +81,19 @@ class Car:
 
 
 @dataclass
-class RingEars:
+class RingListener:
     """Reads what lies in the ring for every handle that is published."""
 
     read: int = 0
     gone: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def listen(self, desk: Desk) -> None:
+    def listen(self, probe: ProbeNode) -> None:
         """From now on."""
         self._reader = RingReader(RING)
         self._known = known_pictures()
-        desk.ears("irl_vla_msgs/msg/FrameSet", "/irl_vla/frames", take=self._frames)
-        desk.ears("irl_vla_msgs/msg/TokensHandle", "/irl_vla/tokens", take=self._tokens)
+        probe.subscribe("irl_vla_msgs/msg/FrameSet", "/irl_vla/frames", take=self._frames)
+        probe.subscribe("irl_vla_msgs/msg/TokensHandle", "/irl_vla/tokens", take=self._tokens)
 
     def _frames(self, message: Any) -> None:
         arrays = self._arrays(message)
@@ -112,7 +112,7 @@ class RingEars:
             arrays, _ = unpack(
                 self._reader.read(Handle(message.ring, message.slot, message.generation))
             )
-        except Gone:
+        except PayloadExpired:
             self.gone += 1
             return {}
         except ValueError as error:
@@ -124,7 +124,7 @@ class RingEars:
 
 def known_pictures() -> set[int]:
     """Checksums of all pictures that the sensors show, as the graph prepares them."""
-    spec, rows = NoEyes().image, set()
+    spec, rows = NullPerception().image, set()
     for camera in RIG.cameras:
         for data in PICTURES_JPEG:
             image = prepared(CameraImage(camera.name, 1, encoded=data), RIG, spec)
@@ -138,11 +138,11 @@ class Killed:
     """What was heard from before a kill until the planner drives again."""
 
     at_s: float
-    plans: list[Heard]
-    paths: list[Heard]
+    plans: list[ReceivedMessage]
+    paths: list[ReceivedMessage]
 
     @property
-    def stops(self) -> list[Heard]:
+    def stops(self) -> list[ReceivedMessage]:
         """Trajectories after the kill that are no plan's: the monitor's."""
         return [e for e in self.paths if e.at_s > self.at_s and not self._planned(e)]
 
@@ -167,7 +167,7 @@ class Killed:
         gaps = np.diff([self.at_s, *[t for t in driven if t > self.at_s]])
         return float(np.max(gaps, initial=0.0))
 
-    def _planned(self, path: Heard) -> bool:
+    def _planned(self, path: ReceivedMessage) -> bool:
         return stamp(path) in {stamp(entry) for entry in self.plans}
 
     def faults(self) -> list[str]:
@@ -186,30 +186,30 @@ class Killed:
         return found
 
 
-def stamp(entry: Heard) -> int:
+def stamp(entry: ReceivedMessage) -> int:
     """Of the header [ns]."""
     time_ = entry.message.header.stamp
     return int(time_.sec) * 10**9 + int(time_.nanosec)
 
 
 @pytest.fixture(scope="module")
-def car(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Car]:
+def car(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrivingGraph]:
     folder = tmp_path_factory.mktemp("kill")
     arguments = {"bundle": RULE, "cameras": NAMES, "period_s": PERIOD_S}
-    with Desk() as desk, launched(folder, "drive.launch.py", **arguments):
-        found = Car(
-            desk.ears("irl_vla_msgs/msg/Plan", "/irl_vla/plan"),
-            desk.ears("nav_msgs/msg/Path", "/irl_vla/trajectory"),
-            RingEars(),
+    with ProbeNode() as probe, launched(folder, "drive.launch.py", **arguments):
+        found = DrivingGraph(
+            probe.subscribe("irl_vla_msgs/msg/Plan", "/irl_vla/plan"),
+            probe.subscribe("nav_msgs/msg/Path", "/irl_vla/trajectory"),
+            RingListener(),
         )
-        found.ring.listen(desk)
-        sensors = Sensors(desk)
+        found.ring.listen(probe)
+        sensors = Sensors(probe)
         found.settle()
         yield found
         sensors.stop()
 
 
-def judge(car: Car, node: str) -> dict[str, Any]:
+def judge(car: DrivingGraph, node: str) -> dict[str, Any]:
     """One kill, judged; numbers for the table."""
     killed = car.kill(node)
     assert not killed.faults(), killed.faults()
@@ -229,13 +229,15 @@ def judge(car: Car, node: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_a_killed_node_comes_back_and_the_car_was_stopped_meanwhile(car: Car, node: str) -> None:
+def test_a_killed_node_comes_back_and_the_car_was_stopped_meanwhile(
+    car: DrivingGraph, node: str
+) -> None:
     judge(car, node)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("node", NODES)
-def test_twenty_times(car: Car, node: str) -> None:
+def test_twenty_times(car: DrivingGraph, node: str) -> None:
     car.ring.read = car.ring.gone = 0
     rows = [judge(car, node) for _ in range(TIMES)]
     stops = [row["stop_s"] for row in rows if row["stop_s"] is not None]

@@ -17,9 +17,9 @@ from bags import RING6, every_second_picture, exported, plan_bytes, replayed, wo
 from irl_vla_nodes.convert import latencies_from_message
 from real_graph import NODES, ROOT, launched, needs_ros, pids_of
 
-from irl_vla.data.bag_files import open_files
-from irl_vla.data.messages import Decoder
-from irl_vla.data.records import merge
+from irl_vla.bag.bag_files import open_files
+from irl_vla.bag.file_sections import merge
+from irl_vla.messages.messages import Decoder
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
 needs_ros()
@@ -88,7 +88,7 @@ def messages(bag: Path, topic: str) -> Iterator[Any]:
     if topic not in stored.topics:
         return
     decode = Decoder(stored.topics[topic])
-    for record in merge(stored.lanes, frozenset([topic])):
+    for record in merge(stored.sections, frozenset([topic])):
         yield decode(record.data)
 
 

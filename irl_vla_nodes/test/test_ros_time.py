@@ -13,9 +13,18 @@ from typing import Any
 import pytest
 from bags import world_bag
 from irl_vla_nodes.convert import cdr
-from real_graph import RULE, Desk, Heard, environment, launched, needs_ros, pids_of, until
+from real_graph import (
+    RULE,
+    ProbeNode,
+    ReceivedMessage,
+    environment,
+    launched,
+    needs_ros,
+    pids_of,
+    until,
+)
 
-from irl_vla.data.plan_messages import plan_from_message, plan_to_message
+from irl_vla.messages.plan_messages import plan_from_message, plan_to_message
 from irl_vla.types import Plan
 
 pytestmark = pytest.mark.ros
@@ -32,10 +41,10 @@ def test_each_round_of_a_looping_bag_is_planned_as_the_first_one(tmp_path: Path)
     bag = world_bag(tmp_path / "bag", SECONDS)
     arguments = {"bundle": RULE, "cameras": NAMES, "use_sim_time": "true", "reliable": "true",
                  "cpus_perception": "0"}  # fmt: skip
-    with Desk() as desk, launched(tmp_path, "drive.launch.py", **arguments):
-        plans = desk.ears("irl_vla_msgs/msg/Plan", "/irl_vla/plan")
-        paths = desk.ears("nav_msgs/msg/Path", "/irl_vla/trajectory")
-        listed = desk.ears("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
+    with ProbeNode() as probe, launched(tmp_path, "drive.launch.py", **arguments):
+        plans = probe.subscribe("irl_vla_msgs/msg/Plan", "/irl_vla/plan")
+        paths = probe.subscribe("nav_msgs/msg/Path", "/irl_vla/trajectory")
+        listed = probe.subscribe("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics")
         until(lambda: listed.heard, 40.0, "the graph is there")
         assert [os.sched_getaffinity(pid) for pid in pids_of("perception_node")] == [{0}]
         player = subprocess.Popen(
@@ -55,9 +64,9 @@ def test_each_round_of_a_looping_bag_is_planned_as_the_first_one(tmp_path: Path)
     assert_equal_where_the_schedule_is(plans.heard)
 
 
-def rounds(heard: list[Heard]) -> list[list[Heard]]:
+def rounds(heard: list[ReceivedMessage]) -> list[list[ReceivedMessage]]:
     """Split where the stamp jumps back by more than a second."""
-    found: list[list[Heard]] = [[]]
+    found: list[list[ReceivedMessage]] = [[]]
     for before, entry in pairwise([None, *list(heard)]):
         if before is not None and stamp_s(entry.message) < stamp_s(before.message) - 1.0:
             found.append([])
@@ -69,7 +78,7 @@ def stamp_s(message: Any) -> float:
     return float(message.header.stamp.sec) + float(message.header.stamp.nanosec) * 1e-9
 
 
-def assert_equal_where_the_schedule_is(heard: list[Heard]) -> None:
+def assert_equal_where_the_schedule_is(heard: list[ReceivedMessage]) -> None:
     seen: dict[Any, bytes] = {}
     repeated, begin_s = 0, min(stamp_s(entry.message) for entry in heard)
     for entry in heard:

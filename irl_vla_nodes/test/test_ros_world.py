@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from real_graph import ROOT, RULE, launched, needs_ros
 
-from irl_vla.cli.drive import planned
-from irl_vla.cli.drive_run import DriveRun
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.evaluation.drive_run import DriveRun, drive_request
 
 pytestmark = pytest.mark.ros
 needs_ros()
@@ -32,7 +31,7 @@ def by_the_graph(seed: int, folder: Path, route_m: float = 0.0) -> dict[str, Any
 
 
 def at_the_desk(seed: int, route_m: float | None = None) -> dict[str, Any]:
-    run = DriveRun.prepare(planned(seed, None, route_m), load_bundle(RULE), None)
+    run = DriveRun.prepare(drive_request(seed, None, route_m), load_bundle(RULE), None)
     list(run.go())
     end = run.ticks[-1].moment.ego.tolist()
     return {"seed": seed, **run.summary(run.score()), "end": end}

@@ -20,7 +20,14 @@ from irl_vla.camera.preprocess import (
     preprocess,
 )
 from irl_vla.camera.projection import horizon_row, project, unproject
-from irl_vla.camera.rig import Camera, CameraModel, Look, Rig, camera_from_info, ego_from_look
+from irl_vla.camera.rig import (
+    Camera,
+    CameraModel,
+    Rig,
+    ViewDirection,
+    camera_from_info,
+    ego_from_look,
+)
 from irl_vla.types import F64, U8, CameraImage, FrameSet, InputError
 
 NUSCENES = Path(__file__).parents[3] / "shared" / "recordings" / "nuscenes_scene0061"
@@ -30,7 +37,7 @@ PLAIN = ImageSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 def lens(width: int, height: int, name: str = "cam", pitch_deg: float = 0.0) -> Camera:
     k = np.array([[0.7 * width, 0, 0.51 * width], [0, 0.7 * width, 0.48 * height], [0, 0, 1.0]])
-    mounting = ego_from_look((1.5, 0.0, 1.5), Look(pitch_deg=pitch_deg))
+    mounting = ego_from_look((1.5, 0.0, 1.5), ViewDirection(pitch_deg=pitch_deg))
     return Camera(name, width, height, CameraModel.PLUMB_BOB, k, np.zeros(0), mounting)
 
 
@@ -122,17 +129,16 @@ def test_jpegs_are_reduced_only_where_the_source_is_at_least_twice_the_target() 
     assert fit(lens(8000, 4500), ImageSpec()).reduction == 8
 
 
-def test_pixels_are_normalised_rgb_and_absent_cameras_zero() -> None:
+def test_pixels_are_normalised_rgb_and_absent_cameras_have_none() -> None:
     red = np.zeros((256, 704, 3), np.uint8)
     red[..., 0] = 255
     rig = Rig("two", (lens(704, 256, "seen"), lens(704, 256, "gone")))
     image = CameraImage("seen", 0, pixels=red)
     out = preprocess(FrameSet(0, {"seen": image}, {"gone": "stopped: 2 s"}), rig, ImageSpec())
-    assert out.pixels.shape == (2, 3, 256, 704) and out.pixels.dtype == np.float32
+    assert out.pixels.shape == (1, 3, 256, 704) and out.pixels.dtype == np.float32
     assert out.present.tolist() == [True, False]
     np.testing.assert_allclose(out.pixels[0, 0], (255 - 123.675) / 58.395, rtol=1e-6)
     np.testing.assert_allclose(out.pixels[0, 1], -116.28 / 57.12, rtol=1e-6)
-    assert not out.pixels[1].any()
     assert out.cameras is fitted_cameras(rig, ImageSpec())  # one calibration, one object
 
 

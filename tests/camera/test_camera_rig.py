@@ -13,19 +13,20 @@ from irl_vla.camera.projection import project, unproject
 from irl_vla.camera.rig import (
     Camera,
     CameraModel,
-    Look,
     Region,
     Rig,
+    ViewDirection,
     camera_from_info,
     ego_from_look,
     load_rig,
     save_rig,
 )
 from irl_vla.types import InputError
+from irl_vla.vehicle import PACIFICA, Limits, Vehicle
 
 RIGS = Path(__file__).parents[2] / "calibration" / "rigs"
 K = [800.0, 0, 640.0, 0, 810.0, 360.0, 0, 0, 1]
-AHEAD = ego_from_look((1.7, 0.0, 1.5), Look())
+AHEAD = ego_from_look((1.7, 0.0, 1.5), ViewDirection())
 
 
 def plain(**changes: Any) -> Camera:
@@ -42,14 +43,63 @@ def test_a_camera_that_looks_nowhere_in_particular_looks_ahead() -> None:
     np.testing.assert_allclose(AHEAD[:3, 1], [0, 0, -1], atol=1e-12)  # y: down
 
 
+VAN = """
+name: van
+vehicle:
+  width: 2.1
+  front_length: 4.4
+  rear_length: 1.3
+  wheel_base: 3.4
+  limits: {max_braking: 7.5, max_speed: 30.0}
+cameras:
+- name: front
+  size: [640, 360]
+  intrinsics: {fx: 460.0, fy: 460.0, cx: 319.5, cy: 180.5}
+  mounting: {translation: [1.75, 0.0, 1.45], look: {}}
+"""
+
+
+def test_a_rig_file_may_say_how_large_the_car_is_and_what_it_can_do(tmp_path: Path) -> None:
+    file = tmp_path / "van.yaml"
+    file.write_text(VAN)
+    vehicle = load_rig(file).vehicle
+    assert vehicle == Vehicle(2.1, 4.4, 1.3, 3.4, Limits(max_braking=7.5, max_speed=30.0))
+    assert vehicle.length == pytest.approx(5.7) and vehicle.centre == pytest.approx(1.55)
+    save_rig(load_rig(file), tmp_path / "copy.yaml")
+    assert load_rig(tmp_path / "copy.yaml").vehicle == vehicle
+    assert load_rig(RIGS / "tiny3.yaml").vehicle == PACIFICA
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("width: 2.1", "width: -2.1", "vehicle.width: expected a positive finite number, got -2.1"),
+        (
+            "max_braking: 7.5",
+            "max_braking: .nan",
+            "vehicle.limits.max_braking: expected a pos",
+        ),
+        ("rear_length", "rear_lenght", "unknown setting 'vehicle.rear_lenght'. Did you mean"),
+        ("max_speed", "max_sped", "unknown setting 'vehicle.limits.max_sped'. Did you mean"),
+    ],
+)
+def test_a_vehicle_that_cannot_be_is_refused(
+    old: str, new: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "van.yaml"
+    file.write_text(VAN.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        load_rig(file)
+
+
 def test_yaw_turns_left_pitch_turns_down_roll_leans_right() -> None:
-    left = ego_from_look((0, 0, 0), Look(yaw_deg=90))
+    left = ego_from_look((0, 0, 0), ViewDirection(yaw_deg=90))
     np.testing.assert_allclose(left[:3, 2], [0, 1, 0], atol=1e-12)
-    down = ego_from_look((0, 0, 0), Look(pitch_deg=90))
+    down = ego_from_look((0, 0, 0), ViewDirection(pitch_deg=90))
     np.testing.assert_allclose(down[:3, 2], [0, 0, -1], atol=1e-12)
-    leaning = ego_from_look((0, 0, 0), Look(roll_deg=90))
+    leaning = ego_from_look((0, 0, 0), ViewDirection(roll_deg=90))
     np.testing.assert_allclose(leaning[:3, 0], [0, 0, -1], atol=1e-12)  # its right is down
-    both = ego_from_look((0, 0, 0), Look(yaw_deg=90, pitch_deg=30))
+    both = ego_from_look((0, 0, 0), ViewDirection(yaw_deg=90, pitch_deg=30))
     np.testing.assert_allclose(both[:3, 2], [0, np.cos(np.pi / 6), -0.5], atol=1e-12)
 
 
@@ -119,7 +169,7 @@ BAD_CAMERAS: list[tuple[dict[str, Any], str]] = [
     ({"ego_from_cam": MIRROR}, "a mirror image"),
     ({"ego_from_cam": STRETCHED}, "not a rotation"),
     ({"ego_from_cam": NAN}, "finite"),
-    ({"ego_from_cam": ego_from_look((1700.0, 0, 1500.0), Look())}, "in metres"),
+    ({"ego_from_cam": ego_from_look((1700.0, 0, 1500.0), ViewDirection())}, "in metres"),
 ]
 
 
@@ -181,15 +231,15 @@ def test_camera_info_without_calibration_is_refused() -> None:
 
 
 def test_camera_info_names_of_ros_and_empty_distortion_are_understood() -> None:
-    def model(name: str, d: list[float]) -> CameraModel:
+    def model(name: str, d: list[float]) -> str:
         return camera_from_info("c", 1280, 720, name, d, K, AHEAD).model
 
-    assert model("plumb_bob", []) is CameraModel.PLUMB_BOB
-    assert model("", []) is CameraModel.PLUMB_BOB
-    assert model("rational_polynomial", [0.1] * 8) is CameraModel.RATIONAL_POLYNOMIAL
-    assert model("rational_polynomial", [0.1] * 8 + [0.0] * 6) is CameraModel.RATIONAL_POLYNOMIAL
-    assert model("fisheye", [0.1] * 4) is model("equidistant", []) is CameraModel.EQUIDISTANT
-    assert model("plumb_bob", [0.1] * 8) is CameraModel.RATIONAL_POLYNOMIAL
+    assert model("plumb_bob", []) == CameraModel.PLUMB_BOB
+    assert model("", []) == CameraModel.PLUMB_BOB
+    assert model("rational_polynomial", [0.1] * 8) == CameraModel.RATIONAL_POLYNOMIAL
+    assert model("rational_polynomial", [0.1] * 8 + [0.0] * 6) == CameraModel.RATIONAL_POLYNOMIAL
+    assert model("fisheye", [0.1] * 4) is model("equidistant", []) == CameraModel.EQUIDISTANT
+    assert model("plumb_bob", [0.1] * 8) == CameraModel.RATIONAL_POLYNOMIAL
     with pytest.raises(InputError, match="'mei' is not supported"):
         model("mei", [0.1])
     with pytest.raises(InputError, match="Thin prism"):

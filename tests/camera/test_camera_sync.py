@@ -96,6 +96,26 @@ def test_of_several_images_near_the_anchor_the_nearest_is_taken() -> None:
         assert gap == min(abs(image.stamp_ns - frames.anchor_stamp_ns) for image in fast)
 
 
+def test_a_set_waits_for_a_nearer_image_and_only_for_a_nearer_one() -> None:
+    """b comes every 50 ms: 20 ms before the anchor nothing nearer can come, 30 ms before it can."""
+    for early, waits in ((20, False), (30, True)):
+        sync = AnchorSynchroniser(("a", "b"))
+        ready: tuple[FrameSet, ...] = ()
+        for tick in range(11):  # anchors every 100 ms, b at 50 ms and 100 ms less `early`
+            sync.push(shot("b", 100 * tick - 50 - early))
+            sync.push(shot("b", 100 * tick - early))
+            ready = sync.push(shot("a", 100 * tick))
+        assert (ready == ()) is waits
+        assert bool(sync.push(shot("b", 1050 - early))) is waits
+
+
+def test_an_image_of_the_default_tolerance_away_belongs_and_one_farther_does_not() -> None:
+    for away, belongs in ((60, True), (61, False)):
+        images = drive(1, 5.0, ("a", "b"), spread_ms=away)
+        sets = run(AnchorSynchroniser(("a", "b")), images)
+        assert ["b" in frames.images for frames in sets] == [belongs] * 5
+
+
 def test_a_camera_that_loses_one_image_does_not_lag_from_then_on() -> None:
     images = drive(30, 3.0, ("a", "b"), spread_ms=5)
     lost = [image for image in images if image.camera == "b"][40]

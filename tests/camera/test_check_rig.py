@@ -35,6 +35,7 @@ def test_it_says_where_cameras_look_and_where_nobody_looks(
     assert "looks 60.0° to the left and 4.0° down" in text
     assert "nobody looks from 99° to -99°" in text
     assert "front_left and front share" in text
+    assert "5.18 x 2.30 m, 4.05 m ahead of the rear axle and 1.13 m behind it" in text
 
 
 def test_cameras_all_around_leave_no_gap(check_rig: ModuleType) -> None:

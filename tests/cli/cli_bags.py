@@ -16,12 +16,9 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
-from drawn_street import Street
+from drawn_street import DrawnStreet
 
-from irl_vla.camera.camera import Camera, CameraModel
-from irl_vla.camera.rig import Look, Rig, ego_from_look
-from irl_vla.cli.app import main
-from irl_vla.data.bag_writer import (
+from irl_vla.bag.bag_writer import (
     BASE_FRAME,
     ODOMETRY,
     TF_STATIC,
@@ -30,13 +27,16 @@ from irl_vla.data.bag_writer import (
     camera_info_topic,
     image_topic,
 )
-from irl_vla.data.geometry_messages import (
+from irl_vla.camera.camera import Camera, CameraModel
+from irl_vla.camera.rig import Rig, ViewDirection, ego_from_look
+from irl_vla.cli.app import main
+from irl_vla.frames import inverse, rigid_from_pose
+from irl_vla.messages.geometry_messages import (
     camera_info_message,
     odometry_message,
     transform_message,
 )
-from irl_vla.data.messages import header, new
-from irl_vla.frames import inverse, rigid_from_pose
+from irl_vla.messages.messages import header, new
 from irl_vla.types import SECOND_NS, EgoMotion
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ RULE = ROOT / "models" / "rule"
 START = 1_700_000_000 * SECOND_NS
 PICTURE_NS, MOTION_NS = SECOND_NS // 10, SECOND_NS // 40
 WIDTH, HEIGHT = 64, 48
-STREET = Street()
+STREET = DrawnStreet()
 IMAGE, INFO = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 RAW, TFS, ODOM = "sensor_msgs/msg/Image", "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
 
@@ -72,7 +72,7 @@ def rig_of(names: Sequence[str], width: int = WIDTH, height: int = HEIGHT) -> Ri
             Camera(
                 name, width, height, CameraModel.PLUMB_BOB,
                 np.array([[40.0, 0, 31.5], [0, 40.0, 23.5], [0, 0, 1.0]]), np.zeros(5),
-                ego_from_look((1.5, 0.0, 1.5), Look(360.0 * k / len(names), 4.0, 0.0)),
+                ego_from_look((1.5, 0.0, 1.5), ViewDirection(360.0 * k / len(names), 4.0, 0.0)),
             )
             for k, name in enumerate(names)
         ),
@@ -155,7 +155,7 @@ def write(path: Path, entries: Sequence[Entry]) -> Path:
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """What a command left behind. out: its folder of results."""
 
     code: int
@@ -180,7 +180,7 @@ class Ran:
         return [line["reason"] for line in self.lines]
 
 
-def command(*words: str | Path, out: Path = Path()) -> Ran:
+def command(*words: str | Path, out: Path = Path()) -> CommandResult:
     """`irl-vla WORDS`, in this process; anything but an exit code is a defect and comes through."""
     stdout, stderr, code = io.StringIO(), io.StringIO(), 0
     argv = ["irl-vla", *map(str, words)]
@@ -189,14 +189,14 @@ def command(*words: str | Path, out: Path = Path()) -> Ran:
             main()
         except SystemExit as end:
             code = int(end.code or 0)
-    return Ran(code, stdout.getvalue(), stderr.getvalue(), out)
+    return CommandResult(code, stdout.getvalue(), stderr.getvalue(), out)
 
 
-def replay(bag: Path, *more: str | Path, out: Path, bundle: Path = RULE) -> Ran:
+def replay(bag: Path, *more: str | Path, out: Path, bundle: Path = RULE) -> CommandResult:
     return command("replay", bag, "--bundle", bundle, "--out", out, *more, out=out)
 
 
-def show(source: Path, *more: str | Path, out: Path) -> Ran:
+def show(source: Path, *more: str | Path, out: Path) -> CommandResult:
     return command("show", source, "--out", out, *more, out=out)
 
 

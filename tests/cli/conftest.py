@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cli_bags import street, write
 
-from irl_vla.view import ink, replay_page, show_page
-from irl_vla.view.report import Plot
+from irl_vla.view import drawing, replay_page, show_page
+from irl_vla.view.report import PageFigure
 
 FRAMES = 2  # with pictures on a page: the page has its own tests, under tests/view
 
@@ -22,13 +22,13 @@ def short_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     builder = partial(replay_page.ReplayPageBuilder, max_frames=FRAMES)
     monkeypatch.setattr("irl_vla.cli.replay_run.ReplayPageBuilder", builder)
     for name in ("plot_outcomes", "plot_plans", "plot_latency"):
-        monkeypatch.setattr(replay_page, name, lambda *_: Plot("not drawn", ""))
+        monkeypatch.setattr(replay_page, name, lambda *_: PageFigure("not drawn", ""))
     monkeypatch.setattr(show_page, "MAX_ANCHORS", FRAMES)
-    encode = ink.webp
-    for module in (ink, replay_page):
+    encode = drawing.webp
+    for module in (drawing, replay_page):
         monkeypatch.setattr(module, "webp", lambda image, q: encode(image[::8, ::8].copy(), q))
     for name in ("plot_ego", "plot_sync"):
-        monkeypatch.setattr(show_page, name, lambda *_: Plot("not drawn", ""))
+        monkeypatch.setattr(show_page, name, lambda *_: PageFigure("not drawn", ""))
 
 
 @pytest.fixture

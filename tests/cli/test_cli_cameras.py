@@ -13,8 +13,8 @@ from cli_bags import (
     INFO,
     RAW,
     WIDTH,
+    CommandResult,
     Entry,
-    Ran,
     at,
     info,
     jpeg,
@@ -28,11 +28,11 @@ from cli_bags import (
 )
 
 from irl_vla.camera.rig import Rig, save_rig
-from irl_vla.data.messages import header, new
+from irl_vla.messages.messages import header, new
 from irl_vla.types import SECOND_NS
 
 
-def drive(entries: list[Entry], tmp_path: Path, *more: str | Path) -> Ran:
+def drive(entries: list[Entry], tmp_path: Path, *more: str | Path) -> CommandResult:
     return replay(write(tmp_path / "bag", entries), *more, out=tmp_path / "out")
 
 
@@ -219,7 +219,7 @@ def test_a_rig_file_with_fewer_or_more_cameras_drives_with_those_it_shares(
 def test_a_thousand_different_complaints_are_counted_and_not_all_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("irl_vla.cli.desk.MAX_NOTICES", 3)
+    monkeypatch.setattr("irl_vla.evaluation.replay_loop.MAX_NOTICES", 3)
     entries = [
         picture("left", e.stamp_ns, b"?" * (1 + n)) if shot("left")(e) else e
         for n, e in enumerate(street())

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from irl_vla.bag.source import open_source
 from irl_vla.cli.app import app, main
-from irl_vla.data.source import open_source
 from irl_vla.types import InputError
-from irl_vla.world.feed import START_NS
+from irl_vla.world.simulated_sensors import START_NS
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / ".." / "shared" / "scenarios" / "scenarionet"

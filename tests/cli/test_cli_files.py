@@ -11,7 +11,7 @@ from shutil import copytree
 import pytest
 from cli_bags import ROOT, RULE, command, replay, show, street, write
 
-from irl_vla.data.bag import read_plans
+from irl_vla.bag.bag import read_plans
 
 BAD_BAGS = [
     (b"", "the file is empty (0 bytes)"),

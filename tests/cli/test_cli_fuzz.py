@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from cli_bags import ODOM, Entry, Ran, picture, replay, shifted, street, write
+from cli_bags import ODOM, CommandResult, Entry, picture, replay, shifted, street, write
 
 from irl_vla.types import SECOND_NS
 
@@ -104,7 +104,7 @@ def out_of_time(_number: int, _frame: FrameType | None) -> None:
     raise TimeoutError(f"a replay took longer than {TIME_LIMIT_S} s")
 
 
-def survives(seed: int, folder: Path) -> Ran:
+def survives(seed: int, folder: Path) -> CommandResult:
     """One or two wounds of the messages or of the file."""
     rng = random.Random(seed)
     entries = street(("front", "left")[: rng.choice([1, 2])], anchors=5)

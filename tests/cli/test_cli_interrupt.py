@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cli_bags import RULE, street, write
 
-from irl_vla.data.bag import open_bag, read_plans
+from irl_vla.bag.bag import open_bag, read_plans
 
 RUN = "from irl_vla.cli.app import main; main()"
 INTERRUPTED = 130
@@ -25,11 +25,16 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("long") / "street", street(anchors=1500))
 
 
-def started(words: list[str | Path], until: Callable[[], bool]) -> subprocess.Popen[str]:
-    """The command in a process of its own, running until something is true."""
+def started(
+    words: list[str | Path], until: Callable[[], bool], ignored: bool = False
+) -> subprocess.Popen[str]:
+    """The command in a process of its own, running until something is true. ignored: as a script
+    starts what it puts into the background."""
+    how = signal.SIG_IGN if ignored else signal.SIG_DFL
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, how),
     )  # fmt: skip
     begin = time.monotonic()
     while not until() and process.poll() is None and time.monotonic() - begin < PATIENCE_S:
@@ -43,12 +48,13 @@ def planning(out: Path) -> Callable[[], bool]:
     return lambda: any(p.stat().st_size > 20_000 for p in out.glob(".unfinished-*/plans.jsonl"))
 
 
+@pytest.mark.parametrize("ignored", [False, True])
 def test_ctrl_c_leaves_plans_bag_summary_and_page_whole(
-    long_recording: Path, tmp_path: Path
+    long_recording: Path, tmp_path: Path, ignored: bool
 ) -> None:
     out = tmp_path / "out"
     words = ["replay", long_recording, "--bundle", RULE, "--out", out]
-    process = started(words, planning(out))
+    process = started(words, planning(out), ignored)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == INTERRUPTED, stderr
@@ -79,20 +85,21 @@ def test_ctrl_c_while_looking_leaves_a_whole_page(long_recording: Path, tmp_path
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == INTERRUPTED, stderr
-    assert "interrupted; the results show the recording up to there" in stdout
+    assert "interrupted; the results show the recording up to there" in stdout, stderr
     assert "Traceback" not in stderr
     assert {p.name for p in out.iterdir()} == {"show.html", "contact_sheet.png"}
     assert (out / "show.html").read_text().rstrip().endswith("</html>")
 
 
+@pytest.mark.parametrize("ignored", [False, True])
 def test_a_second_ctrl_c_stops_at_once_and_leaves_older_results_alone(
-    long_recording: Path, tmp_path: Path
+    long_recording: Path, tmp_path: Path, ignored: bool
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "plans.jsonl").write_text("old\n")
     words = ["replay", long_recording, "--bundle", RULE, "--out", out]
-    process = started(words, planning(out))
+    process = started(words, planning(out), ignored)
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)  # finishing takes longer: the page is drawn
     process.send_signal(signal.SIGINT)

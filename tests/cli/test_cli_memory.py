@@ -19,7 +19,7 @@ from cli_bags import (
     street,
 )
 
-from irl_vla.data.bag_writer import BagWriter
+from irl_vla.bag.bag_writer import BagWriter
 
 PEAK = """
 import resource, sys

@@ -10,8 +10,8 @@ from cli_bags import (
     ODOM,
     START,
     STREET,
+    CommandResult,
     Entry,
-    Ran,
     at,
     info,
     jpeg,
@@ -30,7 +30,7 @@ from cli_bags import (
 from irl_vla.types import SECOND_NS
 
 
-def drive(entries: list[Entry], tmp_path: Path) -> Ran:
+def drive(entries: list[Entry], tmp_path: Path) -> CommandResult:
     bag = write(tmp_path / "bag", entries)
     assert show(bag, out=tmp_path / "seen").code == 0
     return replay(bag, out=tmp_path / "out")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_bags import Ran, command, replay, show
+from cli_bags import CommandResult, command, replay, show
 
-from irl_vla.data.source import open_source
+from irl_vla.bag.source import open_source
 from irl_vla.frames import inverse, pose_of
 from irl_vla.types import F64, SECOND_NS, EgoMotion
 
@@ -23,7 +23,7 @@ def recording(name: str) -> Path:
     return path
 
 
-def shown(name: str, tmp_path: Path) -> Ran:
+def shown(name: str, tmp_path: Path) -> CommandResult:
     ran = show(recording(name), out=tmp_path / "seen")
     assert ran.code == 0, ran.stderr
     assert (tmp_path / "seen/contact_sheet.png").stat().st_size > 1000

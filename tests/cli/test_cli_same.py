@@ -12,8 +12,8 @@ from cli_bags import RULE, at, command, replay, street, without, write
 from drawn_street import write_street_bag
 from rosbags.highlevel import AnyReader
 
-from irl_vla.data.bag import open_bag, read_plans
-from irl_vla.data.messages import typestore
+from irl_vla.bag.bag import open_bag, read_plans
+from irl_vla.messages.messages import typestore
 from irl_vla.view.replay_page import ReplayPageBuilder
 
 

@@ -161,6 +161,21 @@ def test_explain_draws_the_worst_candidate_and_suggests_names(few: Path, tmp_pat
     assert run("show", str(few), "--out", str(tmp_path))[0] == 0
 
 
+@pytest.mark.parametrize("place", ["scene", "candidate"])
+def test_a_picture_named_by_a_scene_stays_in_its_folder(
+    few: Path, tmp_path: Path, place: str
+) -> None:
+    data, out = read(few), tmp_path / "a" / "out"
+    scene = data["scenes"][0]
+    (scene if place == "scene" else scene["candidates"][0])["id"] = "x/../../../escaped"
+    file = tmp_path / "scenes.json"
+    file.write_text(json.dumps(data))
+    chosen = ["--candidate", scene["candidates"][0]["id"]]
+    code, text = run("explain", str(file), *chosen, "--out", str(out))
+    assert code == 3 and f"{file}: id of the scene or the plan: " in text
+    assert not list(tmp_path.rglob("*.png"))
+
+
 @pytest.mark.skipif(not NAVSIM.is_dir(), reason="../shared/navsim is not on this machine")
 def test_a_navsim_scene_is_drawn_by_its_token(tmp_path: Path) -> None:
     scores = json.loads(gzip.decompress((NAVSIM / "expected" / "scores.json.gz").read_bytes()))

@@ -69,7 +69,7 @@ def test_groups_are_written_with_their_mapping_and_scored(tmp_path: Path) -> Non
     monkey = pytest.MonkeyPatch()
     from irl_vla.world.benchmark import splits
 
-    monkey.setitem(splits.SPLITS, "world-hard", splits.Split("world-hard", range(5, 6), True))
+    monkey.setitem(splits.SPLITS, "world-hard", splits.SeedSplit("world-hard", range(5, 6), True))
     try:
         run("scenes", "--split", "world-hard", "--out", str(tmp_path))
         run("table", "--split", "world-hard", "--out", str(tmp_path / "table"))

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from irl_vla.camera.rig import load_rig
 from irl_vla.cli.app import app
-from irl_vla.cli.world_bundle import BundleMaker, steps_until
-from irl_vla.drive.assemble import mind_from_bundle
+from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.engine.bundle import Bundle
+from irl_vla.evaluation.bundle_plans import BundlePlanMaker, steps_until
 from irl_vla.types import Plan
 from irl_vla.world.benchmark.hard import group_of
 from irl_vla.world.benchmark.scenes import Cutter
@@ -24,7 +24,7 @@ RIG = Path(__file__).parents[2] / "calibration/rigs/tiny3.yaml"
 
 def test_follow_ups_are_seen_from_their_own_start_states(nano: Bundle) -> None:
     group = group_of(5)
-    core = DrivingCore(mind_from_bundle(nano), load_rig(RIG), CoreConfig())
+    core = DrivingCore(policy_stack_from_bundle(nano), load_rig(RIG), CoreConfig())
     pictures = []
     for branch in group.branches[:2]:
         cutter = Cutter(branch.episode)
@@ -39,7 +39,7 @@ def test_follow_ups_are_seen_from_their_own_start_states(nano: Bundle) -> None:
 
 
 def test_the_same_instant_gives_the_same_plan(nano: Bundle) -> None:
-    group, make = group_of(5), BundleMaker(nano.root, RIG)
+    group, make = group_of(5), BundlePlanMaker(nano.root, RIG)
     cutter = Cutter(group.first)
     prepared = cutter.prepared(group.step)
     first = make(cutter, group.step, prepared)

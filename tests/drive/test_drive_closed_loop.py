@@ -9,39 +9,40 @@ import numpy as np
 import pytest
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.drive.assemble import mind_from_bundle
-from irl_vla.drive.closed_loop import ClosedLoop, SightlessCore, Tick, follow, straight_stop
+from irl_vla.drive.assemble import policy_stack_from_bundle
+from irl_vla.drive.closed_loop import ClosedLoop, Tick, driven, follow
 from irl_vla.drive.core import CoreConfig, DrivingCore
+from irl_vla.drive.fallback import unchecked_stop
 from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.scene import VX, Vehicle
-from irl_vla.types import U8, InputError, Plan, Trajectory
+from irl_vla.scoring.scene import VX
+from irl_vla.types import U8, InputError, Plan, Refusal, RefusalReason, Trajectory
+from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.build import EpisodeRequest, episode_of, simulation_of
-from irl_vla.world.course import WATCHED_S, Ending
-from irl_vla.world.episode import Moment
+from irl_vla.world.episode import WorldState
 from irl_vla.world.recorded.driver import driven_m, recorded_simulation
-from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.route_monitor import WATCHED_S, Ending
+from irl_vla.world.routes import RoutePath
 
 ROOT = Path(__file__).parents[2]
 
 
 class Grey:
-    """An eye for policies that look at nothing: small grey pictures."""
+    """Pictures for policies that look at nothing: small grey pictures."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
 
-    def __call__(self, moment: Moment) -> Mapping[str, U8]:
+    def __call__(self, moment: WorldState) -> Mapping[str, U8]:
         return {name: np.full((360, 640, 3), 128, np.uint8) for name in self.names}
 
 
 def loop_of(seed: int, route_m: float | None = 60.0, painted: bool = True) -> ClosedLoop:
     rig = load_rig(ROOT / "calibration/rigs/tiny3.yaml")
-    mind = mind_from_bundle(load_bundle(ROOT / "models/rule"))
+    stack = policy_stack_from_bundle(load_bundle(ROOT / "models/rule"))
     simulation = simulation_of(seed)
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
-    kind = DrivingCore if painted else SightlessCore
-    core = kind(mind, rig, CoreConfig(seed=seed))
+    core = DrivingCore(stack, rig, CoreConfig(seed=seed, pictures=painted))
     return ClosedLoop(simulation, path, core, Grey(rig.names) if painted else None, route_m)
 
 
@@ -69,7 +70,7 @@ def test_a_drive_ends_with_a_reason_and_is_an_episode(
     loop, ticks = drive
     assert loop.ending in (Ending.ROUTE_COMPLETED, Ending.COLLISION)
     episode = loop.episode(3)
-    assert len(episode) == len(ticks) and episode.driver == loop.core.mind.bundle_id
+    assert len(episode) == len(ticks) and episode.driver == loop.core.stack.bundle_id
     assert np.array_equal(episode.ego[-1], ticks[-1].moment.ego)
 
 
@@ -115,15 +116,18 @@ def test_a_standing_car_does_not_creep_backwards() -> None:
     assert follow(back, ego, Vehicle())[0] == 0.0
 
 
-def test_a_straight_stop_takes_v_squared_over_2a() -> None:
-    assert np.isclose(straight_stop(5.0)[-1, 0], 25.0 / (2 * 2.5))
+def test_a_refusal_is_driven_as_its_fallback() -> None:
+    stop = unchecked_stop(np.zeros((1, 3)), 5.0, PACIFICA)
+    assert driven(Refusal(0, RefusalReason.NO_IMAGES, "", stop)) is stop.trajectory
+    assert driven(Refusal(0, RefusalReason.NO_EGO_MOTION, "")) is None
 
 
 def test_a_drive_in_a_recording_ends_where_the_recording_does() -> None:
     episode = episode_of(3, EpisodeRequest(steps=41))
     simulation = recorded_simulation(episode)
     rig = load_rig(ROOT / "calibration/rigs/tiny3.yaml")
-    core = SightlessCore(mind_from_bundle(load_bundle(ROOT / "models/rule")), rig, CoreConfig())
+    stack = policy_stack_from_bundle(load_bundle(ROOT / "models/rule"))
+    core = DrivingCore(stack, rig, CoreConfig(pictures=False))
     loop = ClosedLoop(simulation, RoutePath.of(episode.town, episode.route), core, None)
     ticks = list(loop.ticks())
     assert loop.ending is Ending.RECORDING_OVER and len(ticks) == len(episode)

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from irl_vla.engine.bundle import load_bundle
+from irl_vla.engine.manifest import FORMAT
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.rule_bundle import rule_policy, write_rule_bundle
+from irl_vla.engine.policy_bundle import write_rule_bundle
 from irl_vla.planner.rule import RuleConfig, RulePolicy
 from irl_vla.types import InputError
 
@@ -64,7 +65,7 @@ def test_the_id_is_the_hash_of_the_manifest_and_changes_with_any_parameter(tmp_p
     other = write_rule_bundle(tmp_path / "other", RuleConfig(lookahead_s=0.9))
     assert one.id == same.id != other.id
     assert one.id == hashlib.sha256((one.root / "manifest.json").read_bytes()).hexdigest()
-    assert rule_policy(other).config.lookahead_s == 0.9
+    assert policy_from_bundle(other).config.lookahead_s == 0.9
 
 
 def test_every_single_flipped_bit_is_refused(bundle: Path) -> None:
@@ -149,12 +150,15 @@ def test_names_that_could_leave_the_folder_are_refused(bundle: Path, name: str) 
 def test_an_unknown_format_kind_or_setting_is_refused(bundle: Path) -> None:
     good = (bundle / "manifest.json").read_bytes()
     for changes, why in [
-        ({"format": "irl-vla-bundle/2"}, "expected 'irl-vla-bundle/1', got 'irl-vla-bundle/2'"),
-        ({"format": None}, "got None"),
-        ({"kind": "magic"}, "setting 'kind'"),
+        ({"format": "irl-vla-bundle/1"}, "not read any more. Export .* `irl-vla export --preset"),
+        ({"format": "irl-vla-bundle/3"}, "got 'irl-vla-bundle/3'. A newer version of irl-vla is"),
+        ({"format": None}, "got None. This is not a bundle"),
+        ({"kind": "magic"}, "kind 'magic': expected one of network, rule"),
+        ({"kind": "ruel"}, r"Did you mean 'rule'\?"),
         ({"kind": "network"}, "expected network and only that"),
         ({"traned": True}, "unknown setting 'traned'. Did you mean 'trained'"),
-        ({"trained": "yes"}, "not in canonical spelling"),
+        ({"made_by": "irl-vla 9.0", "mood": 1}, "made by 'irl-vla 9.0'.*a newer version .* needed"),
+        ({"trained": "yes"}, "setting 'trained': input should be a valid boolean, got 'yes'"),
         ({"parameters": "other.yaml"}, "'other.yaml' is needed but not listed"),
         ({"files": {}}, "'rule.yaml' is needed but not listed"),
     ]:
@@ -163,20 +167,34 @@ def test_an_unknown_format_kind_or_setting_is_refused(bundle: Path) -> None:
         (bundle / "manifest.json").write_bytes(good)
 
 
-def test_a_manifest_has_one_spelling(bundle: Path) -> None:
+def test_the_id_is_that_of_the_bytes_as_stored_whatever_their_spelling(bundle: Path) -> None:
+    manifest, known = bundle / "manifest.json", load_bundle(bundle)
+    other = json.dumps(json.loads(manifest.read_bytes())).encode()
+    manifest.write_bytes(other)
+    again = load_bundle(bundle)
+    assert again.manifest == known.manifest and again.weights_id == known.weights_id
+    assert again.id == hashlib.sha256(other).hexdigest() != known.id
+
+
+def test_a_setting_that_is_given_twice_is_refused(bundle: Path) -> None:
     manifest = bundle / "manifest.json"
-    data = json.loads(manifest.read_bytes())
-    for other in (
-        json.dumps(data, sort_keys=True).encode(),
-        manifest.read_bytes() + b"\n",
-        manifest.read_bytes().replace(b'"kind"', b'"kind": "rule",\n "kind"'),
-    ):
-        manifest.write_bytes(other)
-        refused(bundle, "not in canonical spelling")
+    content = manifest.read_bytes()
+    manifest.write_bytes(content.replace(b'"kind"', b'"kind": "rule",\n "kind"'))
+    refused(bundle, "'kind' is given twice")
 
 
 def test_hostile_json_is_refused(bundle: Path) -> None:
-    for content in (b"", b"[]", b"\xff", b'{"format": NaN}', b"[" * 100_000, b"{" * 10, b"0"):
+    for content in (
+        b"",
+        b"[]",
+        b"\xff",
+        b'{"format": NaN}',
+        b"[" * 100_000,
+        b"{" * 10,
+        b"0",
+        b'{"a":' * 900 + b"0" + b"}" * 900,
+        spell({"format": FORMAT}).decode().encode("utf-16"),
+    ):
         (bundle / "manifest.json").write_bytes(content)
         refused(bundle, "manifest.json")
     (bundle / "manifest.json").write_bytes(b" " * (2 << 20))
@@ -225,4 +243,4 @@ def test_parameters_that_mean_nothing_are_refused_though_hashed(
     (bundle / "rule.yaml").write_bytes(content)
     edit(bundle, files={"rule.yaml": entry(content)})
     with pytest.raises(InputError, match=r"rule\.yaml"):
-        rule_policy(load_bundle(bundle))
+        policy_from_bundle(load_bundle(bundle))

@@ -23,7 +23,8 @@ from irl_vla.engine.export import Provenance, export_bundle, stored_differences
 from irl_vla.engine.manifest import GRAPHS, MAX_IMAGES
 from irl_vla.engine.networks import build_networks, example_inputs, weights_to_bytes
 from irl_vla.engine.onnx_graph import to_onnx
-from irl_vla.engine.runner import OnnxRunner, verify_golden
+from irl_vla.engine.onnx_runner import OnnxRunner
+from irl_vla.engine.runner import verify_golden
 from irl_vla.engine.torch_runner import TorchRunner
 from irl_vla.perception.preset import load_preset
 from irl_vla.types import InputError
@@ -64,6 +65,23 @@ def test_fresh_scenes_give_the_same_answers_in_torch_and_onnx_runtime(
             told, expected = engine.run(graph, inputs), reference.run(graph, inputs)
             for name, value in expected.items():
                 assert difference(told[name], value) <= 1e-4, f"{graph}: {name}"
+
+
+def test_an_export_in_the_middle_of_training_leaves_the_networks_in_training(
+    tmp_path: Path,
+) -> None:
+    networks = build_networks(load_preset("nano"), 0)
+    parts = networks.parts().values()
+    for part in parts:
+        part.train()
+    before = {name: value.clone() for name, value in networks.weights().items()}
+    graphs = networks.graphs()
+    assert all(module.training for part in parts for module in part.modules())
+    assert not any(module.training for graph in graphs.values() for module in graph.modules())
+    with torch.no_grad():
+        for weight in graphs["camera"].parameters():
+            weight.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in networks.weights().items())
 
 
 def test_an_untrained_bundle_says_so(nano: Bundle) -> None:
@@ -170,18 +188,42 @@ def test_a_bundle_of_other_contracts_is_refused_in_words(nano_copy: Path) -> Non
         data["network"]["graphs"]["bev"]["inputs"][0]["name"] = "feature"
 
     def words(data: dict[str, Any]) -> None:
-        data["network"]["vocabulary"]["path"].reverse()
+        data["network"]["vocabulary"]["seg"].append("puddle")
+
+    def twice(data: dict[str, Any]) -> None:
+        data["network"]["vocabulary"]["map"][0] = "divider"
 
     def variant(data: dict[str, Any]) -> None:
         data["network"]["graphs"]["bev"]["variants"] = {}
 
+    def newer(data: dict[str, Any]) -> None:
+        data["network"]["graphs"]["radar"] = data["network"]["graphs"]["bev"]
+
+    def loose(data: dict[str, Any]) -> None:
+        data["network"]["graphs"]["bev"]["variants"]["fp32"]["tolerance"] = 0.06
+
+    def asks(data: dict[str, Any]) -> None:
+        more = {"name": "mood", "dtype": "float32", "shape": [1]}
+        data["network"]["graphs"]["bev"]["inputs"].append(more)
+
+    def setting(data: dict[str, Any]) -> None:
+        data["network"]["preset"]["moods"] = 3
+
     for change, why in [
         (tokens, r"reads 'SceneTokens/1', got 'SceneTokens/2'"),
-        (preset, r"'map': the preset asks for float16 \[9, 16\], got float16 \[8, 16\]"),
+        (preset, r"'map': the bundle's preset .* ask for float16 \[9, 16\], got float16 \[8, 16\]"),
         (impossible, r"d_model: expected at least 1, got 0"),
-        (graph, r"graphs: expected bev, camera, planner, got camera, planner"),
-        (renamed, r"graph 'bev', inputs: expected \['features'"),
-        (words, r"vocabulary: its class names differ"),
+        (graph, r"graphs: expected camera, bev, planner, got camera, planner"),
+        (renamed, r"graph 'bev', inputs: 'features' is missing, got feature,"),
+        (words, r"'seg': the bundle's preset and vocabulary ask for float16 \[8, 16, 16\], got"),
+        (twice, r"vocabulary: expected different names under 'map'"),
+        (newer, r"this version knows no 'radar'.*A newer version of irl-vla is needed"),
+        (loose, r"tolerance: expected above 0 and at most 0\.05, got 0\.06"),
+        (asks, r"inputs: this version knows no 'mood'\. A newer version of irl-vla is needed"),
+        (
+            setting,
+            r"unknown setting 'network\.preset\.moods'.*a newer version of irl-vla is needed",
+        ),
         (variant, r"graph 'bev': expected at least one variant"),
     ]:
         edit(nano_copy, change)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.engine.compare import difference, refuse_difference
 from irl_vla.engine.latency import latency
 from irl_vla.engine.manifest import GRAPHS
 from irl_vla.engine.networks import example_inputs
+from irl_vla.engine.onnx_runner import OnnxRunner
 from irl_vla.engine.policies import policy_from_bundle
-from irl_vla.engine.rule_bundle import write_rule_bundle
-from irl_vla.engine.runner import OnnxRunner, Runner
+from irl_vla.engine.policy_bundle import write_rule_bundle
+from irl_vla.engine.runner import Runner
 from irl_vla.engine.torch_runner import TorchRunner
 from irl_vla.perception.tokens import scene_tokens
 from irl_vla.planner.rule import RuleConfig
@@ -126,10 +129,43 @@ def test_a_network_bundle_without_runner_and_a_rule_bundle_without_networks_are_
         OnnxRunner(rule)
 
 
+def test_a_runner_loads_what_it_is_asked_for_and_says_what_it_runs(nano: Bundle) -> None:
+    for runner in (OnnxRunner(nano, 1, ("planner",)), TorchRunner(nano, graphs=("planner",))):
+        assert runner.graphs == ("planner",)
+        record = runner.record("planner")
+        sha256 = hashlib.sha256(nano.read("planner.fp32.onnx")).hexdigest()
+        assert (record.graph, record.variant, record.onnx_sha256) == ("planner", "fp32", sha256)
+        name, version = record.backend.split(" ")
+        assert name in ("onnxruntime-cpu", "torch-cpu") and version[0].isdigit()
+        with pytest.raises(InputError, match="graph 'bev' is not loaded here, only planner"):
+            runner.run("bev", inputs_of(nano, "bev"))
+        with pytest.raises(InputError, match="graph 'camera' is not loaded"):
+            runner.record("camera")
+
+
+def test_arrays_of_the_runners_device_pass_from_graph_to_graph(nano: Bundle) -> None:
+    """On a GPU nothing is copied to the host between two graphs; here the device is the CPU."""
+    runner, preset = TorchRunner(nano), nano.network.preset
+    inputs = inputs_of(nano, "camera")
+    slots = torch.full((8, preset.feature_channels, *preset.feature_size), torch.nan)
+    told = runner.run("camera", inputs, out={"features": slots[:3]})
+    assert told["features"].data_ptr() == slots.data_ptr()
+    np.testing.assert_array_equal(slots[:3].numpy(), runner.run("camera", inputs)["features"])
+    more = {**inputs_of(nano, "bev"), "features": slots}
+    same = {**more, "features": slots.numpy()}
+    for name, value in runner.run("bev", more).items():
+        assert value.tobytes() == runner.run("bev", same)[name].tobytes()
+    with pytest.raises(InputError, match=r"'features': expected float32 \[8, 8, 2, 4\] in C order"):
+        runner.run("bev", {**more, "features": slots.double()})
+    with pytest.raises(InputError, match="'features': this runner takes NumPy arrays, got Tensor"):
+        OnnxRunner(nano, 1).run("bev", more)
+
+
 def test_the_car_needs_no_torch(nano: Bundle) -> None:
     code = (
         "import sys, pathlib; from irl_vla.engine.bundle import load_bundle; "
-        "from irl_vla.engine.runner import OnnxRunner, verify_golden; "
+        "from irl_vla.engine.onnx_runner import OnnxRunner; "
+        "from irl_vla.engine.runner import verify_golden; "
         "from irl_vla.engine.policies import policy_from_bundle; "
         f"b = load_bundle(pathlib.Path({str(nano.root)!r})); r = OnnxRunner(b, 1); "
         "verify_golden(r, b); policy_from_bundle(b, r); "

@@ -19,7 +19,7 @@ import dump_scenes
 import dump_scores
 import numpy as np
 
-from irl_vla.data.navsim.dataset import Dataset
+from irl_vla.navsim.dataset import Dataset
 
 PARTS = {
     "loader": dump_scenes.loader,

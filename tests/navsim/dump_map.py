@@ -6,9 +6,9 @@ from typing import Any
 
 import shapely
 
-from irl_vla.data.navsim.city_map import CityMap, Lane, LayerName
-from irl_vla.data.navsim.dataset import Dataset
-from irl_vla.data.navsim.map_queries import (
+from irl_vla.navsim.city_map import CityMap, LayerName, MapLane
+from irl_vla.navsim.dataset import Dataset
+from irl_vla.navsim.map_queries import (
     DRIVABLE_TABLES,
     at_point,
     boundary,
@@ -79,7 +79,7 @@ def polygon_values(city: CityMap, name: str) -> Any:
     return shapely.get_coordinates(layer.shape(layer.row_of[fid]))
 
 
-def edge_values(city: CityMap, lane: Lane) -> dict[str, Any]:
+def edge_values(city: CityMap, lane: MapLane) -> dict[str, Any]:
     points = lane.baseline.points
     return {
         "roadblock": lane.block,
@@ -99,11 +99,11 @@ def edge_values(city: CityMap, lane: Lane) -> dict[str, Any]:
     }
 
 
-def lane_values(city: CityMap, lane: Lane) -> dict[str, Any]:
+def lane_values(city: CityMap, lane: MapLane) -> dict[str, Any]:
     return {**edge_values(city, lane), "index": lane.index, "adjacent": lane.neighbours}
 
 
-def connector_values(city: CityMap, lane: Lane) -> dict[str, Any]:
+def connector_values(city: CityMap, lane: MapLane) -> dict[str, Any]:
     lines = stop_lines(city, lane)
     lights = bool(lane.stop_line_ids)
     return {**edge_values(city, lane), "has_lights": lights, "stop_lines": lines}

@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.detections import detections_of
-from irl_vla.data.navsim.filters import SceneFilter, Split
-from irl_vla.data.navsim.records import (
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.detections import detections_of
+from irl_vla.navsim.filters import NavsimSplit, SceneFilter
+from irl_vla.navsim.records import (
     MOVING_TYPES,
     AgentInput,
-    Detections,
-    Frame,
-    Window,
+    LogFrame,
+    SceneWindow,
+    TrackedObjects,
     relative_poses,
 )
-from irl_vla.data.navsim.sensors import (
+from irl_vla.navsim.sensors import (
     CAMERAS,
     camera_geometry,
     decode_rgb,
     image_path,
     sensor_root,
 )
-from irl_vla.scoring.scene import Vehicle
+from irl_vla.vehicle import Vehicle
 
 CAR = Vehicle()
 GRID = (9, 16)  # cells of the image means
@@ -58,7 +58,7 @@ def loader(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
 def scenes(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
     every = SceneFilter(frame_interval=1, has_route=False)
     folder = dataset.split("syn_test").data_split
-    logged = index_split(dataset, Split("logged", folder, every))
+    logged = index_split(dataset, NavsimSplit("logged", folder, every))
     two = index_split(dataset, dataset.split("syn_two_stage"))
     result = {}
     for token, wanted in asked["scenes"].items():
@@ -71,7 +71,7 @@ def scenes(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
     return {"scenes": result, "errors": {}, "note": asked["note"]}
 
 
-def scene_values(window: Window) -> dict[str, Any]:
+def scene_values(window: SceneWindow) -> dict[str, Any]:
     now, agent = window.now, window.agent_input()
     history = relative_poses(now.pose, np.array([frame.pose for frame in window.history]))
     values: dict[str, Any] = {
@@ -104,7 +104,7 @@ def agent_values(agent: AgentInput, row: int) -> dict[str, Any]:
     }
 
 
-def annotation_values(frame: Frame) -> dict[str, Any]:
+def annotation_values(frame: LogFrame) -> dict[str, Any]:
     found = frame.annotations
     assert found is not None
     return {
@@ -123,7 +123,7 @@ def corners(x: float, y: float, heading: float, front: float, back: float, half:
     return local @ np.array([[cos, sin], [-sin, cos]]) + np.array([x, y])
 
 
-def detection_values(found: Detections) -> list[dict[str, Any]]:
+def detection_values(found: TrackedObjects) -> list[dict[str, Any]]:
     rows = zip(found.tokens, found.types, found.states, found.sizes, strict=True)
     return [
         {
@@ -136,7 +136,7 @@ def detection_values(found: Detections) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def ego_values(frame: Frame) -> dict[str, Any]:
+def ego_values(frame: LogFrame) -> dict[str, Any]:
     x, y, heading = frame.pose
     to_centre = CAR.centre
     centre = [x + to_centre * np.cos(heading), y + to_centre * np.sin(heading), heading]
@@ -152,7 +152,7 @@ def ego_values(frame: Frame) -> dict[str, Any]:
     }
 
 
-def sensor_values(root: Path, window: Window) -> dict[str, Any]:
+def sensor_values(root: Path, window: SceneWindow) -> dict[str, Any]:
     cameras: list[dict[str, Any]] = []
     for row, frame in enumerate(window.history):
         seen = dict.fromkeys(CAMERAS)
@@ -163,7 +163,7 @@ def sensor_values(root: Path, window: Window) -> dict[str, Any]:
     return {"cameras": cameras}
 
 
-def camera_values(root: Any, frame: Frame, name: str) -> Any:
+def camera_values(root: Any, frame: LogFrame, name: str) -> Any:
     pixels = decode_rgb(image_path(root, frame, name))
     intrinsics, distortion, ego_from_cam = camera_geometry(frame.cameras[name])
     height, width = pixels.shape[0] // GRID[0], pixels.shape[1] // GRID[1]

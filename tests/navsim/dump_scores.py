@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import shapely
 
-from irl_vla.data.navsim.agents import AGENTS, Agent
-from irl_vla.data.navsim.city_map import LayerName
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.detections import detections_of
-from irl_vla.data.navsim.evaluation import MARKS, Evaluator, Scored, score_tokens
-from irl_vla.data.navsim.jobs import scored_tokens, units
-from irl_vla.data.navsim.preparation import Preparation, prepare
-from irl_vla.data.navsim.records import OBJECT_TYPES, Window
-from irl_vla.data.navsim.scoring_scene import ego_state, scoring_scene
-from irl_vla.data.navsim.tables import one_stage_rows
-from irl_vla.data.navsim.tracks import held, sights_of, tracks_of
-from irl_vla.data.navsim.two_stage_table import two_stage_rows
-from irl_vla.data.navsim.worlds import reactive_world, reference_plan
-from irl_vla.scoring.epdms import Marks, score
+from irl_vla.navsim.agents import AGENTS, NavsimAgent
+from irl_vla.navsim.city_map import LayerName
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.detections import detections_of
+from irl_vla.navsim.evaluation import SUB_SCORE_NAMES, Evaluator, Scored, score_tokens
+from irl_vla.navsim.jobs import scored_tokens, units
+from irl_vla.navsim.preparation import Preparation, prepare
+from irl_vla.navsim.records import OBJECT_TYPES, SceneWindow
+from irl_vla.navsim.scoring_scene import ego_state, scoring_scene
+from irl_vla.navsim.tables import one_stage_rows
+from irl_vla.navsim.tracks import held, observations_of, tracks_of
+from irl_vla.navsim.two_stage_table import two_stage_rows
+from irl_vla.navsim.worlds import reactive_world, reference_plan
+from irl_vla.scoring.epdms import SubScores, score
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.prepare import prepare as prepare_scoring
 from irl_vla.scoring.scene import STEP_US, STEPS, Tracks
@@ -61,7 +61,7 @@ def metric_cache(dataset: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def scene_values(split: str, window: Window) -> dict[str, Any]:
+def scene_values(split: str, window: SceneWindow) -> dict[str, Any]:
     log, token, now = window.metadata.log_name, window.token, window.now
     return {
         "split": split,
@@ -119,7 +119,9 @@ def world_values(prepared: Preparation) -> dict[str, Any]:
             "steps": steps,
             "states": tracks.states[index, steps],
         }
-    sighted = list(dict.fromkeys(t for found in sights_of(prepared.window) for t in found.tokens))
+    sighted = list(
+        dict.fromkeys(t for found in observations_of(prepared.window) for t in found.tokens)
+    )
     first_sight = [sighted.index(token) for token in tracks.ids]
     in_a_step = np.lexsort((first_sight, tracks.types))
     red = [[f"red_light_{lane}" for lane in lights] for lights in held(prepared.red)]
@@ -184,7 +186,9 @@ def traffic_of_reference(world: PreparedScene, prepared: Preparation) -> Tracks:
     return reactive_tracks(world, states, tracks_of([prepared.now]))
 
 
-def plan_scores(world: PreparedScene, poses: Any, reactive: bool, window: Window) -> dict[str, Any]:
+def plan_scores(
+    world: PreparedScene, poses: Any, reactive: bool, window: SceneWindow
+) -> dict[str, Any]:
     ego = world.scene.ego
     states = simulate(ego.initial, sample_plans(poses, ego.initial, world.scene.t0_us))[0]
     values = {"poses": poses, "simulated_end": states[-1], **both_marks("log_replay", world, poses)}
@@ -201,8 +205,8 @@ def both_marks(policy: str, world: PreparedScene, poses: Any) -> dict[str, Any]:
     }
 
 
-def mark_values(marks: Marks) -> dict[str, float]:
-    values = {name: getattr(marks, name)[0] for name in (*MARKS, "mult")}
+def mark_values(marks: SubScores) -> dict[str, float]:
+    values = {name: getattr(marks, name)[0] for name in (*SUB_SCORE_NAMES, "mult")}
     return {**values, "pdm_score": marks.pdm_score_no_ec[0]}
 
 
@@ -236,7 +240,7 @@ def script_values(dataset: Dataset, name: str, asked: dict[str, Any]) -> dict[st
     split, reactive = SCRIPTS[name]
     evaluator = Evaluator(index_split(dataset, dataset.split(split)))
     plans = {token: np.array(poses) for token, poses in asked.get("plans", {}).items()}
-    agent = Agent(lambda scene, window: plans[scene.id]) if plans else AGENTS["human"]
+    agent = NavsimAgent(lambda scene, window: plans[scene.id]) if plans else AGENTS["human"]
     scored = [
         outcome
         for unit in units(evaluator.index, scored_tokens(evaluator.index))

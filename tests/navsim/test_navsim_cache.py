@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irl_vla.data.navsim.city_map import CityMap
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.log_table import log_table, source_of
-from irl_vla.data.navsim.preparation import prepare
-from irl_vla.data.navsim.scene_cache import SceneCache
-from irl_vla.data.navsim.scoring_scene import scoring_scene
-from irl_vla.data.navsim.vocabulary import (
+from irl_vla.navsim.city_map import CityMap
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.log_table import log_table, source_of
+from irl_vla.navsim.preparation import prepare
+from irl_vla.navsim.scene_cache import SceneCache
+from irl_vla.navsim.scoring_scene import scoring_scene
+from irl_vla.navsim.vocabulary import (
     load_vocabulary_scores,
     read_vocabulary_scores,
     write_vocabulary_scores,

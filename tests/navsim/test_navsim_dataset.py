@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.filters import SceneFilter, Split, load_split, scene_filter_from
-from irl_vla.data.navsim.followups import load_follow_up
-from irl_vla.data.navsim.logs import LogShelf, heading_of
-from irl_vla.data.navsim.preparation import prepare
-from irl_vla.data.navsim.records import relative_poses
-from irl_vla.data.navsim.sensors import frame_set, image_path, sensor_root
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.filters import NavsimSplit, SceneFilter, load_split, scene_filter_from
+from irl_vla.navsim.followups import load_follow_up
+from irl_vla.navsim.logs import LogShelf, heading_of
+from irl_vla.navsim.preparation import prepare
+from irl_vla.navsim.records import relative_poses
+from irl_vla.navsim.sensors import frame_set, image_path, sensor_root
 from irl_vla.types import InputError, IntentDirection
 from irl_vla.unpickle import load_pickle
 
 
 def every(dataset: Dataset, **settings: object) -> dict[str, object]:
     chosen = SceneFilter(**settings)  # type: ignore[arg-type]
-    return dict(index_split(dataset, Split("x", "test", chosen)).places)
+    return dict(index_split(dataset, NavsimSplit("x", "test", chosen)).places)
 
 
 def test_the_devkits_hydra_keys_are_accepted_and_other_words_refused() -> None:
@@ -56,7 +56,7 @@ def test_windows_without_interval_do_not_overlap(dataset: Dataset) -> None:
 
 def test_the_route_of_the_current_frame_decides(dataset: Dataset) -> None:
     index = index_split(
-        dataset, Split("x", "test", SceneFilter(frame_interval=1, num_future_frames=0))
+        dataset, NavsimSplit("x", "test", SceneFilter(frame_interval=1, num_future_frames=0))
     )
     assert all(index.window(token).now.roadblock_ids for token in index.places)
     places = every(dataset, frame_interval=1, num_future_frames=0, has_route=False)
@@ -72,7 +72,7 @@ def test_unknown_tokens_and_logs_are_counted_and_named(dataset: Dataset) -> None
         assert any(frame["token"] == token for path in dataset.log_paths("test")
                    for frame in load_pickle(path, "log"))  # fmt: skip
     absent = SceneFilter(log_names=("no_such_log",))
-    assert index_split(dataset, Split("x", "test", absent)).unknown_logs == ("no_such_log",)
+    assert index_split(dataset, NavsimSplit("x", "test", absent)).unknown_logs == ("no_such_log",)
 
 
 def test_a_token_that_does_not_exist_is_a_clear_error(dataset: Dataset) -> None:
@@ -82,7 +82,7 @@ def test_a_token_that_does_not_exist_is_a_clear_error(dataset: Dataset) -> None:
 
 def test_a_folder_without_logs_is_an_error_and_names_its_neighbours(dataset: Dataset) -> None:
     with pytest.raises(InputError, match=r"no logs .*there is: test"):
-        index_split(dataset, Split("x", "trainval", SceneFilter()))
+        index_split(dataset, NavsimSplit("x", "trainval", SceneFilter()))
 
 
 def test_heading_is_pyquaternions_yaw_and_not_the_usual_one() -> None:
@@ -129,11 +129,13 @@ def test_logs_without_annotations_load_and_cannot_be_scored(
     for frame in frames:
         del frame["anns"]
     path.write_bytes(pickle.dumps(frames))
-    index = index_split(Dataset(own_copy), Split("x", "test", SceneFilter(num_future_frames=8)))
+    index = index_split(
+        Dataset(own_copy), NavsimSplit("x", "test", SceneFilter(num_future_frames=8))
+    )
     window = index.window(next(t for t, p in index.places.items() if p.path == path))
     assert window.now.annotations is None
     with pytest.raises(InputError, match=f"scene {window.token}.*no annotations"):
-        from irl_vla.data.navsim.city_map import CityMap
+        from irl_vla.navsim.city_map import CityMap
 
         prepare(window, CityMap.open(own_copy / "maps", window.metadata.map_name))
 
@@ -144,7 +146,7 @@ def test_a_frame_that_lacks_a_key_names_file_frame_and_key(own_copy: Path) -> No
     del frames[3]["roadblock_ids"]
     path.write_bytes(pickle.dumps(frames))
     with pytest.raises(InputError, match=r"frame 3 has no roadblock_ids"):
-        index_split(Dataset(own_copy), Split("x", "test", SceneFilter()))
+        index_split(Dataset(own_copy), NavsimSplit("x", "test", SceneFilter()))
 
 
 def test_a_follow_up_without_its_future_is_a_clear_error(own_copy: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from irl_vla.data.navsim.city_map import CityMap
-from irl_vla.data.navsim.dataset import Dataset
-from irl_vla.data.navsim.map_file import load_layers, map_file
+from irl_vla.navsim.city_map import CityMap
+from irl_vla.navsim.dataset import Dataset
+from irl_vla.navsim.map_file import load_layers, map_file
 from irl_vla.types import InputError
 
 CITY = "us-ma-boston"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import shapely
 
-from irl_vla.data.navsim.centerline import drivable_map
-from irl_vla.data.navsim.city_map import Block, CityMap, LayerName
-from irl_vla.data.navsim.first_of_equals import quicksort_first
-from irl_vla.data.navsim.map_queries import near
-from irl_vla.data.navsim.route import correct_route, search
+from irl_vla.navsim.centerline import drivable_map
+from irl_vla.navsim.city_map import Block, CityMap, LayerName
+from irl_vla.navsim.first_of_equals import quicksort_first
+from irl_vla.navsim.map_queries import near
+from irl_vla.navsim.route import correct_route, search
 from irl_vla.types import InputError
 
 
 @dataclass
-class Graph:
+class BlockGraph:
     """Stands in for a city: only blocks and who follows whom."""
 
     following: dict[str, list[str]]
@@ -29,7 +29,9 @@ class Graph:
         return Block(block_id, False, shapely.Point(), (), (), tuple(self.following[block_id]))
 
 
-def plain_search(graph: Graph, start: str, goals: set[str], max_depth: int) -> list[str] | None:
+def plain_search(
+    graph: BlockGraph, start: str, goals: set[str], max_depth: int
+) -> list[str] | None:
     """Breadth first by the book of the original: every arrival is queued, and the last one that
     queued a block at a depth is its parent."""
     queue, parent = deque([(start, 1)]), {(start, 1): None}
@@ -57,7 +59,7 @@ def test_the_search_finds_the_path_of_a_queue_without_visited_set(seed: int) -> 
         name: [str(other) for other in generator.permutation(12)[: generator.integers(0, 4)]]
         for name in names
     }
-    graph: Any = Graph(following)
+    graph: Any = BlockGraph(following)
     goals = {str(goal) for goal in generator.permutation(12)[: generator.integers(1, 4)]}
     found = search(graph.block("0"), goals, lambda block: block.outgoing, graph, 7)
     assert (None if found is None else [block.id for block in found]) == plain_search(
@@ -70,7 +72,7 @@ def test_the_search_stays_fast_where_the_queue_of_the_original_explodes() -> Non
     following = {f"{side}{depth}": [f"a{depth + 1}", f"b{depth + 1}"]
                  for depth in range(29) for side in "ab"}  # fmt: skip
     following |= {"a29": [], "b29": []}
-    graph: Any = Graph(following)
+    graph: Any = BlockGraph(following)
     found = search(graph.block("a0"), {"b29"}, lambda block: block.outgoing, graph, 30)
     assert found is not None and len(found) == 30
 

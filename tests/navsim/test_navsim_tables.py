@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from irl_vla.data.navsim.evaluation import MARKS, Scored, Skipped
-from irl_vla.data.navsim.filters import TwoStageGroup
-from irl_vla.data.navsim.tables import (
+from irl_vla.navsim.evaluation import SUB_SCORE_NAMES, Scored, Skipped
+from irl_vla.navsim.filters import TwoStageGroup
+from irl_vla.navsim.tables import (
     as_csv,
     comfort_of_pair,
     final_score,
@@ -19,7 +19,7 @@ from irl_vla.data.navsim.tables import (
     predecessors,
     skipped_csv,
 )
-from irl_vla.data.navsim.two_stage_table import frame_of, two_stage_rows
+from irl_vla.navsim.two_stage_table import frame_of, two_stage_rows
 
 SPEED = 5.0  # [m/s] of every car here: straight on along x
 
@@ -33,7 +33,7 @@ def scored(
     initial[0], initial[3] = x, SPEED
     steps = np.arange(1, 9)[:, None] * 0.5 * SPEED
     straight = np.hstack([steps, np.zeros((8, 2))])
-    values = {**dict.fromkeys(MARKS, 1.0), **marks}
+    values = {**dict.fromkeys(SUB_SCORE_NAMES, 1.0), **marks}
     return Scored(
         token, log, round(t0_s * 1e6), len(token) == 17, initial,
         straight if plan is None else plan, values, values,
@@ -41,7 +41,7 @@ def scored(
 
 
 def test_extended_comfort_counts_two_of_sixteen_and_is_dropped_without_a_pair() -> None:
-    perfect = dict.fromkeys(MARKS, 1.0)
+    perfect = dict.fromkeys(SUB_SCORE_NAMES, 1.0)
     assert final_score({**perfect, "ec": 0.0}) == 14.0 / 16.0
     assert final_score({**perfect, "ec": math.nan}) == 1.0
     assert final_score({**perfect, "ec": math.nan, "ttc": 0.0}) == 9.0 / 14.0

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irl_vla.data.navsim.records import Detections
-from irl_vla.data.navsim.tracks import held, tracks_of
 from irl_vla.frames import wrap_angle
+from irl_vla.navsim.records import TrackedObjects
+from irl_vla.navsim.tracks import held, tracks_of
 
 CASE = (
     Path(__file__).parents[2] / ".." / "shared" / "epdms" / "intermediate"
@@ -21,12 +21,12 @@ CASE = (
 )  # fmt: skip
 
 
-def sight(*rows: Any) -> Detections:
+def sight(*rows: Any) -> TrackedObjects:
     """id, x, y, heading, vx, vy each; vehicles of 4 x 2 m."""
     n = len(rows)
     states = np.array([row[1:] for row in rows], np.float64).reshape(-1, 5)
     ids = tuple(row[0] for row in rows)
-    return Detections(ids, ("vehicle",) * n, states, np.tile([4.0, 2.0, 1.5], (n, 1)))
+    return TrackedObjects(ids, ("vehicle",) * n, states, np.tile([4.0, 2.0, 1.5], (n, 1)))
 
 
 @pytest.mark.skipif(not CASE.is_file(), reason=f"there are no recorded cases at {CASE}")

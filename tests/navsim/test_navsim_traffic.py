@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from dump_scores import idm_values, traffic_of_reference
 
-from irl_vla.data.navsim.dataset import Dataset, index_split
-from irl_vla.data.navsim.evaluation import Evaluator
-from irl_vla.data.navsim.filters import SceneFilter, Split
-from irl_vla.data.navsim.preparation import prepare
-from irl_vla.data.navsim.scoring_scene import scoring_scene
-from irl_vla.data.navsim.worlds import reference_plan
 from irl_vla.frames import wrap_angle
+from irl_vla.navsim.dataset import Dataset, index_split
+from irl_vla.navsim.evaluation import Evaluator
+from irl_vla.navsim.filters import NavsimSplit, SceneFilter
+from irl_vla.navsim.preparation import prepare
+from irl_vla.navsim.scoring_scene import scoring_scene
+from irl_vla.navsim.worlds import reference_plan
 from irl_vla.scoring.prepare import prepare as prepare_scoring
 
 CASE = Path(__file__).parents[2] / ".." / "shared" / "navsim" / "idm_case"
@@ -38,7 +38,7 @@ def test_traffic_that_answers_the_reference_is_that_of_the_original() -> None:
     with gzip.open(CASE / "expected_idm.json.gz", "rt") as file:
         expected = json.load(file)
     chosen = SceneFilter(num_future_frames=8, frame_interval=1, tokens=tuple(expected))
-    evaluator = Evaluator(index_split(Dataset(CASE), Split("close_traffic", "test", chosen)))
+    evaluator = Evaluator(index_split(Dataset(CASE), NavsimSplit("close_traffic", "test", chosen)))
     for token, values in expected.items():
         window = evaluator.index.window(token)
         prepared = prepare(window, evaluator.city(window.metadata.map_name))

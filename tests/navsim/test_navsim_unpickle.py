@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irl_vla.data.navsim.dataset import Dataset
+from irl_vla.navsim.dataset import Dataset
 from irl_vla.types import InputError
 from irl_vla.unpickle import load_pickle
 

@@ -45,7 +45,8 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
         ("x: [-16, 48]", "x: [48, -16]", "must grow from first to last"),
         ("decoder_heads: 2", "decoder_heads: 3", "must divide d_model 16, got 3"),
         ("map_queries: 8", "map_querys: 8", "Did you mean 'map_queries'"),
-        ("backbone: nano", "backbone: resnet", "backbone"),
+        ("backbone: nano", "backbone: resnet", "backbone 'resnet': expected one of nano, 19-slim"),
+        ("backbone: nano", "backbone: 19-slim", "Did you mean '19-slim-dw'"),
     ],
 )
 def test_a_preset_that_cannot_be_built_is_refused(

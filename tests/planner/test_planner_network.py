@@ -29,7 +29,7 @@ from irl_vla.planner.sampler import (
 )
 from irl_vla.planner.schedule import noise_levels, steps
 from irl_vla.planner.tensors import noise_for, planner_inputs, planner_io
-from irl_vla.types import Command, EgoStatus, Intent, Meta, SceneTokens
+from irl_vla.types import SECOND_NS, Command, EgoStatus, Intent, Meta, SceneTokens
 
 SEEN = ("bev", "agents", "ego", "map", "meta", "meta_age_s", "noise")
 
@@ -273,9 +273,20 @@ def tokens(preset: Preset, rng: np.random.Generator, epoch: int = 0) -> SceneTok
     return replace(blind, **{name: values[name] for name in names})
 
 
-def command(preset: Preset, count: int, epoch: int = 0, age_s: float = 0.5) -> Command:
-    meta = Meta(np.ones((count, preset.d_model), np.float16), np.ones(count, bool), age_s, epoch)
-    return Command(0, 10, "test", meta=meta)
+def command(preset: Preset, count: int, epoch: int = 0, stamp_ns: int = 0) -> Command:
+    meta = Meta(np.ones((count, preset.d_model), np.float16), np.ones(count, bool), epoch)
+    return Command(stamp_ns, stamp_ns + 10, "test", meta=meta)
+
+
+@pytest.mark.parametrize(("seconds", "age"), [(0.0, 0.0), (0.3, 0.3), (25.0, 10.0), (-1.0, 0.0)])
+def test_the_age_of_meta_is_counted_from_the_stamp_of_its_command(
+    preset: Preset, seconds: float, age: float
+) -> None:
+    now_ns = 50 * SECOND_NS
+    seen = replace(tokens(preset, np.random.default_rng(0)), anchor_stamp_ns=now_ns)
+    advice = command(preset, 2, stamp_ns=now_ns - round(seconds * SECOND_NS))
+    inputs = planner_inputs(preset, seen, advice, noise_for(preset, 0, 0))
+    assert inputs["meta_age_s"] == np.float32(age)
 
 
 def test_meta_of_another_epoch_none_or_too_many_is_masked(preset: Preset) -> None:

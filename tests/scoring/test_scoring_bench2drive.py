@@ -268,7 +268,7 @@ def broken(**changes: Any) -> dict[str, Any]:
         (broken(scores={"score_route": 101.0, "score_composed": 1.0}), r"0\.\.100"),
         (broken(infractions={}), r"min_speed_infractions.*missing"),
         (broken(infractions=[]), r"infractions.*object"),
-        (broken(save_name="../../etc"), r"save_name.*without a path"),
+        (broken(save_name="../../etc"), r"save_name.*stays in its folder"),
         (record(7, min_speed_infractions=["slow"]), r"percentage.*'slow'"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from irl_vla.scoring.epdms import SubScores, score
+from irl_vla.scoring.epdms import PlanScores, score
 from irl_vla.scoring.evaluate import (
     DDC_STEP,
     HC_BITS,
@@ -40,7 +40,7 @@ class Example(NamedTuple):
     prepared: PreparedScene
     plan: F64
     before: F64
-    scores: SubScores
+    scores: PlanScores
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring_cases import fan, needs_cases, plan, public_scenes, street, tracks, turned
 
-from irl_vla.scoring.epdms import Marks, SubScores, combine, score
+from irl_vla.scoring.epdms import PlanScores, SubScores, combine, score
 from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Scene
 from irl_vla.scoring.simulate import sample_plans, simulate
@@ -22,9 +22,9 @@ TRAFFIC = tracks(
 )
 
 
-def same(a: SubScores, b: SubScores, atol: float = 0.0) -> None:
+def same(a: PlanScores, b: PlanScores, atol: float = 0.0) -> None:
     for of in ("raw", "filtered"):
-        for field in fields(Marks):
+        for field in fields(SubScores):
             np.testing.assert_allclose(
                 getattr(getattr(a, of), field.name), getattr(getattr(b, of), field.name),
                 atol=atol, rtol=0, err_msg=field.name,
@@ -74,7 +74,7 @@ def test_the_score_never_rises_when_a_multiplier_falls(values: list[float], whic
         one = [np.array([v]) for v in multipliers]
         rest = [np.array([v]) for v in (0.8, 1.0, 0.0, 1.0)]
         mult = np.array([np.prod(multipliers)])
-        return float(combine(Marks(*one, *rest, mult, mult), np.array([1.0]))[0])
+        return float(combine(SubScores(*one, *rest, mult, mult), np.array([1.0]))[0])
 
     lower = list(values)
     lower[which] = max(lower[which] - 0.5, 0.0)
@@ -135,7 +135,7 @@ def test_where_nobody_gets_further_than_five_metres_everybody_has_full_progress(
 @given(st.floats(0.0, 25.0), st.floats(-0.1, 0.1), st.floats(-5.0, 4.0))
 def test_every_mark_and_score_lies_between_0_and_1(speed: float, turn: float, push: float) -> None:
     scores = score(street(speed, TRAFFIC), plan(speed, turn, push), plan(speed))
-    for field in fields(Marks):
+    for field in fields(SubScores):
         assert 0.0 <= getattr(scores.raw, field.name)[0] <= 1.0
     assert 0.0 <= scores.epdms[0] <= 1.0
 

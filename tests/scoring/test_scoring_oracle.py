@@ -19,7 +19,7 @@ from irl_vla.scoring.comfort import (
     history_filters,
     past_states,
 )
-from irl_vla.scoring.epdms import marks_of, multiplied, score, score_case
+from irl_vla.scoring.epdms import multiplied, score, score_case, sub_scores_of
 from irl_vla.scoring.evaluate import HC_BITS, NC_STEP, NO_COMFORT, TTC_STEP, evaluate_states
 from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import STATE_COLUMNS, Ego
@@ -128,7 +128,7 @@ def test_reference_human_and_batch_agree() -> None:
             if values is None:
                 assert recorded is None
                 continue
-            alone = marks_of(values[None], multiplied(values[None]) * values[4])
+            alone = sub_scores_of(values[None], multiplied(values[None]) * values[4])
             for mark in ("nc", "dac", "ddc", "tlc", "ttc", "lk"):
                 assert getattr(alone, mark)[0] == recorded[mark], (name, mark)
         assert abs(prepared.reference[4] - oracle["reference"]["progress_m"]) < 1e-6

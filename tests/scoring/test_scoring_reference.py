@@ -29,7 +29,7 @@ from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, RedLights, Scen
 from irl_vla.types import InputError
 
 EXACT = {"rtol": 0.0, "atol": 1e-6}
-MARKS = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc", "mult", "pdm_score_no_ec")
+SUB_SCORE_NAMES = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc", "mult", "pdm_score_no_ec")
 
 
 def angle_between(a: F64, b: F64) -> F64:
@@ -72,7 +72,7 @@ def cases() -> list[Any]:
 def test_every_recorded_proposal_gets_the_recorded_marks_and_the_same_one_is_chosen() -> None:
     for case in cases():
         closed = pdm_closed(public_scenes()[case["scene"]])
-        for mark in MARKS:
+        for mark in SUB_SCORE_NAMES:
             wanted = [proposal[mark] for proposal in case["proposals"]]
             np.testing.assert_allclose(getattr(closed.marks, mark), wanted, **EXACT)
         assert closed.chosen == case["best"], case["scene"]

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scoring_cases import fan, plan, street
 
-from irl_vla.scoring.simulate import PACIFICA, sample_plans, sample_times, simulate
+from irl_vla.scoring.simulate import sample_plans, sample_times, simulate
 from irl_vla.scoring.tracker import fit_curvature, fit_speed
 from irl_vla.types import InputError
+from irl_vla.vehicle import PACIFICA
 
 DT = 0.1
 START = street().ego.initial

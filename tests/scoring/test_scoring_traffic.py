@@ -19,7 +19,7 @@ from scoring_cases import (
 )
 
 from irl_vla.frames import wrap_angle
-from irl_vla.scoring.epdms import Marks, score
+from irl_vla.scoring.epdms import SubScores, score
 from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, NamedPlan, Polygons, Scene, Tracks
 from irl_vla.scoring.simulate import sample_plans, simulate
@@ -29,8 +29,8 @@ from irl_vla.scoring.traffic import (
     reactive_tracks,
     score_reactive,
 )
+from irl_vla.scoring.traffic_lanes import rail_of
 from irl_vla.scoring.traffic_leader import place, stretch
-from irl_vla.scoring.traffic_rails import rail_of
 from irl_vla.types import InputError
 
 EVERY = 4  # steps between the recorded ones
@@ -256,7 +256,7 @@ def test_each_plan_is_scored_in_its_own_traffic_and_the_scene_stays_as_it_was() 
     for i, poses in enumerate(plans):
         alone = score(prepared.under(drive(scene, poses)), poses)
         assert many.epdms[i] == alone.epdms[0]
-        for name in Marks.__dataclass_fields__:
+        for name in SubScores.__dataclass_fields__:
             assert getattr(many.raw, name)[i] == getattr(alone.raw, name)[0]
     np.testing.assert_array_equal(scene.agents.states, before)
     assert len(score_reactive(scene, plans[:0])) == 0

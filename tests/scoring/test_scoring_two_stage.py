@@ -11,11 +11,11 @@ from scoring_cases import PUBLIC, intermediate, needs_cases
 
 from irl_vla.scoring.two_stage import (
     COLUMNS,
-    Frame,
     Group,
-    Half,
-    Stages,
+    ScoredFrame,
+    StageScores,
     TwoStage,
+    WeightedGroup,
     combine_halves,
     follow_up_weights,
     pair_comfort,
@@ -33,13 +33,13 @@ ORIGINAL_NAMES = {
 PERFECT = np.ones(8)
 
 
-def standing(t0_us: int, x: float = 0.0, marks: np.ndarray | None = None) -> Frame:
+def standing(t0_us: int, x: float = 0.0, marks: np.ndarray | None = None) -> ScoredFrame:
     """A plan that stands still at x."""
     place = np.array([x, 0.0])
-    return Frame(t0_us, place, place, PERFECT if marks is None else marks, np.zeros((41, 11)))
+    return ScoredFrame(t0_us, place, place, PERFECT if marks is None else marks, np.zeros((41, 11)))
 
 
-def group_of(**frames: Frame) -> tuple[dict[str, Frame], Group]:
+def group_of(**frames: ScoredFrame) -> tuple[dict[str, ScoredFrame], Group]:
     """now, previous and one pair a, b, all perfect unless given."""
     given = {
         "now": standing(1_000_000), "previous": standing(500_000),
@@ -70,8 +70,10 @@ def test_an_unknown_planned_end_gives_equal_weights() -> None:
 
 
 def test_stages_are_multiplied_within_a_half_before_the_halves_are_averaged() -> None:
-    now = Half(np.full(10, 1.0), np.array([0.25, 0.75]), np.stack([np.zeros(10), np.ones(10)]))
-    previous = Half(np.full(10, 0.5), np.array([1.0]), np.full((1, 10), 0.5))
+    now = WeightedGroup(
+        np.full(10, 1.0), np.array([0.25, 0.75]), np.stack([np.zeros(10), np.ones(10)])
+    )
+    previous = WeightedGroup(np.full(10, 0.5), np.array([1.0]), np.full((1, 10), 0.5))
     stages = combine_halves(now, previous)
     assert stages.stage_one[0] == (1.0 + 0.5) / 2
     assert stages.stage_two[0] == (0.75 + 0.5) / 2
@@ -88,14 +90,16 @@ def test_extended_comfort_of_a_pair_is_written_to_both_frames() -> None:
     frames, group = group_of()
     swerve = frames["a"].states.copy()
     swerve[:, 2] = 0.5 * np.sin(np.arange(41) * 0.5)
-    frames["a"] = Frame(5_000_000, np.zeros(2), np.zeros(2), PERFECT, swerve)
+    frames["a"] = ScoredFrame(5_000_000, np.zeros(2), np.zeros(2), PERFECT, swerve)
     result = two_stage(frames, [group])
     ec = COLUMNS.index("ec")
     assert [result.columns[token][ec] for token in ("now", "previous", "a", "b")] == [1, 1, 0, 0]
 
 
 def test_the_planned_end_makes_the_weights_not_the_simulated_one() -> None:
-    elsewhere = Frame(1_000_000, np.zeros(2), np.array([9.0, 0.0]), PERFECT, np.zeros((41, 11)))
+    elsewhere = ScoredFrame(
+        1_000_000, np.zeros(2), np.array([9.0, 0.0]), PERFECT, np.zeros((41, 11))
+    )
     frames, _ = group_of(now=elsewhere)
     frames |= {"c": standing(5_000_000, x=9.0), "d": standing(4_500_000)}
     result = two_stage(frames, [Group("now", "previous", (("a", "b"), ("c", "d")))])
@@ -149,7 +153,7 @@ def ours() -> TwoStage:
     frames = {}
     for row in oracle()["rows"]:
         scene, candidate, frame = row["_src"]
-        frames[row["token"]] = Frame(
+        frames[row["token"]] = ScoredFrame(
             round(row["start_time"] * 1e6),
             np.array([row["start_point_x"], row["start_point_y"]], np.float64),
             np.array([row["endpoint_x"], row["endpoint_y"]]),
@@ -163,7 +167,7 @@ def ours() -> TwoStage:
     return two_stage(frames, groups)
 
 
-def assert_same(ours: Stages, theirs: dict[str, dict[str, float]]) -> None:
+def assert_same(ours: StageScores, theirs: dict[str, dict[str, float]]) -> None:
     for stage, columns in theirs.items():
         named = dict(zip(COLUMNS, getattr(ours, stage), strict=True))
         for name, value in columns.items():

@@ -7,6 +7,7 @@ import pytest
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view.camera import (
     corners_of,
     dense_path,
@@ -23,7 +24,7 @@ AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # optic
 
 
 def camera(
-    yaw_deg: float = 0.0, model: CameraModel = CameraModel.PLUMB_BOB, k: F64 | None = None
+    yaw_deg: float = 0.0, model: str = CameraModel.PLUMB_BOB, k: F64 | None = None
 ) -> Camera:
     """640x480, f = 400 px, 1.5 m above the rear axle, level."""
     yaw = np.radians(yaw_deg)
@@ -56,11 +57,12 @@ def test_a_ground_point_10_m_ahead_lies_at_the_hand_computed_pixel() -> None:
     assert seen(camera(), np.array([10.0, 1.0, 0.0])) == pytest.approx([280.0, 300.0])
 
 
-def test_a_straight_plan_paints_its_ribbon_one_metre_to_each_side() -> None:
+@pytest.mark.parametrize("width", [PACIFICA.width, 2.0])
+def test_a_straight_plan_paints_its_ribbon_half_a_car_to_each_side(width: float) -> None:
     image = black()
-    paint_trajectory(image, camera(), straight(5.0))
+    paint_trajectory(image, camera(), straight(5.0), width)
     row = np.flatnonzero(image[299].any(axis=1))  # v = 299: 600 / 59 = 10.17 m ahead
-    half = 400 / (600 / 59)
+    half = 400 * (width / 2) / (600 / 59)
     assert row.min() == pytest.approx(320 - half, abs=2.5)
     assert row.max() == pytest.approx(320 + half, abs=2.5)
     assert not image[: 240 + 24].any()  # 20 m, the end of the plan, is at v = 270, its dot 4 px
@@ -91,7 +93,7 @@ def test_the_ground_grid_stays_below_the_horizon_in_every_direction(yaw_deg: flo
         (CameraModel.EQUIDISTANT, np.array([-0.02, 0.003, 0.0, 0.0])),
     ],
 )
-def test_distorted_lines_do_not_wrap_into_the_sky(model: CameraModel, k: F64) -> None:
+def test_distorted_lines_do_not_wrap_into_the_sky(model: str, k: F64) -> None:
     image = black()
     paint_grid(image, camera(0.0, model, k))
     assert image[245:].any()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from irl_vla.drive.fallback import unchecked_stop
 from irl_vla.types import (
     SECOND_NS,
     CameraImage,
@@ -24,6 +25,7 @@ from irl_vla.types import (
     Schedule,
     Trajectory,
 )
+from irl_vla.vehicle import PACIFICA
 from irl_vla.view.plots import (
     EgoTrace,
     PlanTrace,
@@ -37,9 +39,9 @@ from irl_vla.view.report import (
     Check,
     Fact,
     PageFrame,
+    PageTable,
     ReplayPage,
     ShowPage,
-    Table,
     Verdict,
     replace_file,
     write_replay_page,
@@ -60,6 +62,7 @@ def anchor(index: int) -> ReplayAnchor:
         stamp, Trajectory(poses), Candidates(np.stack([poses, poses]), np.ones(2)), 0,
         PlanReason.BEST_CANDIDATE, "", (Rejection(1, "too_fast", "31 m/s"),), 20.0,
         Schedule(stamp, stamp, None, None, 0, 0), "abc",
+        unchecked_stop(np.zeros((1, 3)), 0.0, PACIFICA),
     )  # fmt: skip
     refusal = Refusal(stamp, RefusalReason.STALE_EGO_MOTION, "0.6 s <old> & cold")
     ego = EgoStatus(stamp, np.array([4.0, 0.0]), np.zeros(2), 0.01, True, "/odom twist")
@@ -81,7 +84,7 @@ def show_page() -> ShowPage:
     return ShowPage(
         "a & b", (Fact("source", "/bag"),), Verdict("ok", "Yes.", (Check("ok", "Size", "1x1"),)),
         plots=(plot_sync(sync), plot_ego(ego)),
-        tables=(Table("Topics", ("topic", "rate"), (("/a<b>", "10"),), ("rate",)),),
+        tables=(PageTable("Topics", ("topic", "rate"), (("/a<b>", "10"),), ("rate",)),),
         missing=("no <rig>",), warnings=("truncated",),
     )  # fmt: skip
 

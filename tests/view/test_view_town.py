@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from irl_vla.frames import to_outer
-from irl_vla.scoring.scene import AGENT_TYPES, Polygons, Vehicle
+from irl_vla.scoring.scene import AGENT_TYPES, Polygons
 from irl_vla.types import F64, U8
+from irl_vla.vehicle import Vehicle
 from irl_vla.view import town_ground
 from irl_vla.view.palette import Rgb
-from irl_vla.view.town import LIT, Overlay, TownPainter
+from irl_vla.view.town import LIT, TownOverlay, TownPainter
 from irl_vla.view.town_actors import AMBER, BLINK_S, BRAKING, EGO, GLASS
 from irl_vla.view.town_film import camera_path, many_drives, moments
 from irl_vla.view.town_ground import GRASS, TILE_PX
@@ -25,9 +26,9 @@ from irl_vla.world.town import (
     Lane,
     Light,
     Marking,
+    ParkingSpace,
     Prop,
     Signal,
-    Spot,
     Town,
 )
 
@@ -90,7 +91,7 @@ def crossroads() -> Town:
         "crossroads", 5, lanes, Polygons.of([road]),
         (Junction("crossing", road / [10.0, 1.0], (1,)),), (signal,), (walk,),
         carparks=Polygons.of([np.array([[20.0, 4.0], [60.0, 4.0], [60.0, 9.0], [20.0, 9.0]])]),
-        spots=(Spot(np.array([30.0, 6.5, np.pi / 2]), 5.0, 2.5),),
+        spots=(ParkingSpace(np.array([30.0, 6.5, np.pi / 2]), 5.0, 2.5),),
         footpaths=(np.array([[-REACH_M, -6.0], [REACH_M, -6.0]]),),
         kerbs=(np.array([[-REACH_M, -4.0], [REACH_M, -4.0]]),), markings=markings, props=props,
     )  # fmt: skip
@@ -135,7 +136,7 @@ def drive(steps: int = 20) -> Episode:
     )  # fmt: skip
 
 
-QUIET = Overlay(words=False)
+QUIET = TownOverlay(words=False)
 EAST = np.array([20.0, 0.0])
 SCALE = 8.0
 
@@ -195,8 +196,8 @@ def test_moving_a_town_moves_its_picture_so_tiles_have_no_seams(
     )  # fmt: skip
     here = replace(moved, drivable=town.drivable, carparks=town.carparks, props=town.props)
     half = TILE_PX // 2
-    before = town_ground.Ground(here, SCALE).crop(-400, -300, 800, 600)
-    after = town_ground.Ground(moved, SCALE).crop(-400 + half, -300 - half, 800, 600)
+    before = town_ground.GroundImage(here, SCALE).crop(-400, -300, 800, 600)
+    after = town_ground.GroundImage(moved, SCALE).crop(-400 + half, -300 - half, 800, 600)
     assert np.abs(before.astype(int) - after).max() <= 12, "of 255: strokes are cut at the border"
 
 
@@ -269,7 +270,7 @@ def test_route_trail_and_plans_lie_where_they_lead() -> None:
     episode = drive()
     straight = np.column_stack([np.arange(1, 9) * 4.0, np.zeros(8), np.zeros(8)])
     plans = np.stack([straight, straight + np.array([0.0, 6.0, 0.0])])
-    overlay = Overlay(
+    overlay = TownOverlay(
         route=np.array([[0.0, -30.0], [40.0, -30.0]]), trail=np.array([[0.0, 30.0], [40.0, 30.0]]),
         plans=plans, chosen=0, words=False,
     )  # fmt: skip

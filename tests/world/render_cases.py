@@ -8,12 +8,12 @@ import numpy as np
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.projection import project
-from irl_vla.camera.rig import Look, Rig, ego_from_look
+from irl_vla.camera.rig import Rig, ViewDirection, ego_from_look
 from irl_vla.frames import inverse, move, rigid_from_pose
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
-from irl_vla.world.episode import MODELS, Actors, Moment
-from irl_vla.world.render.renderer import Measured, Renderer
+from irl_vla.world.episode import MODELS, Actors, WorldState
+from irl_vla.world.render.renderer import PixelTruth, Renderer
 from irl_vla.world.town import Lane, Marking, Prop, Signal, Town
 
 SIZES = {
@@ -54,26 +54,26 @@ def users(*who: tuple[str, tuple[float, float, float]], looks: int = 5) -> tuple
 def moment(
     states: F64, *, lamps: int = 0, light: int = 1, time_s: float = 0.0,
     ego: tuple[float, float, float] = (0.0, -1.75, 0.0),
-) -> Moment:  # fmt: skip
+) -> WorldState:  # fmt: skip
     """An instant with everybody present."""
     count = len(states)
     place = np.zeros(11)
     place[:3] = ego
-    return Moment(
+    return WorldState(
         time_s, place, 0, states, np.ones(count, np.bool_), np.full(count, lamps, np.uint8),
         np.array([light], np.int8),
     )  # fmt: skip
 
 
 def front_rig(
-    model: CameraModel = CameraModel.PLUMB_BOB, distortion: tuple[float, ...] = (),
-    *, focal: float = 550.0, look: Look | None = None, name: str = "front",
+    model: str = CameraModel.PLUMB_BOB, distortion: tuple[float, ...] = (),
+    *, focal: float = 550.0, look: ViewDirection | None = None, name: str = "front",
     size: tuple[int, int] = (704, 400),
 ) -> Rig:  # fmt: skip
     """One camera behind the windscreen."""
     width, height = size
     intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-    mounting = ego_from_look((1.7, 0.0, 1.5), look or Look())
+    mounting = ego_from_look((1.7, 0.0, 1.5), look or ViewDirection())
     return Rig("one", (Camera(name, width, height, model, intrinsics, distortion, mounting),))
 
 
@@ -126,7 +126,7 @@ def mask_rectangle(mask: np.ndarray) -> tuple[float, float, float, float]:
     return columns.min() - 0.5, rows.min() - 0.5, columns.max() + 0.5, rows.max() + 0.5
 
 
-def look(rig: Rig, *who: tuple[str, tuple[float, float, float]]) -> tuple[Measured, Actors, F64]:
+def look(rig: Rig, *who: tuple[str, tuple[float, float, float]]) -> tuple[PixelTruth, Actors, F64]:
     actors, states = users(*who)
     now = moment(states)
     return Renderer(street(), actors, rig, 3).measure(now)[rig.names[0]], actors, states

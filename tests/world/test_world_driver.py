@@ -7,19 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, Vehicle
+from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons
 from irl_vla.types import F64
-from irl_vla.world.driver.expert import Expert, Style
-from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, Actors, Moment
+from irl_vla.vehicle import Vehicle
+from irl_vla.world.driver.expert import DriverStyle, Expert
+from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, Actors, WorldState
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.routes import random_route
 from irl_vla.world.signals import lights_at
-from irl_vla.world.simulation import Drive
+from irl_vla.world.simulation import DriverAction
 from irl_vla.world.town import NONE, Crosswalk, Junction, Lane, Light, Signal, Town
 
 LIMIT, LINE, END = 12.0, 150.0, 180.0  # [m/s], [m] stop line, [m] end of the junction
 FRONT = Vehicle().front_length
-CALM = Style(1.0, 1.5, 2.0, 2.5, 1.5, 2.0, 1.0)
+CALM = DriverStyle(1.0, 1.5, 2.0, 2.5, 1.5, 2.0, 1.0)
 Mover = Callable[[float], F64]  # time -> (A, 5) states
 
 
@@ -71,11 +72,11 @@ def drive(
     )  # fmt: skip
     rows, lamps = [ego], []
     for step in range(steps):
-        moment = Moment(
+        moment = WorldState(
             step * 0.1, rows[-1], 0, others(step * 0.1), np.ones(count, np.bool_),
             np.zeros(count, np.uint8), lights_at(town, step * 0.1),
         )  # fmt: skip
-        done: Drive = expert.drive(moment, actors)
+        done: DriverAction = expert.drive(moment, actors)
         rows.append(done.ego)
         lamps.append(done.lamps)
     return np.array(rows), lamps
@@ -213,6 +214,6 @@ def test_states_are_those_of_the_scorers_bicycle() -> None:
 
 
 def test_drivers_differ_by_seed_and_not_otherwise() -> None:
-    assert Style.drawn(4) == Style.drawn(4)
-    paces = {Style.drawn(seed).pace for seed in range(20)}
+    assert DriverStyle.drawn(4) == DriverStyle.drawn(4)
+    paces = {DriverStyle.drawn(seed).pace for seed in range(20)}
     assert len(paces) == 20 and min(paces) >= 0.85 and max(paces) <= 1.05

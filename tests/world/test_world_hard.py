@@ -17,7 +17,7 @@ from irl_vla.world.benchmark.hard import (
     shifted,
     stretched,
 )
-from irl_vla.world.benchmark.plans import MAKERS
+from irl_vla.world.benchmark.plans import PLAN_MAKERS
 from irl_vla.world.benchmark.scenes import BEFORE, Cutter, ground_of
 from irl_vla.world.benchmark.splits import HORIZON
 
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_group(group: HardGroup) -> None:
 def test_every_driver_gets_a_score_and_the_expert_beats_standing(group: HardGroup) -> None:
     ground, scores = ground_of(group.first.town), {}
     for name in ("expert", "standing_still"):
-        frames = frames_of(group, MAKERS[name], ground)
+        frames = frames_of(group, PLAN_MAKERS[name], ground)
         done = two_stage(frames, [group.tokens])
         assert not done.left_out
         times = {frames[group.tokens.now].t0_us - frames[group.tokens.previous].t0_us}

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from irl_vla.scoring.bench2drive import succeeded
-from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons, Vehicle
-from irl_vla.world.episode import Actors, Moment
-from irl_vla.world.infractions import LAYOUT, OUTSIDE, PEDESTRIANS, VEHICLES, Watch, judge
-from irl_vla.world.routes import Path
+from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Polygons
+from irl_vla.vehicle import Vehicle
+from irl_vla.world.episode import Actors, WorldState
+from irl_vla.world.infractions import (
+    LAYOUT,
+    OUTSIDE,
+    PEDESTRIANS,
+    VEHICLES,
+    InfractionMonitor,
+    judge,
+)
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Junction, Lane, Light, Signal, Town
 
 STOP_X = 60.0  # where the signalled connector begins
@@ -47,83 +55,87 @@ FAR = np.array([[500.0, 500.0, 0.0, 0.0, 0.0], [600.0, 500.0, 0.0, 0.0, 0.0]])
 
 def moment(
     k: int, x: float, speed: float = 10.0, y: float = 0.0, others: np.ndarray = FAR
-) -> Moment:
+) -> WorldState:
     ego = np.zeros(11)
     ego[[0, 1, 3]] = x, y, speed
-    return Moment(
+    return WorldState(
         k / 10.0, ego, 0, others, np.ones(2, np.bool_), np.zeros(2, np.uint8),
         np.array([Light.RED], np.int8),
     )  # fmt: skip
 
 
 @pytest.fixture
-def watch() -> Watch:
+def monitor() -> InfractionMonitor:
     town = road()
-    return Watch(town, Path.of(town, (0, 1, 2)), ACTORS, Vehicle(), np.array([10.0, 0.0, 0.0]))
+    return InfractionMonitor(
+        town, RoutePath.of(town, (0, 1, 2)), ACTORS, Vehicle(), np.array([10.0, 0.0, 0.0])
+    )
 
 
-def kinds(watch: Watch) -> list[str]:
-    return [found.kind for found in watch.infractions]
+def kinds(monitor: InfractionMonitor) -> list[str]:
+    return [found.kind for found in monitor.infractions]
 
 
-def test_driving_in_the_lane_is_no_infraction(watch: Watch) -> None:
+def test_driving_in_the_lane_is_no_infraction(monitor: InfractionMonitor) -> None:
     for k in range(30):
-        watch.see(moment(k, 10.0 + k))
-    assert kinds(watch) == [] and watch.outside_m == 0.0
-    assert np.isclose(watch.farthest_m, 39.0) and np.isclose(watch.driven_m, 29.0)
+        monitor.observe(moment(k, 10.0 + k))
+    assert kinds(monitor) == [] and monitor.outside_m == 0.0
+    assert np.isclose(monitor.farthest_m, 39.0) and np.isclose(monitor.driven_m, 29.0)
 
 
-def test_passing_a_red_light_counts_once(watch: Watch) -> None:
+def test_passing_a_red_light_counts_once(monitor: InfractionMonitor) -> None:
     for k in range(30):
-        watch.see(moment(k, 40.0 + k))
-    assert kinds(watch) == ["red_light"]
+        monitor.observe(moment(k, 40.0 + k))
+    assert kinds(monitor) == ["red_light"]
 
 
-def test_stopping_before_the_line_passes_nothing(watch: Watch) -> None:
+def test_stopping_before_the_line_passes_nothing(monitor: InfractionMonitor) -> None:
     for k in range(30):
-        watch.see(moment(k, min(30.0 + k, STOP_X - 4.5)))
-    assert kinds(watch) == []
+        monitor.observe(moment(k, min(30.0 + k, STOP_X - 4.5)))
+    assert kinds(monitor) == []
 
 
 @pytest.mark.parametrize(("who", "kind"), [(0, VEHICLES), (1, PEDESTRIANS)])
-def test_touching_somebody_is_a_collision_of_its_kind(watch: Watch, who: int, kind: str) -> None:
+def test_touching_somebody_is_a_collision_of_its_kind(
+    monitor: InfractionMonitor, who: int, kind: str
+) -> None:
     others = FAR.copy()
     others[who, :2] = 30.0, 0.0
-    watch.see(moment(0, 15.0, others=others))
-    assert not watch.collided
-    watch.see(moment(1, 26.5, others=others))
-    assert watch.collided and kinds(watch) == [kind]
-    assert "at fault" in watch.infractions[0].text
+    monitor.observe(moment(0, 15.0, others=others))
+    assert not monitor.collided
+    monitor.observe(moment(1, 26.5, others=others))
+    assert monitor.collided and kinds(monitor) == [kind]
+    assert "at fault" in monitor.infractions[0].text
 
 
-def test_being_hit_from_behind_is_not_the_egos_fault(watch: Watch) -> None:
+def test_being_hit_from_behind_is_not_the_egos_fault(monitor: InfractionMonitor) -> None:
     others = FAR.copy()
     others[0, :2] = 20.0, 0.0
-    watch.see(moment(0, 22.0, speed=5.0, others=others))
-    assert "hit from behind: not at fault" in watch.infractions[0].text
+    monitor.observe(moment(0, 22.0, speed=5.0, others=others))
+    assert "hit from behind: not at fault" in monitor.infractions[0].text
 
 
-def test_metres_off_the_road_are_measured(watch: Watch) -> None:
+def test_metres_off_the_road_are_measured(monitor: InfractionMonitor) -> None:
     for k in range(11):
-        watch.see(moment(k, 10.0 + k, y=0.0 if k <= 5 else 2.5))
-    assert 4.9 < watch.outside_m < 8.0
+        monitor.observe(moment(k, 10.0 + k, y=0.0 if k <= 5 else 2.5))
+    assert 4.9 < monitor.outside_m < 8.0
 
 
-def test_penalties_multiply_as_on_the_leaderboard(watch: Watch) -> None:
+def test_penalties_multiply_as_on_the_leaderboard(monitor: InfractionMonitor) -> None:
     others = FAR.copy()
     others[0, :2] = 85.0, 0.0
     for k in range(50):
-        watch.see(moment(k, 40.0 + k, others=others))
-        if watch.collided:
+        monitor.observe(moment(k, 40.0 + k, others=others))
+        if monitor.collided:
             break
-    result = judge(watch, "route", 0.5, "Failed", (10.0, 110.0))
+    result = judge(monitor, "route", 0.5, "Failed", (10.0, 110.0))
     assert np.isclose(result.record.composed, 50.0 * 0.6 * 0.7)
     assert not succeeded(result.record)
     assert result.record.infractions[LAYOUT] == () and result.record.infractions[OUTSIDE] == ()
 
 
-def test_a_clean_completed_drive_succeeds(watch: Watch) -> None:
+def test_a_clean_completed_drive_succeeds(monitor: InfractionMonitor) -> None:
     for k in range(45):
-        watch.see(moment(k, 10.0 + k))
-    result = judge(watch, "route", 1.0, "Completed", (10.0, 54.0))
+        monitor.observe(moment(k, 10.0 + k))
+    result = judge(monitor, "route", 1.0, "Completed", (10.0, 54.0))
     assert succeeded(result.record) and result.record.composed == 100.0 and result.comfort == 1.0

@@ -12,7 +12,7 @@ import pytest
 from render_cases import LENSES, front_rig, moment, seen_from, street, users
 
 from irl_vla.camera.camera import Camera, resized
-from irl_vla.camera.rig import Look, Rig, load_rig
+from irl_vla.camera.rig import Rig, ViewDirection, load_rig
 from irl_vla.types import InputError
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR
 from irl_vla.world.render.renderer import Renderer, ego_pose
@@ -167,9 +167,9 @@ def test_all_shipped_rigs_can_be_drawn(rig: str) -> None:
 
 @pytest.mark.parametrize(
     "look_at, words",
-    [(Look(pitch_deg=-60.0), "only sky"), (Look(pitch_deg=-25.0), "only sky")],
+    [(ViewDirection(pitch_deg=-60.0), "only sky"), (ViewDirection(pitch_deg=-25.0), "only sky")],
 )
-def test_a_camera_that_sees_only_sky_is_refused(look_at: Look, words: str) -> None:
+def test_a_camera_that_sees_only_sky_is_refused(look_at: ViewDirection, words: str) -> None:
     actors, _ = users()
     with pytest.raises(InputError, match=words):
         Renderer(street(), actors, front_rig(look=look_at), 1)

@@ -13,7 +13,7 @@ from irl_vla.world.driver.expert import Expert
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.commonroad import load_commonroad
 from irl_vla.world.recorded.scenarionet import load_scenario
-from irl_vla.world.replayed import Replayed
+from irl_vla.world.replayed_traffic import ReplayedTraffic
 from irl_vla.world.simulation import Simulation, record
 from irl_vla.world.traffic.traffic import Traffic
 
@@ -36,7 +36,7 @@ def episode(request: pytest.FixtureRequest) -> Episode:
 
 
 def test_a_recording_replayed_with_its_own_ego_is_the_same_episode(episode: Episode) -> None:
-    simulation = Simulation(episode.town, Replayed(episode), None, episode.ego[0])
+    simulation = Simulation(episode.town, ReplayedTraffic(episode), None, episode.ego[0])
     for step in range(1, len(episode)):
         now, then = simulation.step(episode.ego[step]), episode.moment(step)
         assert np.array_equal(now.states, then.states, equal_nan=True)
@@ -54,7 +54,7 @@ def test_an_expert_drives_a_recorded_town_and_stays_on_the_road(
     others = (
         Traffic(town, 1, start[:3], float(start[VX]), episode.route)
         if reactive
-        else Replayed(episode)
+        else ReplayedTraffic(episode)
     )
     driven = record(
         Simulation(town, others, driver, start), 1, episode.vehicle, min(len(episode), 80)

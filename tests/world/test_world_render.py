@@ -24,7 +24,7 @@ from render_cases import (
 from irl_vla.camera.camera import resized
 from irl_vla.camera.preprocess import ImageSpec, fitted_cameras
 from irl_vla.camera.projection import project, unproject
-from irl_vla.camera.rig import Look, Rig, load_rig
+from irl_vla.camera.rig import Rig, ViewDirection, load_rig
 from irl_vla.frames import inverse, move
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import MODELS
@@ -161,7 +161,7 @@ def test_depth_of_the_ground_is_where_the_ray_meets_it(lens: str) -> None:
 
 def test_two_rigs_agree_where_things_stand() -> None:
     who = [("car", (18.0, 2.0, 0.2)), ("truck", (30.0, -3.0, 0.0)), ("pedestrian", (12.0, -4.0, 1))]
-    rigs = [front_rig(look=Look(yaw_deg=3.0)), LENSES["fisheye"], LENSES["barrel"]]
+    rigs = [front_rig(look=ViewDirection(yaw_deg=3.0)), LENSES["fisheye"], LENSES["barrel"]]
     places = []
     for rig in rigs:
         found, _, states = look(rig, *who)

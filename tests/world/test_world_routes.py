@@ -10,7 +10,7 @@ import pytest
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, InputError, IntentDirection
 from irl_vla.world.route_lanes import are_neighbours, changes_of
-from irl_vla.world.routes import Path, intent_at, random_route, route_centreline
+from irl_vla.world.routes import RoutePath, intent_at, random_route, route_centreline
 from irl_vla.world.town import NONE, Closure, Crosswalk, Junction, Lane, Light, Signal, Town, Turn
 
 WIDTH, LIMIT, RADIUS = 3.5, 13.0, 12.0
@@ -72,7 +72,7 @@ def test_every_lane_of_a_random_route_follows_the_one_before() -> None:
             b in world.lanes[a].successors or are_neighbours(world, a, b)
             for a, b in pairwise(route)
         )
-        assert Path.of(world, route).length > 300.0
+        assert RoutePath.of(world, route).length > 300.0
 
 
 def test_left_straight_and_right_are_chosen_about_equally_often() -> None:
@@ -87,7 +87,7 @@ def test_the_same_generator_gives_the_same_route() -> None:
 
 
 def test_a_path_is_evenly_spaced_smooth_and_ends_where_its_lanes_end() -> None:
-    path = Path.of(town(), (1, 0, 2, 6))
+    path = RoutePath.of(town(), (1, 0, 2, 6))
     steps = np.diff(path.arcs)
     assert np.all(np.abs(steps - 1.0) < 0.02)
     assert np.all(np.abs(np.diff(path.poses[:, 2])) < 0.12)
@@ -102,7 +102,7 @@ def test_a_path_is_evenly_spaced_smooth_and_ends_where_its_lanes_end() -> None:
 
 
 def test_projection_finds_arc_length_and_the_side() -> None:
-    path = Path.of(town(), (0, 3, 7))
+    path = RoutePath.of(town(), (0, 3, 7))
     s, offset = path.project(np.array([[50.3, 1.2], [120.0, -0.7]]))
     assert s == pytest.approx([50.3, 120.0])
     assert offset == pytest.approx([1.2, -0.7])
@@ -122,7 +122,7 @@ def test_a_street_too_short_for_a_lane_change_is_not_changed_on() -> None:
 
 
 def test_stops_name_the_signal_and_the_crosswalk_in_order() -> None:
-    stops = Path.of(town(), (1, 4, 8)).stops
+    stops = RoutePath.of(town(), (1, 4, 8)).stops
     assert [(stop.signal, stop.crosswalk) for stop in stops] == [(0, NONE), (NONE, 0)]
     assert stops[0].s == pytest.approx(200.0, abs=1.0)
     assert stops[0].end == pytest.approx(224.0, abs=1.5)
@@ -134,7 +134,7 @@ def test_navigation_announces_the_next_turn_but_not_too_early() -> None:
         ((0, 2, 6), IntentDirection.LEFT), ((1, 5, 9), IntentDirection.RIGHT),
         ((0, 3, 7), IntentDirection.STRAIGHT),
     ]:  # fmt: skip
-        path = Path.of(town(), route)
+        path = RoutePath.of(town(), route)
         assert intent_at(path, path.at(np.array(50.0)), 7).direction == IntentDirection.STRAIGHT
         near = intent_at(path, path.at(np.array(150.0)), 7)
         assert near.direction == direction
@@ -147,14 +147,14 @@ def test_navigation_announces_the_next_turn_but_not_too_early() -> None:
 
 
 def test_the_route_seen_from_beside_the_path_lies_to_the_side() -> None:
-    path = Path.of(town(), (0, 3, 7))
+    path = RoutePath.of(town(), (0, 3, 7))
     route = intent_at(path, np.array([50.0, 1.0, 0.0]), 0).route
     assert route is not None
     assert route[:, 1] == pytest.approx(-1.0)
 
 
 def test_the_centreline_is_the_path_between_two_places() -> None:
-    path = Path.of(town(), (0, 3, 7))
+    path = RoutePath.of(town(), (0, 3, 7))
     line = route_centreline(path, 20.0, 60.0)
     assert line[0] == pytest.approx([20.0, 0.0, 0.0])
     assert line[-1] == pytest.approx([60.0, 0.0, 0.0])
@@ -162,4 +162,4 @@ def test_the_centreline_is_the_path_between_two_places() -> None:
 
 def test_lanes_that_do_not_follow_one_another_are_refused() -> None:
     with pytest.raises(InputError, match=r"'south'.* is neither a successor nor a neighbour"):
-        Path.of(town(), (0, 9))
+        RoutePath.of(town(), (0, 9))

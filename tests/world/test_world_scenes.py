@@ -12,7 +12,7 @@ from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import AREA_KINDS, Areas
 from irl_vla.scoring.scene_io import read_scenes, write_scenes
 from irl_vla.types import InputError
-from irl_vla.world.benchmark.scenes import BEFORE, FIRST, Cutter, Ground, scene_at
+from irl_vla.world.benchmark.scenes import BEFORE, FIRST, Cutter, TownAreas, scene_at
 from irl_vla.world.benchmark.splits import CANDIDATES
 from irl_vla.world.episode import Episode
 
@@ -43,7 +43,7 @@ def test_the_previous_frame_of_a_scene_is_the_scene_half_a_second_before(cutter:
     assert np.array_equal(now.previous.trajectories[0], before.human.poses)
 
 
-class Everything(Ground):
+class Everything(TownAreas):
     """Ground that leaves nothing out."""
 
     def near(self, place: np.ndarray, reach: float) -> list[int]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irl_vla.scoring.scene import HEADING, PEDESTRIAN, VEHICLE, VX, Polygons, Vehicle, X, Y
+from irl_vla.scoring.scene import HEADING, PEDESTRIAN, VEHICLE, VX, Polygons, X, Y
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.benchmark.statistics import distances, histogram, statistics_of
 from irl_vla.world.episode import Actors, Episode
 from irl_vla.world.recorded.scenarionet import load_scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.scoring.two_stage import COLUMNS
-from irl_vla.world.benchmark.splits import VERSION, Split
+from irl_vla.world.benchmark.splits import VERSION, SeedSplit
 from irl_vla.world.benchmark.table import (
     NAMES,
     SCORE,
@@ -31,7 +31,7 @@ ROWS = {
     7: row([1.0, 0.5], [0.2, 0.4], [False, False]),
     8: row([0.9, 0.9], [0.9, 0.0], [True, False]),
 }
-SPLIT = Split("seeds-7-9", range(7, 9))
+SPLIT = SeedSplit("seeds-7-9", range(7, 9))
 
 
 def test_the_filter_drops_easy_and_broken_scenes_and_says_how_many() -> None:
@@ -70,7 +70,7 @@ def test_the_json_names_every_driver_and_sub_score() -> None:
 
 def test_where_the_filter_leaves_nothing_the_table_says_so() -> None:
     rows = {7: row([1.0], [1.0], [False])}
-    split = Split("seeds-7-8", range(7, 8))
+    split = SeedSplit("seeds-7-8", range(7, 8))
     table = table_of(split, rows)
     assert table.kept == 0 and table.drivers == {}
     assert "No scene is left" in as_markdown(table, split, VERSION)

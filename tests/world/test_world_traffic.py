@@ -14,17 +14,17 @@ import pytest
 
 from irl_vla.scoring.scene import VEHICLE, VX, Polygons
 from irl_vla.types import F64, InputError
-from irl_vla.world.driver.gates import until_red
-from irl_vla.world.episode import BRAKE, Episode, Moment
-from irl_vla.world.honesty import check
-from irl_vla.world.replayed import Replayed
+from irl_vla.world.driver.stop_points import until_red
+from irl_vla.world.episode import BRAKE, Episode, WorldState
+from irl_vla.world.replayed_traffic import ReplayedTraffic
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.signals import Cycles, lights_at, seconds_to_red, shown
-from irl_vla.world.simulation import Drive, Simulation, record
+from irl_vla.world.simulation import DriverAction, Simulation, record
 from irl_vla.world.town import NONE, Junction, Lane, Light, Signal, Town
-from irl_vla.world.traffic.net import net_of
-from irl_vla.world.traffic.sense import following, free_acceleration, stopping
+from irl_vla.world.traffic.car_following import following, free_acceleration, stopping
+from irl_vla.world.traffic.lane_network import net_of
 from irl_vla.world.traffic.traffic import PACIFICA, Traffic, TrafficRequest, ego_box
+from irl_vla.world.validity import check
 
 ARM, BOX, HALF = 220.0, 10.0, 1.75
 CALM = TrafficRequest(vehicles=10, cyclists=0, people=0, spare=6, parked=0.0, events=0.0)
@@ -78,10 +78,10 @@ class Steady:
 
     route = (0, 4, 8)
 
-    def drive(self, moment: Moment, actors: object) -> Drive:
+    def drive(self, moment: WorldState, actors: object) -> DriverAction:
         ego = moment.ego.copy()
         ego[:2] += 0.1 * ego[VX] * np.array([math.cos(ego[2]), math.sin(ego[2])])
-        return Drive(ego, 0)
+        return DriverAction(ego, 0)
 
     def copy(self) -> Steady:
         return self
@@ -159,7 +159,7 @@ def test_a_copy_goes_on_as_the_original_does_and_does_not_disturb_it() -> None:
 
 def test_a_replayed_episode_gives_the_same_world_bit_for_bit() -> None:
     episode = moments(world(speed=8.0), 50)
-    again = Simulation(episode.town, Replayed(episode, 10), None, episode.ego[10], 10)
+    again = Simulation(episode.town, ReplayedTraffic(episode, 10), None, episode.ego[10], 10)
     for step in range(11, 50):
         moment = again.step(episode.ego[step])
         assert moment.states.tobytes() == episode.states[step].tobytes()
@@ -168,7 +168,7 @@ def test_a_replayed_episode_gives_the_same_world_bit_for_bit() -> None:
     with pytest.raises(InputError, match="ends after 50 moments"):
         again.step(episode.ego[-1])
     with pytest.raises(InputError, match="step 50"):
-        Replayed(episode, 50)
+        ReplayedTraffic(episode, 50)
 
 
 def test_a_road_user_is_present_in_one_unbroken_run() -> None:

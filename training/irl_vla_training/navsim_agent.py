@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.data.navsim.records import COMMANDS
+from irl_vla.navsim.records import COMMANDS
 from irl_vla.types import (
     F64,
     HORIZON_POSES,
+    PLAN_DT_S,
     SECOND_NS,
-    STEP_S,
     EgoStatus,
     InputError,
     Intent,
@@ -119,7 +119,7 @@ def planner_input(agent_input: Any) -> PlannerInput:
         EgoStatus(
             (HISTORY - 1) * FRAME_NS,
             np.array(now.ego_velocity, np.float64), np.array(now.ego_acceleration, np.float64),
-            float(poses[-1, 2] - poses[-2, 2]) / STEP_S if len(poses) > 1 else 0.0,
+            float(poses[-1, 2] - poses[-2, 2]) / PLAN_DT_S if len(poses) > 1 else 0.0,
             True, "NAVSIM ego status; yaw rate from two poses",
         ),
         intent_of(now.driving_command),

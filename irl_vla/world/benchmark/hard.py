@@ -21,13 +21,13 @@ from irl_vla.scoring.footprint import footprint
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import HEADING, STEPS, VX, X, Y
 from irl_vla.scoring.simulate import sample_plans, simulate
-from irl_vla.scoring.two_stage import MARKS, Frame, Group
+from irl_vla.scoring.two_stage import SUB_SCORE_NAMES, Group, ScoredFrame
 from irl_vla.types import F64, InputError
-from irl_vla.world.benchmark.plans import Maker, constant_velocity
-from irl_vla.world.benchmark.scenes import BEFORE, PLAN_STEP, Cutter, Ground, ground_of
+from irl_vla.world.benchmark.plans import PlanMaker, constant_velocity
+from irl_vla.world.benchmark.scenes import BEFORE, PLAN_STEP, Cutter, TownAreas, ground_of
 from irl_vla.world.benchmark.splits import GROUP_INSTANTS, HORIZON, MOVES_M
 from irl_vla.world.build import simulation_of
-from irl_vla.world.episode import Episode, Moment
+from irl_vla.world.episode import Episode, WorldState
 from irl_vla.world.simulation import Simulation, episode_from
 
 FOLLOW_UPS = 6  # branches wanted from each group
@@ -142,7 +142,7 @@ def group_of(seed: int) -> HardGroup:
     raise InputError(f"seed {seed}: nowhere can {LEAST} different plans be driven for 4 s")
 
 
-def _copies(simulation: Simulation, last: int) -> tuple[dict[int, Simulation], list[Moment]]:
+def _copies(simulation: Simulation, last: int) -> tuple[dict[int, Simulation], list[WorldState]]:
     """Drives to step `last`; the world as it was at each instant where a group may begin."""
     copies, moments = {}, [simulation.moment]
     for step in range(last + 1):
@@ -191,7 +191,7 @@ def _branches(
 
 def _driven(
     world: Simulation, plan: F64, first: Episode, road: shapely.Geometry
-) -> list[Moment] | None:
+) -> list[WorldState] | None:
     """The moments of a branch: 4 s along the plan, 4 s and a bit with the expert at the wheel. None
     where a follow-up would begin off the road or inside somebody."""
     ego = world.moment.ego
@@ -207,7 +207,7 @@ def _driven(
     return moments
 
 
-def _free(moment: Moment, first: Episode, road: shapely.Geometry) -> bool:
+def _free(moment: WorldState, first: Episode, road: shapely.Geometry) -> bool:
     """Whether the ego stands on the road and touches nobody."""
     ring = footprint(moment.ego, first.vehicle)
     if not shapely.contains_xy(road, ring[:, 0], ring[:, 1]).all():
@@ -217,7 +217,7 @@ def _free(moment: Moment, first: Episode, road: shapely.Geometry) -> bool:
     return not bool(shapely.intersects(shapely.Polygon(ring), others).any())
 
 
-def frames_of(group: HardGroup, make: Maker, ground: Ground) -> Mapping[str, Frame]:
+def frames_of(group: HardGroup, make: PlanMaker, ground: TownAreas) -> Mapping[str, ScoredFrame]:
     """A maker's plans on all frames of a group, scored, by name."""
     tokens, frames = group.tokens, {}
     cutter = Cutter(group.first, ground)
@@ -230,12 +230,12 @@ def frames_of(group: HardGroup, make: Maker, ground: Ground) -> Mapping[str, Fra
     return frames
 
 
-def _frame(cutter: Cutter, step: int, scene_type: str, make: Maker) -> Frame:
+def _frame(cutter: Cutter, step: int, scene_type: str, make: PlanMaker) -> ScoredFrame:
     prepared: PreparedScene = cutter.prepared(step, scene_type)
     plan, scene = make(cutter, step, prepared), prepared.scene
     initial = scene.ego.initial
     found = score(prepared, plan[None])
     states = simulate(initial, sample_plans(plan[None], initial, scene.t0_us)[0])[0]
-    marks = np.array([getattr(found.raw, mark)[0] for mark in MARKS])
+    marks = np.array([getattr(found.raw, mark)[0] for mark in SUB_SCORE_NAMES])
     end = to_outer(plan[-1], initial[[X, Y, HEADING]])[:2]
-    return Frame(scene.t0_us, np.array(initial[[X, Y]]), end, marks, np.asarray(states))
+    return ScoredFrame(scene.t0_us, np.array(initial[[X, Y]]), end, marks, np.asarray(states))

@@ -16,7 +16,7 @@ from irl_vla.scoring.scene import HEADING, PLAN_POSES, VX, X, Y
 from irl_vla.types import F64
 from irl_vla.world.benchmark.scenes import PLAN_STEP, Cutter
 
-Maker = Callable[[Cutter, int, PreparedScene], F64]
+PlanMaker = Callable[[Cutter, int, PreparedScene], F64]
 PLAN_S = 0.1 * PLAN_STEP  # [s] between poses
 
 
@@ -44,7 +44,7 @@ def standing_still(cutter: Cutter, step: int, prepared: PreparedScene) -> F64:
     return np.zeros((PLAN_POSES, 3))
 
 
-MAKERS: Mapping[str, Maker] = {
+PLAN_MAKERS: Mapping[str, PlanMaker] = {
     "expert": expert,
     "pdm_closed": closed,
     "constant_velocity": constant_velocity,

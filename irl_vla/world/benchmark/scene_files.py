@@ -17,6 +17,7 @@ import numpy as np
 from irl_vla.scoring.scene import FORMAT, HEADING, VX, Scene, X, Y
 from irl_vla.scoring.scene_io import scene_to
 from irl_vla.types import F64, Intent
+from irl_vla.unpack import gunzipped
 from irl_vla.world.benchmark.hard import HardGroup, group_of
 from irl_vla.world.benchmark.own_lane import labels_at
 from irl_vla.world.benchmark.scenes import BEFORE, Cutter, ground_of
@@ -111,6 +112,6 @@ def _packed(scenes: Sequence[Scene], about: Mapping[str, Any]) -> bytes:
 
 def groups_in(path: Path) -> dict[str, Any] | None:
     """The group that a file of world-hard holds, as a mapping, or None."""
-    data = json.loads(gzip.decompress(path.read_bytes()))
+    data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
     group: dict[str, Any] | None = data["world"].get("group")
     return group

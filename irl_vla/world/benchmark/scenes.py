@@ -43,7 +43,7 @@ from irl_vla.scoring.scene import (
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import Episode
 from irl_vla.world.route_place import places
-from irl_vla.world.routes import Path, route_centreline
+from irl_vla.world.routes import RoutePath, route_centreline
 from irl_vla.world.town import NONE, Light, Town
 
 HISTORY = (15, 10, 5, 0)  # steps before the instant: 1.5 s at 2 Hz
@@ -56,7 +56,7 @@ LINE_BEHIND_M, LINE_AHEAD_M = 30.0, 150.0  # of the route's centreline that a sc
 
 
 @dataclass(frozen=True)
-class Ground:
+class TownAreas:
     """A town's areas with their bounds. lanes: index of the lane, NONE for other areas; lines: the
     centre line (m, 3) of each lane of the town; boxes: (n, 4) x and y, lowest and highest."""
 
@@ -74,7 +74,7 @@ class Ground:
         return [int(i) for i in np.flatnonzero(inside)]
 
 
-def ground_of(town: Town) -> Ground:
+def ground_of(town: Town) -> TownAreas:
     """Lanes, connectors, roadblocks, intersections, car parks and drivable areas of a town."""
     rows: list[tuple[str, int, F64, int]] = [
         (lane.id, LANE if lane.junction == NONE else LANE_CONNECTOR, lane.polygon, index)
@@ -91,7 +91,7 @@ def ground_of(town: Town) -> Ground:
     rings = tuple(np.round(ring, DECIMALS) for ring in exact)
     lines = tuple(np.round(lane.centre, DECIMALS) for lane in town.lanes)
     boxes = np.array([[*ring.min(axis=0), *ring.max(axis=0)] for ring in rings])
-    return Ground(ids, kinds, rings, lanes, lines, boxes)
+    return TownAreas(ids, kinds, rings, lanes, lines, boxes)
 
 
 def roadblocks(town: Town) -> list[tuple[str, F64]]:
@@ -118,15 +118,15 @@ def _rings(polygons: Polygons) -> list[F64]:
 class Cutter:
     """Cuts scenes out of one episode. ground: of its town, if it is at hand already."""
 
-    def __init__(self, episode: Episode, ground: Ground | None = None) -> None:
+    def __init__(self, episode: Episode, ground: TownAreas | None = None) -> None:
         self.episode = episode
-        self.path = Path.of(episode.town, episode.route)
+        self.path = RoutePath.of(episode.town, episode.route)
         self._ground = ground
         blocks = {episode.town.lanes[i].block for i in episode.route}
         self._on_route = np.array([lane.block in blocks for lane in episode.town.lanes])
 
     @cached_property
-    def ground(self) -> Ground:
+    def ground(self) -> TownAreas:
         """The town's areas."""
         return self._ground or ground_of(self.episode.town)
 

@@ -27,7 +27,7 @@ MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Split:
+class SeedSplit:
     """A named set of seeds. groups: each seed gives one group of two stages instead of scenes."""
 
     name: str
@@ -43,10 +43,10 @@ class Split:
 SPLITS = {
     split.name: split
     for split in (
-        Split("world-train", range(1_000_000, 2_000_000)),
-        Split("world-dev", range(2_000_000, 2_000_050)),
-        Split("world-val", range(2_100_000, 2_100_200)),
-        Split("world-hard", range(2_200_000, 2_200_200), groups=True),
+        SeedSplit("world-train", range(1_000_000, 2_000_000)),
+        SeedSplit("world-dev", range(2_000_000, 2_000_050)),
+        SeedSplit("world-val", range(2_100_000, 2_100_200)),
+        SeedSplit("world-hard", range(2_200_000, 2_200_200), groups=True),
     )
 }
 
@@ -68,12 +68,12 @@ def _spread(steps: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return steps[np.linspace(0, len(steps) - 1, count).round().astype(int)] if count else steps[:0]
 
 
-def split_of(name: str | None, seeds: str | None) -> Split:
+def split_of(name: str | None, seeds: str | None) -> SeedSplit:
     """What was asked for: a named split, or any range A:B. Raises InputError."""
     if (name is None) == (seeds is None):
         raise InputError("give either a split or seeds, for example world-dev or 0:50")
     if name is None:
-        return Split(f"seeds-{seeds}".replace(":", "-"), seed_range(str(seeds)))
+        return SeedSplit(f"seeds-{seeds}".replace(":", "-"), seed_range(str(seeds)))
     if name not in SPLITS:
         near = difflib.get_close_matches(name, SPLITS, 1)
         hint = f" Did you mean '{near[0]}'?" if near else ""

@@ -16,7 +16,18 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from irl_vla.frames import wrap_angle
-from irl_vla.scoring.scene import BICYCLE, HEADING, PEDESTRIAN, STEP_S, VEHICLE, VX, VY, Mask, X, Y
+from irl_vla.scoring.scene import (
+    BICYCLE,
+    HEADING,
+    PEDESTRIAN,
+    SIM_DT_S,
+    VEHICLE,
+    VX,
+    VY,
+    Mask,
+    X,
+    Y,
+)
 from irl_vla.types import F64
 from irl_vla.world.episode import Episode
 
@@ -95,7 +106,7 @@ def _instant(episode: Episode, step: int) -> dict[str, F64]:
     others = np.arange(len(kinds)) > 0
     return {
         "speed": speed[moving],
-        "acceleration": (speed_after - speed)[kept] / (SECOND * STEP_S),
+        "acceleration": (speed_after - speed)[kept] / (SECOND * SIM_DT_S),
         "curvature": wrap_angle(after[bends, 2] - states[bends, 2]) / way[bends],
         "gap": _gaps(states[vehicle], lengths[vehicle], moving[vehicle]),
         "standing": np.asarray(speed[vehicle] <= MOVING, np.float64),

@@ -18,10 +18,10 @@ from irl_vla.scoring.scene import Mask
 from irl_vla.scoring.two_stage import COLUMNS, two_stage
 from irl_vla.types import F64
 from irl_vla.world.benchmark.hard import frames_of, group_of
-from irl_vla.world.benchmark.judged import STANDS_M, judge_episode, reference_moves
-from irl_vla.world.benchmark.plans import Maker
+from irl_vla.world.benchmark.plans import PlanMaker
 from irl_vla.world.benchmark.scenes import Cutter, ground_of
-from irl_vla.world.benchmark.splits import Split, instants_of
+from irl_vla.world.benchmark.scored_scenes import STANDS_M, reference_moves, score_episode
+from irl_vla.world.benchmark.splits import SeedSplit, instants_of
 from irl_vla.world.build import episode_of
 
 EASY, BROKEN = 0.8, 0.8
@@ -33,12 +33,12 @@ NAMES = tuple("epdms" if name == "score" else name for name in COLUMNS)
 Row = dict[str, Any]  # what one seed gives, as JSON
 
 
-def row_of_seed(seed: int, groups: bool, makers: Mapping[str, Maker]) -> Row:
+def row_of_seed(seed: int, groups: bool, makers: Mapping[str, PlanMaker]) -> Row:
     """Columns of every driver on the scenes, or on the group, of one seed."""
     if groups:
         return _group_row(seed, makers)
     episode = episode_of(seed)
-    judged = judge_episode(episode, instants_of(episode.ego), makers, str(seed))
+    judged = score_episode(episode, instants_of(episode.ego), makers, str(seed))
     straight, expert = (judged.columns[name][:, SCORE] for name in ("constant_velocity", "expert"))
     return {
         "drivers": {name: values.tolist() for name, values in judged.columns.items()},
@@ -48,7 +48,7 @@ def row_of_seed(seed: int, groups: bool, makers: Mapping[str, Maker]) -> Row:
     }
 
 
-def _group_row(seed: int, makers: Mapping[str, Maker]) -> Row:
+def _group_row(seed: int, makers: Mapping[str, PlanMaker]) -> Row:
     group = group_of(seed)
     ground = ground_of(group.first.town)
     drivers = {}
@@ -88,7 +88,7 @@ def summarised(values: F64, seeds: F64) -> Summary:
 
 
 @dataclass(frozen=True)
-class Table:
+class BenchmarkTable:
     """drivers: name -> Summary over the kept scenes; unfiltered: over all; dropped: shares;
     scenes, kept: how many; stands: share whose reference moves at most 5 m, of all"""
 
@@ -101,7 +101,7 @@ class Table:
     stands: float
 
 
-def table_of(split: Split, rows: Mapping[int, Row]) -> Table:
+def table_of(split: SeedSplit, rows: Mapping[int, Row]) -> BenchmarkTable:
     """The tables of a split from the rows of its seeds."""
     order = sorted(rows)
     seeds = np.array([seed for seed in order for _ in rows[seed]["stands"]], np.float64)
@@ -119,7 +119,7 @@ def table_of(split: Split, rows: Mapping[int, Row]) -> Table:
         "expert_below_0.8": float(broken.mean()),
         "either": float((easy | broken).mean()),
     }
-    return Table(
+    return BenchmarkTable(
         split.name, _summaries(drivers, seeds, kept),
         _summaries(drivers, seeds, np.ones(len(seeds), np.bool_)), dropped, len(seeds),
         int(kept.sum()), float(stands.mean()),
@@ -132,7 +132,7 @@ def _summaries(drivers: Mapping[str, F64], seeds: F64, keep: Mask) -> dict[str, 
     return {name: summarised(values[keep], seeds[keep]) for name, values in drivers.items()}
 
 
-def as_json(table: Table, split: Split, version: str) -> dict[str, Any]:
+def as_json(table: BenchmarkTable, split: SeedSplit, version: str) -> dict[str, Any]:
     """Everything by name."""
 
     def named(summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def as_json(table: Table, split: Split, version: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_markdown(table: Table, split: Split, version: str) -> str:
+def as_markdown(table: BenchmarkTable, split: SeedSplit, version: str) -> str:
     """Both tables for people."""
     unit = "groups of two stages" if split.groups else "scenes"
     parts = [

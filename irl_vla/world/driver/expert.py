@@ -1,6 +1,6 @@
 """The expert: a driver who knows the town and everybody in it, and drives well but like a person.
 
-    driver = Expert(town, route, seed);  driver.drive(moment, actors) -> Drive
+    driver = Expert(town, route, seed);  driver.drive(moment, actors) -> DriverAction
 Speed: the least of what limits, bends, those ahead, those who cross, lights, junctions and people
 on crosswalks allow. Place: the route's path, a lane change when its lane is free, around what
 stands or rides in the way. It goes on from any state of the ego.
@@ -16,23 +16,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.scoring.compiled import plain
-from irl_vla.scoring.scene import Vehicle
 from irl_vla.types import F64, IntentDirection
-from irl_vla.world.driver.decide import (
+from irl_vla.vehicle import PACIFICA, Vehicle
+from irl_vla.world.driver.decision import (
     ASIDE,
     FRESH,
     MEMORY,
     PLACE,
-    Wander,
-    World,
+    LateralDrift,
+    WorldArrays,
     decide,
     empty_drive,
 )
-from irl_vla.world.driver.knowledge import Knowledge, study
-from irl_vla.world.driver.sense import Body, Manner, nothing_seen
-from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR, Actors, Moment
-from irl_vla.world.routes import Path
-from irl_vla.world.simulation import Drive
+from irl_vla.world.driver.knowledge import DriverKnowledge, study
+from irl_vla.world.driver.observation import DrivingParameters, EgoExtents, nothing_seen
+from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR, Actors, WorldState
+from irl_vla.world.routes import RoutePath
+from irl_vla.world.simulation import DriverAction
 from irl_vla.world.town import Town
 
 PACE = (0.85, 1.05)  # desired speed as a share of the limit
@@ -51,7 +51,7 @@ LIGHT_BRAKING = -0.45  # [m/s²] from here on the brake lamps are lit
 
 
 @dataclass(frozen=True)
-class Style:
+class DriverStyle:
     """What tells one driver from another. pace: desired speed as a share of the limit; headway [s];
     side: lateral acceleration in bends [m/s²]; gap at a standstill [m]; accelerate, brake [m/s²]
     comfortable; swift: factor on the changes of acceleration."""
@@ -65,41 +65,41 @@ class Style:
     swift: float
 
     @staticmethod
-    def drawn(seed: int) -> Style:
+    def drawn(seed: int) -> DriverStyle:
         """One of a seed."""
         rng = np.random.default_rng([seed, STYLE_SEED])
         ranges = (PACE, HEADWAY_S, SIDE_ACCEL, GAP_M, ACCELERATE, BRAKING, SWIFT)
-        return Style(*(float(rng.uniform(*bounds)) for bounds in ranges))
+        return DriverStyle(*(float(rng.uniform(*bounds)) for bounds in ranges))
 
 
 class Expert:
     """A driver of a route; see the module's text."""
 
     def __init__(
-        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = Vehicle(),  # noqa: B008 (frozen)
-        style: Style | None = None,
+        self, town: Town, route: Sequence[int], seed: int, vehicle: Vehicle = PACIFICA,
+        style: DriverStyle | None = None,
     ) -> None:  # fmt: skip
-        self.path = Path.of(town, route)
-        self.style = style or Style.drawn(seed)
-        self._known: Knowledge = study(
+        self.path = RoutePath.of(town, route)
+        self.style = style or DriverStyle.drawn(seed)
+        self._known: DriverKnowledge = study(
             town, self.path, self.style.pace, self.style.side, vehicle.front_length
         )
-        self._body = Body.of(vehicle)
+        self._body = EgoExtents.of(vehicle)
         st = self.style
-        self._manner = Manner(st.headway, st.gap, st.accelerate, st.brake, st.swift)
+        self._manner = DrivingParameters(st.headway, st.gap, st.accelerate, st.brake, st.swift)
         rng = np.random.default_rng([seed, WANDER_SEED])
         lengths = np.array([rng.uniform(*bounds) for bounds in WANDER_WAVE_M])
-        self._wander = Wander(
+        self._wander = LateralDrift(
             rng.uniform(*WANDER_M, len(lengths)), 2.0 * np.pi / lengths,
             rng.uniform(0.0, 2.0 * np.pi, len(lengths)),
         )  # fmt: skip
-        gates = self._known.gates
-        walks = gates.crosswalk >= 0
-        self._walks = plain(np.stack([gates.s[walks], gates.end[walks]], axis=-1))
+        stop_points = self._known.stop_points
+        walks = stop_points.crosswalk >= 0
+        self._walks = plain(np.stack([stop_points.s[walks], stop_points.end[walks]], axis=-1))
         self._memory = np.zeros(MEMORY)
         self._memory[FRESH] = 1.0
         self._changed = np.zeros(len(self.path.changes), np.int64)
-        self._going = np.zeros(len(gates.s), np.int64)
+        self._going = np.zeros(len(stop_points.s), np.int64)
         self._expected: F64 | None = None
         self._before = np.zeros(0)
 
@@ -110,37 +110,46 @@ class Expert:
 
     def allowed(self, s: float) -> float:
         """Speed [m/s] that this driver wishes at s of its path on an empty road."""
-        return float(np.interp(s, self._known.guide.arcs, self._known.guide.speed))
+        return float(np.interp(s, self._known.profile.arcs, self._known.profile.speed))
 
     def standing(self, s: float, time_s: float, steps: int) -> float:
         """Share of `steps` of 0.1 s from place s of the path on that this driver would stand at
         lights if nobody else were there; time_s: on the town's clock when it sets off."""
         known = self._known
-        return float(empty_drive(
-            known.guide, known.gates, known.cycles, s, self.allowed(s), time_s, steps, self._body,
-            self._manner,
-        ))  # fmt: skip
+        return float(
+            empty_drive(
+                known.profile,
+                known.stop_points,
+                known.cycles,
+                s,
+                self.allowed(s),
+                time_s,
+                steps,
+                self._body,
+                self._manner,
+            )
+        )
 
-    def drive(self, moment: Moment, actors: Actors) -> Drive:
+    def drive(self, moment: WorldState, actors: Actors) -> DriverAction:
         """The next 0.1 s from an instant; the ego may stand anywhere, at any speed."""
         ego = plain(moment.ego)
         self._notice(ego)
         if len(self._before) != len(actors):
             self._before = np.full(len(actors), np.nan)
         states = plain(moment.states)
-        world = World(
+        world = WorldArrays(
             moment.time_s, states, self._before, moment.present, moment.lamps, moment.lights,
             actors.types, actors.sizes,
         )  # fmt: skip
         known, new = self._known, np.empty(11)
         decide(
-            known.guide, known.gates, known.streams, known.cycles, self._walks, world, ego,
+            known.profile, known.stop_points, known.streams, known.cycles, self._walks, world, ego,
             self._body, self._manner, self._wander, self._memory, self._changed, self._going,
             nothing_seen(len(actors)), new,
         )  # fmt: skip
         self._before = np.where(moment.present, states[:, 2], np.nan)
         self._expected = new
-        return Drive(new, self._lamps(new))
+        return DriverAction(new, self._lamps(new))
 
     def copy(self) -> Expert:
         """One that goes its own way from here."""

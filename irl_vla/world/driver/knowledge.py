@@ -18,7 +18,7 @@ from irl_vla.frames import arc_lengths
 from irl_vla.scoring.compiled import kernel, plain
 from irl_vla.scoring.scene import I64
 from irl_vla.types import F64
-from irl_vla.world.routes import Path, Stop
+from irl_vla.world.routes import RoutePath, StopPoint
 from irl_vla.world.signals import Cycles
 from irl_vla.world.town import NONE, Lane, Town
 
@@ -34,7 +34,7 @@ APART_POINTS = 4  # of the path: farther on the two meet a second time, as on a 
 TOUCHING = 2.7  # [m] between centre lines: the two would touch
 
 
-class Guide(NamedTuple):
+class PathProfile(NamedTuple):
     """The path, n points. xy (n, 2); heading unwrapped; arcs [m]; kappa smoothed [1/m]; speed: what
     bends, limits and braking for them allow [m/s]; room (n, 2): how far right (negative) and left
     lanes of this direction reach [m]; width: of the lane [m]; shift: how far left of the
@@ -52,7 +52,7 @@ class Guide(NamedTuple):
     changes: F64
 
 
-class Gates(NamedTuple):
+class StopPoints(NamedTuple):
     """g places where the path may have to be halted, in order. s: stop line; end: where it is left;
     signal: or NONE; crosswalk: or NONE; bend: the junction is turned in; streams: first stream
     (g + 1,)"""
@@ -64,7 +64,7 @@ class Gates(NamedTuple):
     streams: I64
 
 
-class Streams(NamedTuple):
+class ConflictStreams(NamedTuple):
     """k streams. points (p, 2), heading (p,), arcs (p,) from its own beginning, first (k + 1,);
     begin, end: where on it the conflict lies; mine (k, 2): where on the path; own: arc at which
     its last lane begins; signal: of that lane, or NONE; turn: of that lane; merges: 1 where both
@@ -83,7 +83,7 @@ class Streams(NamedTuple):
     merges: I64
 
 
-class Zebras(NamedTuple):
+class Crosswalks(NamedTuple):
     """c crosswalks. rings (c, 4, 2); ends (c, 2, 2)."""
 
     rings: F64
@@ -91,40 +91,40 @@ class Zebras(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class DriverKnowledge:
     """All of it."""
 
-    guide: Guide
-    gates: Gates
-    streams: Streams
+    profile: PathProfile
+    stop_points: StopPoints
+    streams: ConflictStreams
     cycles: Cycles
-    zebras: Zebras
+    crosswalks: Crosswalks
 
 
-def study(town: Town, path: Path, pace: float, side: float, front: float) -> Knowledge:
+def study(town: Town, path: RoutePath, pace: float, side: float, front: float) -> DriverKnowledge:
     """pace: desired speed as a share of the limit; side: lateral acceleration in bends [m/s²];
     front: from the rear axle to the bumper [m]."""
     stops = list(path.stops)
-    rows: list[_Stream] = []
+    rows: list[_ConflictStream] = []
     first = [0]
     before = predecessors(town)
     for stop in stops:
         if stop.crosswalk == NONE:
             rows += _streams_of(town, path, stop, before)
         first.append(len(rows))
-    gates = Gates(
+    stop_points = StopPoints(
         np.array([stop.s for stop in stops], np.float64),
         np.array([stop.end for stop in stops], np.float64),
         np.array([stop.signal for stop in stops], np.int64),
         np.array([stop.crosswalk for stop in stops], np.int64),
         np.array(first, np.int64),
     )
-    zebras = Zebras(
+    crosswalks = Crosswalks(
         plain([walk.polygon for walk in town.crosswalks]).reshape(-1, 4, 2),
         plain([walk.ends for walk in town.crosswalks]).reshape(-1, 2, 2),
     )
-    return Knowledge(
-        _guide(town, path, pace, side, front), gates, _pack(rows), Cycles.of(town), zebras
+    return DriverKnowledge(
+        _guide(town, path, pace, side, front), stop_points, _pack(rows), Cycles.of(town), crosswalks
     )
 
 
@@ -137,7 +137,7 @@ def brake_in_time(speed: F64, arcs: F64, braking: float) -> None:
         speed[i] = min(speed[i], reach)
 
 
-def _guide(town: Town, path: Path, pace: float, side: float, front: float) -> Guide:
+def _guide(town: Town, path: RoutePath, pace: float, side: float, front: float) -> PathProfile:
     aside = inset(path, front)
     normal = np.stack([-np.sin(path.poses[:, 2]), np.cos(path.poses[:, 2])], axis=-1)
     line = path.poses[:, :2] + aside[:, None] * normal
@@ -147,7 +147,7 @@ def _guide(town: Town, path: Path, pace: float, side: float, front: float) -> Gu
     speed = np.minimum(path.limits * pace, np.sqrt(side / np.maximum(np.abs(kappa), 1e-4)))
     speed = plain(speed)
     brake_in_time(speed, path.arcs, BRAKING)
-    return Guide(
+    return PathProfile(
         plain(line), plain(heading), path.arcs, plain(kappa), speed,
         plain(_room(town, path) - aside[:, None]), path.widths, _shift(path),
         plain(path.changes),
@@ -160,14 +160,14 @@ def averaged(values: F64, window: int) -> F64:
     return np.asarray(np.convolve(padded, np.ones(window) / window, mode="valid"))
 
 
-def inset(path: Path, front: float) -> F64:
+def inset(path: RoutePath, front: float) -> F64:
     """(n,) how far the rear axle cuts inside the lane's centre [m, left], so that in a bend the
     nose sweeps as far out as the flank lies in: half of front² / (2·R)."""
     wish = np.clip(path.curvature * front * front / 4.0, -MAX_INSET, MAX_INSET)
     return averaged(averaged(wish, INSET_SMOOTH), INSET_SMOOTH)
 
 
-def _room(town: Town, path: Path) -> F64:
+def _room(town: Town, path: RoutePath) -> F64:
     """(n, 2) metres to the right (negative) and left that lie in lanes of the same direction."""
     half = path.widths / 2.0
     room = np.stack([-half, half], axis=-1)
@@ -180,7 +180,7 @@ def _room(town: Town, path: Path) -> F64:
     return plain(room)
 
 
-def _shift(path: Path) -> F64:
+def _shift(path: RoutePath) -> F64:
     """(n,) how far left of the lane that the last lane change left the path lies [m]; back to 0
     some way on."""
     shift = np.zeros(len(path.arcs))
@@ -195,7 +195,7 @@ def _shift(path: Path) -> F64:
 # --------------------------------------------------------------------------- who comes first
 
 
-class _Stream(NamedTuple):
+class _ConflictStream(NamedTuple):
     line: F64
     begin: float
     end: float
@@ -214,7 +214,9 @@ def predecessors(town: Town) -> list[list[int]]:
     return before
 
 
-def _streams_of(town: Town, path: Path, stop: Stop, before: list[list[int]]) -> list[_Stream]:
+def _streams_of(
+    town: Town, path: RoutePath, stop: StopPoint, before: list[list[int]]
+) -> list[_ConflictStream]:
     """The streams that go first at one junction."""
     inside = (path.arcs >= stop.s) & (path.arcs <= stop.end + 1.0)
     mine, arcs = path.poses[inside], path.arcs[inside]
@@ -238,7 +240,7 @@ def _streams_of(town: Town, path: Path, stop: Stop, before: list[list[int]]) -> 
             line = np.concatenate([*lead, centre]) if lead else centre
             into = float(arc_lengths(line)[-1] - own[-1])
             streams.append(
-                _Stream(
+                _ConflictStream(
                     line, into + float(own[columns[0]]), into + float(own[columns[-1]]),
                     (float(arcs[rows[0]]), float(arcs[rows[-1]])), into, lane, merges,
                 )
@@ -264,7 +266,7 @@ def _leading_in(town: Town, lane: int, before: list[list[int]]) -> list[list[F64
     return ways
 
 
-def _pack(rows: list[_Stream]) -> Streams:
+def _pack(rows: list[_ConflictStream]) -> ConflictStreams:
     points, headings, arcs = [np.zeros((0, 2))], [np.zeros(0)], [np.zeros(0)]
     for row in rows:
         own = arc_lengths(row.line)
@@ -274,7 +276,7 @@ def _pack(rows: list[_Stream]) -> Streams:
         points.append(xy)
         headings.append(np.arctan2(slope[:, 1], slope[:, 0]))
         arcs.append(arc_lengths(xy))
-    return Streams(
+    return ConflictStreams(
         plain(np.concatenate(points)), plain(np.concatenate(headings)), plain(np.concatenate(arcs)),
         np.cumsum([0, *(len(part) for part in arcs[1:])]).astype(np.int64),
         np.array([row.begin for row in rows], np.float64),

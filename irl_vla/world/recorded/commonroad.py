@@ -17,8 +17,9 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import numpy as np
 
 from irl_vla.frames import ahead_of, evenly_along
-from irl_vla.scoring.scene import STEP_S, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.imported_town import RecordedLane, RecordedMap, town_of
 from irl_vla.world.recorded.motion import (
@@ -31,7 +32,7 @@ from irl_vla.world.recorded.motion import (
     stacked,
     unbroken,
 )
-from irl_vla.world.routes import Path as RoutePath
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Town
 
 KINDS = {
@@ -57,9 +58,9 @@ def load_commonroad(path: Path) -> Episode:
     """
     root = _root(path)
     where = f"{path}: scenario '{root.get('benchmarkID', '?')}'"
-    if root.get("timeStepSize") != f"{STEP_S:g}":
+    if root.get("timeStepSize") != f"{SIM_DT_S:g}":
         said = root.get("timeStepSize", "nothing")
-        raise InputError(f"{where}: timeStepSize: expected {STEP_S:g} s, got {said:.20}")
+        raise InputError(f"{where}: timeStepSize: expected {SIM_DT_S:g} s, got {said:.20}")
     lanes = tuple(_lane(item, where) for item in root.findall("lanelet"))
     problem = root.find("planningProblem/initialState")
     if not lanes or problem is None:
@@ -223,7 +224,7 @@ def _carried_on(
         raise InputError(f"{where}: the planning problem starts on none of the lanelets")
     path = RoutePath.of(town, route)
     s, offset = path.project(first[:, :2])
-    poses = path.at(s + start[4] * STEP_S * np.arange(steps))
+    poses = path.at(s + start[4] * SIM_DT_S * np.arange(steps))
     side = np.column_stack([-np.sin(poses[:, 2]), np.cos(poses[:, 2])])
     poses[:, :2] += offset * side
     return route, poses

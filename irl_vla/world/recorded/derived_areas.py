@@ -25,7 +25,7 @@ SEAM = 0.001  # [m] pieces overlap by this, so that no point falls between them
 SMALLEST = 0.1  # [m²] smaller pieces are dropped
 
 
-class Crossing(NamedTuple):
+class LaneOverlap(NamedTuple):
     """Lanes a < b whose ground overlaps at different headings, and the ground they share."""
 
     a: int
@@ -85,7 +85,7 @@ def closed_union(polygons: Sequence[shapely.Polygon]) -> BaseGeometry:
     return shapely.union_all([closed, *polygons]).simplify(DETAIL)
 
 
-def crossings(polygons: Sequence[shapely.Polygon], centres: Sequence[F64]) -> list[Crossing]:
+def crossings(polygons: Sequence[shapely.Polygon], centres: Sequence[F64]) -> list[LaneOverlap]:
     """Pairs of lanes that overlap with different headings. centres: (n, 3) poses of each lane.
 
     Headings are compared where the overlap is; opposite directions side by side do not cross.
@@ -99,11 +99,11 @@ def crossings(polygons: Sequence[shapely.Polygon], centres: Sequence[F64]) -> li
         middle = np.array(shared.centroid.coords[0])
         turn = abs(float(wrap_angle(_heading(centres[a], middle) - _heading(centres[b], middle))))
         if min(turn, np.pi - turn) > CROSSING_ANGLE:
-            found.append(Crossing(a, b, shared))
+            found.append(LaneOverlap(a, b, shared))
     return found
 
 
-def intersections(crossed: Sequence[Crossing], drivable: BaseGeometry) -> list[shapely.Polygon]:
+def intersections(crossed: Sequence[LaneOverlap], drivable: BaseGeometry) -> list[shapely.Polygon]:
     """Clusters of crossings: the convex hull of each, as far as it is drivable; without holes and
     apart from one another."""
     grown = shapely.union_all([crossing.shared.buffer(CLUSTER) for crossing in crossed])

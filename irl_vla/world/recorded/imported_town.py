@@ -22,7 +22,7 @@ from irl_vla.frames import step_lengths, wrap_angle
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64
 from irl_vla.world.recorded.derived_areas import (
-    Crossing,
+    LaneOverlap,
     closed_union,
     crossings,
     intersections,
@@ -296,7 +296,7 @@ def _turn(pose: F64) -> Turn:
     return Turn.LEFT if bend > 0.0 else Turn.RIGHT
 
 
-def _with_crossings(lanes: list[Lane], crossed: Sequence[Crossing]) -> list[Lane]:
+def _with_crossings(lanes: list[Lane], crossed: Sequence[LaneOverlap]) -> list[Lane]:
     """Lanes that know whom they cross: those that begin together do not count."""
     crosses: dict[int, list[int]] = {}
     for a, b, _ in crossed:

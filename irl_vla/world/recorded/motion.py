@@ -25,19 +25,19 @@ from irl_vla.scoring.scene import (
     HEADING,
     OMEGA,
     PEDESTRIAN,
+    SIM_DT_S,
     STATE_COLUMNS,
     STEER,
     STEER_RATE,
-    STEP_S,
     VEHICLE,
     VX,
     VY,
     Mask,
-    Vehicle,
     X,
     Y,
 )
 from irl_vla.types import F64
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.episode import MODELS, Actors
 from irl_vla.world.town import NONE, Town
 
@@ -73,7 +73,7 @@ def ego_states(poses: F64, vehicle: Vehicle) -> F64:
     """
     heading = np.unwrap(poses[:, 2])
     middle = (heading[1:] + heading[:-1]) / 2.0
-    dx, dy = np.diff(poses[:, :2], axis=0).T / STEP_S
+    dx, dy = np.diff(poses[:, :2], axis=0).T / SIM_DT_S
     cos, sin = np.cos(middle), np.sin(middle)
     between = np.column_stack([cos * dx + sin * dy, cos * dy - sin * dx])
     steady = median_filter(between, size=(MEDIAN, 1), mode="nearest")
@@ -90,14 +90,14 @@ def ego_states(poses: F64, vehicle: Vehicle) -> F64:
     speed = states[:, VX]
     bend = np.divide(omega, speed, out=np.zeros(len(poses)), where=speed > STEERABLE)
     states[:, STEER] = np.arctan(vehicle.wheel_base * bend)
-    states[:, STEER_RATE] = np.gradient(states[:, STEER], STEP_S)
+    states[:, STEER_RATE] = np.gradient(states[:, STEER], SIM_DT_S)
     return states
 
 
 def _fitted(signal: F64, derivative: int) -> F64:
     """A parabola through SMOOTHING samples around each, or its derivative."""
     return np.asarray(
-        savgol_filter(signal, SMOOTHING, PARABOLA, derivative, STEP_S, axis=0), np.float64
+        savgol_filter(signal, SMOOTHING, PARABOLA, derivative, SIM_DT_S, axis=0), np.float64
     )
 
 

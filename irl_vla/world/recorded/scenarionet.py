@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.scoring.scene import STEP_S, Scene, Vehicle
+from irl_vla.scoring.scene import SIM_DT_S, Scene
 from irl_vla.types import F64, InputError
 from irl_vla.unpickle import load_pickle
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.benchmark.scenes import FIRST, Cutter
 from irl_vla.world.episode import Episode
 from irl_vla.world.recorded.imported_town import town_of
@@ -80,7 +81,7 @@ def load_scenario(path: Path) -> Episode:
         replace(town, derived=(*town.derived, ROUTED, SMOOTHED)), 0, vehicle, actors_of(tracks),
         ego_states(poses, vehicle), np.zeros(steps, np.uint8), states, present,
         np.zeros(present.shape, np.uint8),
-        np.stack([lights_at(town, step * STEP_S) for step in range(steps)]),
+        np.stack([lights_at(town, step * SIM_DT_S) for step in range(steps)]),
         route, driver="recorded",
     )  # fmt: skip
 
@@ -91,12 +92,13 @@ def scoring_scene(path: Path, time_s: float | None = None) -> Scene:
     and 4 s of future."""
     episode = load_scenario(path)
     cutter = Cutter(episode)
-    step = FIRST if time_s is None else round(time_s / STEP_S)
+    step = FIRST if time_s is None else round(time_s / SIM_DT_S)
     if not FIRST <= step <= cutter.last:
         raise InputError(
             f"{path}: scenario '{episode.town.name}': expected a time between "
-            f"{FIRST * STEP_S:.1f} and {cutter.last * STEP_S:.1f} s (2 s of past, 4 s of future; "
-            f"the recording has {len(episode) * STEP_S:.1f} s), got {step * STEP_S:.1f} s"
+            f"{FIRST * SIM_DT_S:.1f} and {cutter.last * SIM_DT_S:.1f} s (2 s of past, 4 s of "
+            f"future; the recording has {len(episode) * SIM_DT_S:.1f} s), "
+            f"got {step * SIM_DT_S:.1f} s"
         )
     return cutter.scene(step)
 
@@ -123,9 +125,9 @@ def _checked(value: Any, path: Path) -> dict[str, Any]:
     times = value["metadata"].get("ts")
     if isinstance(times, np.ndarray) and times.ndim == 1 and len(times) > 1:
         step = float(np.median(np.diff(times)))
-        if not abs(step - STEP_S) < STEP_S / 10:
+        if not abs(step - SIM_DT_S) < SIM_DT_S / 10:
             raise InputError(
-                f"{path}: expected steps of {STEP_S} s, got {step:g} s; export at 10 Hz"
+                f"{path}: expected steps of {SIM_DT_S} s, got {step:g} s; export at 10 Hz"
             )
     return value
 

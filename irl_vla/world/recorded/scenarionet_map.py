@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from irl_vla.scoring.scene import STEP_S
+from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import I8
 from irl_vla.world.recorded.imported_town import RecordedLane, RecordedMap
@@ -138,7 +138,7 @@ def _signals(
         shown = _shown(record) if lane in lines else None
         if shown is None:
             continue
-        phases = [(sum(1 for _ in run) * STEP_S, light) for light, run in groupby(shown.tolist())]
+        phases = [(sum(1 for _ in run) * SIM_DT_S, light) for light, run in groupby(shown.tolist())]
         at, ahead = lines[lane][:2]
         facing = np.arctan2(*(at - ahead)[::-1])
         stop = record.get("stop_point")

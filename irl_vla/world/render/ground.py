@@ -37,8 +37,8 @@ GRAIN = np.array([0, 0.10, 0.055, 0.03, 0.05, 0, 0.12], np.float32)  # of each c
 MACRO = np.array([0, 0.10, 0.05, 0.05, 0.05, 0, 0.12], np.float32)  # and spots of metres
 
 
-class Ground:
-    """Textures of one town under one weather, as render_shade reads them.
+class GroundTextures:
+    """Textures of one town under one weather, as shade.py reads them.
 
     origin: (2,) the corner where they begin, world [m]
     levels: (LEVELS, 5) where each begins, its stride, mask of coordinates, last column and row

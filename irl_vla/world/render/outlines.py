@@ -36,7 +36,7 @@ LONGEST_SHADOW_M = 22.0  # [m] a lower sun's shadows are faint
 
 
 @dataclass(frozen=True)
-class Layer:
+class OutlineLayer:
     """Outlines of one colour. points: (P, 2) of all rings, the k-th from offsets[k] to
     offsets[k + 1]; low, high: (n, 2) bounds of each; thin: [m] how wide they are where that matters
     for how much of a coarse texel they cover, else inf; only_on: class that they cover, -1: all"""
@@ -53,7 +53,7 @@ class Layer:
     @staticmethod
     def of(
         kind: int, colour: Rgb, rings: Sequence[F64], thin: float = float("inf"), only_on: int = -1
-    ) -> Layer:  # fmt: skip
+    ) -> OutlineLayer:  # fmt: skip
         """From a list of rings."""
         rings = [ring for ring in rings if len(ring) > 2]
         offsets = np.cumsum([0, *(len(ring) for ring in rings)]).astype(np.int64)
@@ -63,7 +63,7 @@ class Layer:
         if rings:
             low = np.minimum.reduceat(points, offsets[:-1], axis=0)
             high = np.maximum.reduceat(points, offsets[:-1], axis=0)
-        return Layer(kind, colour, points, offsets, low, high, thin, only_on)
+        return OutlineLayer(kind, colour, points, offsets, low, high, thin, only_on)
 
     def within(self, corner: F64, size: tuple[int, int], texel: float) -> list[NDArray[np.int32]]:
         """The rings that reach into a picture of `size` rows and columns that begins at `corner`,
@@ -89,7 +89,7 @@ class Outlines:
         self.low, self.high = everything.min(axis=0), everything.max(axis=0)
         self._layers = _layers(town)
         sun = -weather.to_sun[:2] / max(float(weather.to_sun[2]), 1e-3)
-        self._shadows = Layer.of(PLANT, (0, 0, 0), _shadows(town.props, sun))
+        self._shadows = OutlineLayer.of(PLANT, (0, 0, 0), _shadows(town.props, sun))
 
     def paint(self, corner: F64, size: tuple[int, int], texel: float) -> tuple[U8, U8, U8]:
         """Classes (H, W), colours (H, W, 3) and sunlight (H, W) of the rectangle that begins at
@@ -125,7 +125,7 @@ class Outlines:
         return kinds, colours, sunlit
 
 
-def _layers(town: Town) -> list[Layer]:
+def _layers(town: Town) -> list[OutlineLayer]:
     rng = np.random.default_rng([town.seed, SALT, 4])
     drivable = [town.drivable.ring(k) for k in range(len(town.drivable))]
     carparks = [town.carparks.ring(k) for k in range(len(town.carparks))]
@@ -138,17 +138,17 @@ def _layers(town: Town) -> list[Layer]:
     worn = [p for c in centres for side in (-0.75, 0.75) for p in strips(beside(c, side), 0.5)]
     lanes = [lane.polygon for lane in town.lanes]
     layers = [
-        Layer.of(PAVEMENT, ALBEDO["pavement"], aprons + paths),
-        Layer.of(ROAD, ALBEDO["carpark"], carparks),
-        Layer.of(ROAD, ALBEDO["asphalt"], drivable + lanes),
-        Layer.of(ROAD, ALBEDO["junction"], [j.polygon for j in town.junctions]),
-        Layer.of(ROAD, ALBEDO["worn"], worn, 0.5),
-        Layer.of(ROAD, ALBEDO["patch"], _patches(centres, rng)),
-        Layer.of(ROAD, ALBEDO["gutter"], gutters, only_on=ROAD),
-        Layer.of(PAVEMENT, ALBEDO["kerb"], kerbs, KERB_M),
+        OutlineLayer.of(PAVEMENT, ALBEDO["pavement"], aprons + paths),
+        OutlineLayer.of(ROAD, ALBEDO["carpark"], carparks),
+        OutlineLayer.of(ROAD, ALBEDO["asphalt"], drivable + lanes),
+        OutlineLayer.of(ROAD, ALBEDO["junction"], [j.polygon for j in town.junctions]),
+        OutlineLayer.of(ROAD, ALBEDO["worn"], worn, 0.5),
+        OutlineLayer.of(ROAD, ALBEDO["patch"], _patches(centres, rng)),
+        OutlineLayer.of(ROAD, ALBEDO["gutter"], gutters, only_on=ROAD),
+        OutlineLayer.of(PAVEMENT, ALBEDO["kerb"], kerbs, KERB_M),
     ]
     bays = [p for spot in town.spots for p in _bay(spot.pose, spot.length, spot.width)]
-    layers.append(Layer.of(MARKING, ALBEDO["white"], bays, 0.1))
+    layers.append(OutlineLayer.of(MARKING, ALBEDO["white"], bays, 0.1))
     for yellow in (False, True):
         for wide in (False, True):
             rings = [
@@ -157,7 +157,9 @@ def _layers(town: Town) -> list[Layer]:
                 for piece in paint_of(marking)
             ]  # fmt: skip
             thin = float("inf") if wide else 0.15
-            layers.append(Layer.of(MARKING, ALBEDO["yellow" if yellow else "white"], rings, thin))
+            layers.append(
+                OutlineLayer.of(MARKING, ALBEDO["yellow" if yellow else "white"], rings, thin)
+            )
     return [layer for layer in layers if len(layer.low)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla.world.render.quads import BICYCLE, CUT, PERSON, Builder, Quads, Rgb
+from irl_vla.world.render.quads import BICYCLE, CUT, PERSON, QuadBuilder, Quads, Rgb
 from irl_vla.world.render.weather import SALT
 
 STRIDE_M = 1.45  # [m] of two steps of a walk
@@ -32,7 +32,7 @@ SHOES: Rgb = (34, 32, 34)
 def person(size: F64, look: int) -> Quads:
     """Somebody on foot. size: (3,) length, width, height [m]; look: seed of clothes."""
     rng = np.random.default_rng([abs(int(look)), SALT, 7])
-    build = Builder(PERSON)
+    build = QuadBuilder(PERSON)
     high = float(size[2])
     hip, shoulder = 0.50 * high, 0.81 * high
     half = min(0.24, float(size[1]) * 0.42)
@@ -55,7 +55,7 @@ def person(size: F64, look: int) -> Quads:
 def cyclist(size: F64, look: int, spokes: int) -> Quads:
     """Somebody on a bicycle. spokes: the tile of its wheels."""
     rng = np.random.default_rng([abs(int(look)), SALT, 8])
-    build = Builder(BICYCLE)
+    build = QuadBuilder(BICYCLE)
     length, width, high = (float(v) for v in size)
     radius = min(0.35, length * 0.2)
     coat, legs, skin, hair = _clothes(rng)
@@ -120,7 +120,7 @@ def _clothes(rng: np.random.Generator) -> tuple[Rgb, Rgb, Rgb, Rgb]:
 
 
 def _trunk(
-    build: Builder, low: tuple[float, float], shoulder: float, half: float, coat: Rgb
+    build: QuadBuilder, low: tuple[float, float], shoulder: float, half: float, coat: Rgb
 ) -> None:
     """Two rounds side by side, so that it is wider than deep. low: x and height of its end."""
     x, z = low
@@ -130,7 +130,7 @@ def _trunk(
         build.ball((x, y, shoulder), TRUNK_M, 0.075, coat)
 
 
-def _head(build: Builder, at: tuple[float, float], skin: Rgb, hair: Rgb) -> None:
+def _head(build: QuadBuilder, at: tuple[float, float], skin: Rgb, hair: Rgb) -> None:
     """at: x, and the height of the top."""
     x, top = at
     build.post((x - 0.01, 0.0, top - 0.30), (x, 0.0, top - 0.18), (0.055, 0.055), skin)

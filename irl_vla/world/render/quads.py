@@ -93,7 +93,7 @@ def joined(parts: Iterable[Quads]) -> Quads:
     )  # fmt: skip
 
 
-class Builder:
+class QuadBuilder:
     """Collects quads of one thing. klass: their semantic class."""
 
     def __init__(self, klass: int) -> None:

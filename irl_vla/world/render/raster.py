@@ -1,4 +1,4 @@
-"""Flat convex quads made ready to be met by a picture's own, exact rays (render_scan does that).
+"""Flat convex quads made ready to be met by a picture's own, exact rays (scan.py does that).
 
 Symbols: d = (x, y, 1) the undistorted ray of a pixel in the camera frame; w = 1 / depth.
 For a plane n . p = c the inverse depth is linear in the ray, w = (n / c) . d; a ray passes on the

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_pose
 from irl_vla.types import F32, F64, U8
-from irl_vla.world.episode import Actors, Moment
-from irl_vla.world.render.ground import Ground
+from irl_vla.world.episode import Actors, WorldState
+from irl_vla.world.render.geometry import RenderScene, TownGeometry
+from irl_vla.world.render.ground import GroundTextures
 from irl_vla.world.render.quads import GROUND, SKY
 from irl_vla.world.render.raster import FLOATS, INTS, cast, place
 from irl_vla.world.render.scan import scan
 from irl_vla.world.render.shade import develop, ground_classes, paint, smooth
-from irl_vla.world.render.stage import Scene, Stage
 from irl_vla.world.render.texels import (
     ATLAS_START,
     GROUND_START,
@@ -43,11 +43,11 @@ SIGHT_M = 450.0  # [m] farther things are not drawn; most towns are smaller
 
 
 @dataclass(frozen=True)
-class Measured:
+class PixelTruth:
     """What is exactly known of each pixel's centre.
 
     depth: (H, W) along the optical axis [m], inf: sky; instance: (H, W) index of the road user,
-    -1: none; semantic: (H, W) index into render_quads.CLASSES
+    -1: none; semantic: (H, W) index into quads.CLASSES
     """
 
     depth: F32
@@ -69,9 +69,9 @@ class Renderer:
         self.weather: Weather = weather_of(seed)
         self._views = [view_of(camera) for camera in rig.cameras]
         self._fine = [view_of(c, 2) if quality == "full" else None for c in rig.cameras]
-        self._stage = Stage(town, actors, self.weather)
-        self._ground = Ground(town, self.weather)
-        texels, atlas = self._ground.texels, self._stage.atlas.texels.ravel()
+        self._geometry = TownGeometry(town, actors, self.weather)
+        self._ground = GroundTextures(town, self.weather)
+        texels, atlas = self._ground.texels, self._geometry.atlas.texels.ravel()
         texels[ATLAS_START : ATLAS_START + atlas.size] = atlas
         texels[WHITE] = 0xFFFFFFFF
         texels[SKY_START:GROUND_START] = self.weather.panorama.ravel()
@@ -82,27 +82,27 @@ class Renderer:
         self._floats = np.zeros((MOST_QUADS, FLOATS), np.float32)
         self._ints = np.zeros((MOST_QUADS, INTS), np.int64)
 
-    def render(self, moment: Moment) -> dict[str, U8]:
+    def render(self, moment: WorldState) -> dict[str, U8]:
         """(H, W, 3) uint8 RGB of each camera, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
-        scene = self._stage.at(moment)
+        scene = self._geometry.at(moment)
         return {
             camera.name: self._picture(index, moment, scene)
             for index, camera in enumerate(self.rig.cameras)
         }
 
-    def measure(self, moment: Moment) -> dict[str, Measured]:
+    def measure(self, moment: WorldState) -> dict[str, PixelTruth]:
         """Depth, road user and class of each camera's pixels, by its name."""
         self._ground.prepare(moment.ego[:2], self._reach)
-        scene = self._stage.at(moment)
+        scene = self._geometry.at(moment)
         return {
             camera.name: self._truth(index, moment, scene)
             for index, camera in enumerate(self.rig.cameras)
         }
 
-    def _scan(self, view: View, scene: Scene) -> tuple[F32, NDArray[np.int32], int]:
+    def _scan(self, view: View, scene: RenderScene) -> tuple[F32, NDArray[np.int32], int]:
         """Inverse depth and quad of each sample, and how many quads there are."""
-        batches = self._stage.seen(scene, view.cam_from_ego)
+        batches = self._geometry.seen(scene, view.cam_from_ego)
         size = np.array(view.size, np.int64)
         count = place(
             *batches, view.lens, size, self.weather.light, SIGHT_M, self._floats, self._ints
@@ -110,10 +110,10 @@ class Renderer:
         nearest = view.ground_w.copy()
         found = np.full(nearest.shape, -1, np.int32)
         scan(self._floats, self._ints, count, view.rays,
-             self._stage.atlas.finest, nearest, found)  # fmt: skip
+             self._geometry.atlas.finest, nearest, found)  # fmt: skip
         return nearest, found, count
 
-    def _picture(self, index: int, moment: Moment, scene: Scene) -> U8:
+    def _picture(self, index: int, moment: WorldState, scene: RenderScene) -> U8:
         view, fine = self._views[index], self._fine[index]
         far, found, _ = self._scan(fine or view, scene)
         shadow = np.ones(view.ground_w.shape, np.float32)
@@ -136,7 +136,7 @@ class Renderer:
         develop(colours, found, far, shadow, self._haze, grain(), cut, picture)
         return picture
 
-    def _truth(self, index: int, moment: Moment, scene: Scene) -> Measured:
+    def _truth(self, index: int, moment: WorldState, scene: RenderScene) -> PixelTruth:
         view = self._views[index]
         nearest, found, count = self._scan(view, scene)
         kinds = np.empty(found.shape, np.uint8)
@@ -154,24 +154,24 @@ class Renderer:
             depth = np.where(np.isinf(nearest), np.inf, 1.0 / nearest).astype(np.float32)
         semantic = np.where(found >= 0, classes[found], kinds).astype(np.uint8)
         semantic[np.isinf(depth)] = SKY
-        return Measured(depth, owners[found], semantic)
+        return PixelTruth(depth, owners[found], semantic)
 
-    def _standing(self, moment: Moment) -> F32:
+    def _standing(self, moment: WorldState) -> F32:
         """Where the ego stands on the ground's textures, and how the sky is turned."""
         x, y = moment.ego[:2] - self._ground.origin
         yaw = float(moment.ego[2])
         turn = round(yaw / (2 * np.pi) * SKY_WIDTH) % SKY_WIDTH
         return np.array([x, y, np.cos(yaw), np.sin(yaw), turn], np.float32)
 
-    def _cut(self, index: int, moment: Moment) -> NDArray[np.int64]:
+    def _cut(self, index: int, moment: WorldState) -> NDArray[np.int64]:
         """Where in the field of noise this picture's begins, another place each time, and its
-        gain; see render_shade.develop."""
+        gain; see shade.develop."""
         step = round(moment.time_s * 1000)
         rng = np.random.default_rng([self.seed, SALT, 10, step + (1 << 40), index])
         top, left = rng.integers(0, NOISE_TILE, 2)
         return np.array([top, left, round(self.weather.noise / GRAIN_UNIT * 65536)], np.int64)
 
 
-def ego_pose(moment: Moment) -> F64:
+def ego_pose(moment: WorldState) -> F64:
     """(4, 4) world_from_ego of a moment: rear axle on the ground."""
     return rigid_from_pose(moment.ego[:3])

@@ -1,4 +1,4 @@
-"""Which quad each pixel sees, and how far it is. Symbols: see render_raster, which makes the rows.
+"""Which quad each pixel sees, and how far it is. Symbols: see raster.py, which makes the rows.
 
 May import: scoring.compiled, world.render.
 """

@@ -1,7 +1,7 @@
 """The colour of every pixel, once it is known what it sees: textures, light, haze, noise.
 
 Packed colours are 32-bit numbers, red in the lowest byte; all textures lie in one flat array
-(render_texels). Kernels take few arrays and index them without views, because both cost more than
+(texels.py). Kernels take few arrays and index them without views, because both cost more than
 the arithmetic. May import: scoring.compiled, world.
 """
 

@@ -18,11 +18,11 @@ from irl_vla.world.render.quads import (
     POLE,
     SIGN,
     TRAFFIC_LIGHT,
-    Builder,
     Point,
+    QuadBuilder,
     Quads,
     Rgb,
-)  # fmt: skip
+)
 from irl_vla.world.render.textures import CROWNS, FACADES, VARIANTS, Atlas, sign_name
 from irl_vla.world.render.weather import SALT
 
@@ -58,7 +58,7 @@ CLASS_OF = {
 
 def thing(kind: str, size: F64, look: int, text: str, atlas: Atlas) -> Quads:
     """Quads of a prop in its own frame: middle on the ground, x along its heading."""
-    build = Builder(CLASS_OF.get(kind, OBSTACLE))
+    build = QuadBuilder(CLASS_OF.get(kind, OBSTACLE))
     rng = np.random.default_rng([abs(int(look)), SALT, 9])
     if kind == "building":
         _building(build, size, rng, atlas)
@@ -77,7 +77,7 @@ def thing(kind: str, size: F64, look: int, text: str, atlas: Atlas) -> Quads:
     return build.done()
 
 
-def _building(build: Builder, size: F64, rng: np.random.Generator, atlas: Atlas) -> None:
+def _building(build: QuadBuilder, size: F64, rng: np.random.Generator, atlas: Atlas) -> None:
     """Four walls of windows, shops below some, a roof flat or pitched."""
     x, y, high = float(size[0]) / 2, float(size[1]) / 2, float(size[2])
     style = FACADES[int(rng.choice(4, p=(0.35, 0.35, 0.12, 0.18)))]
@@ -113,7 +113,7 @@ def _building(build: Builder, size: F64, rng: np.random.Generator, atlas: Atlas)
 
 
 def _plant(
-    build: Builder, size: F64, rng: np.random.Generator, crowns: int, *, trunk: bool
+    build: QuadBuilder, size: F64, rng: np.random.Generator, crowns: int, *, trunk: bool
 ) -> None:
     wide, high = float(max(size[0], size[1])) / 2, float(size[2])
     leaves = LEAVES[int(rng.integers(len(LEAVES)))]
@@ -139,7 +139,7 @@ def _plant(
         )
 
 
-def _lamp_post(build: Builder, size: F64) -> None:
+def _lamp_post(build: QuadBuilder, size: F64) -> None:
     """A mast with an arm to its front."""
     high = float(size[2])
     arm = max(1.0, float(size[0]) / 2 if size[0] > 1.0 else 1.6)
@@ -148,7 +148,7 @@ def _lamp_post(build: Builder, size: F64) -> None:
     build.block((arm - 0.1, -0.11, high), (arm + 0.6, 0.11, high + 0.11), (190, 192, 194))
 
 
-def _signal_post(build: Builder, size: F64) -> None:
+def _signal_post(build: QuadBuilder, size: F64) -> None:
     """A mast; where it is longer than thick, with an arm along its heading."""
     high, arm = float(size[2]), float(size[0])
     build.post((0.0, 0.0, 0.0), (0.0, 0.0, high), (0.09, 0.075), STEEL)
@@ -156,7 +156,7 @@ def _signal_post(build: Builder, size: F64) -> None:
         build.post((0.0, 0.0, high - 0.15), (arm, 0.0, high - 0.15), (0.06, 0.05), STEEL)
 
 
-def _sign(build: Builder, size: F64, tile: int) -> None:
+def _sign(build: QuadBuilder, size: F64, tile: int) -> None:
     """A plate on a pole that faces along its heading."""
     high = float(size[2])
     side = float(np.clip(size[1], 0.55, 1.0)) if high < 4.0 else float(size[1])
@@ -173,7 +173,7 @@ def _sign(build: Builder, size: F64, tile: int) -> None:
         build.quad(back, (120, 122, 124))
 
 
-def _cone(build: Builder, size: F64) -> None:
+def _cone(build: QuadBuilder, size: F64) -> None:
     """An orange cone with white bands on a square foot."""
     foot, high = float(size[0]) / 2, float(size[2])
     radius = min(foot * 0.75, 0.17)
@@ -184,7 +184,7 @@ def _cone(build: Builder, size: F64) -> None:
                    (radius * (1.08 - 0.9 * a), radius * (1.08 - 0.9 * b)), colour)  # fmt: skip
 
 
-def _barrier(build: Builder, size: F64) -> None:
+def _barrier(build: QuadBuilder, size: F64) -> None:
     """A red and white board that fills its box."""
     x, y, high = (float(v) for v in (size[0] / 2, size[1] / 2, size[2]))
     build.block((-x, -y, 0.0), (x, y, high), (228, 226, 220))
@@ -204,7 +204,7 @@ def _barrier(build: Builder, size: F64) -> None:
 def signal_head(head: F64, posts: F64) -> Quads:
     """A signal's lamps and what holds them, in the frame of their middle. head: (4,) x, y, z of
     that and the heading that it faces; posts: (n, 2) where masts stand that the town draws."""
-    build = Builder(TRAFFIC_LIGHT)
+    build = QuadBuilder(TRAFFIC_LIGHT)
     wide, high = HEAD_M[0] / 2, HEAD_M[1] / 2
     x, half = HEAD_FRONT_M, LAMP_M / 2
     build.block((x - 0.08, -wide, -high), (x, wide, high), HOUSING)
@@ -217,7 +217,7 @@ def signal_head(head: F64, posts: F64) -> Quads:
     return build.done()
 
 
-def _hold(build: Builder, head: F64, posts: F64) -> None:
+def _hold(build: QuadBuilder, head: F64, posts: F64) -> None:
     """An arm to the nearest mast, or a mast of its own where there is none near."""
     c, s = np.cos(head[3]), np.sin(head[3])
     z = float(head[2])

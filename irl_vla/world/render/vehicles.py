@@ -12,16 +12,7 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.episode import MODELS
-from irl_vla.world.render.quads import (
-    DISC,
-    PANEL,
-    VEHICLE,
-    WHEEL,
-    Builder,
-    Point,
-    Quads,
-    Rgb,
-)  # fmt: skip
+from irl_vla.world.render.quads import DISC, PANEL, VEHICLE, WHEEL, Point, QuadBuilder, Quads, Rgb
 from irl_vla.world.render.texels import BODY_TILE, PANE_TILE
 from irl_vla.world.render.weather import SALT
 
@@ -51,7 +42,7 @@ SKIN_M = 0.012  # [m] by which lamps, glass and wheels stand out from the body
 def vehicle(model: str, size: F64, look: int) -> Quads:
     """Quads of one vehicle. size: (3,) length, width, height [m]; look: seed of its colour."""
     rng = np.random.default_rng([abs(int(look)), SALT, 5])
-    build = Builder(VEHICLE)
+    build = QuadBuilder(VEHICLE)
     length, width, height = (float(v) for v in size)
     if model in ("truck", "bus"):
         paint = LIVERIES[int(rng.integers(len(LIVERIES)))]
@@ -67,7 +58,7 @@ def vehicle(model: str, size: F64, look: int) -> Quads:
 
 
 def _car(
-    build: Builder, length: float, width: float, height: float, paint: Rgb,
+    build: QuadBuilder, length: float, width: float, height: float, paint: Rgb,
     *, tall: bool, hatch: bool,
 ) -> None:  # fmt: skip
     """Lower body with bonnet and boot, and a cabin that narrows upwards."""
@@ -90,7 +81,7 @@ def _car(
 
 
 def _shell(
-    build: Builder, xs: tuple[float, float, float, float], side: float,
+    build: QuadBuilder, xs: tuple[float, float, float, float], side: float,
     zs: tuple[float, float, float, float], paint: Rgb,
 ) -> None:  # fmt: skip
     """The body below the windows, narrower at its ends. xs: back, rear window, cowl, front; zs:
@@ -122,7 +113,11 @@ def _shell(
 
 
 def _bumpers(
-    build: Builder, ends: tuple[float, float], side: float, sill: float, tops: tuple[float, float]
+    build: QuadBuilder,
+    ends: tuple[float, float],
+    side: float,
+    sill: float,
+    tops: tuple[float, float],
 ) -> None:
     """Dark bumpers as wide as the wheels, from the sill up, and what hangs below them. ends,
     tops: back and front; side: half the width of the body."""
@@ -137,7 +132,7 @@ def _bumpers(
 
 
 def _cabin(
-    build: Builder, xs: tuple[float, float, float, float], side: float, zs: tuple[float, float],
+    build: QuadBuilder, xs: tuple[float, float, float, float], side: float, zs: tuple[float, float],
     paint: Rgb, *, pillars: bool,
 ) -> None:  # fmt: skip
     """Glass all around under a painted roof. xs: rear and front below, rear and front above."""
@@ -168,7 +163,7 @@ def _cabin(
                                 (belt * 0.45, belt)), DARK)  # fmt: skip
 
 
-def _van(build: Builder, length: float, width: float, height: float, paint: Rgb) -> None:
+def _van(build: QuadBuilder, length: float, width: float, height: float, paint: Rgb) -> None:
     """A short bonnet before one tall body."""
     front, back, side = length / 2 - SKIN_M, -length / 2 + SKIN_M, width / 2 - 2 * SKIN_M
     sill, belt, nose = 0.10 * height, 0.52 * height, 0.42 * height
@@ -207,7 +202,7 @@ def _van(build: Builder, length: float, width: float, height: float, paint: Rgb)
 
 
 def _truck(
-    build: Builder, length: float, width: float, height: float, paint: Rgb,
+    build: QuadBuilder, length: float, width: float, height: float, paint: Rgb,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """A cab before a box on a frame."""
@@ -242,7 +237,7 @@ def _truck(
 
 
 def _bus(
-    build: Builder, length: float, width: float, height: float, paint: Rgb,
+    build: QuadBuilder, length: float, width: float, height: float, paint: Rgb,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """One long box with a band of windows."""
@@ -271,7 +266,7 @@ def _bus(
     _lamps(build, (back, front), side, (low, low + 0.36), 0.30 * height)
 
 
-def _wheels(build: Builder, axles: tuple[float, ...], half: float, radius: float) -> None:
+def _wheels(build: QuadBuilder, axles: tuple[float, ...], half: float, radius: float) -> None:
     """Round wheels that stand on the ground, in dark arches; half: of the vehicle's width [m]."""
     for x in axles:
         for sign in (-1, 1):
@@ -295,9 +290,13 @@ def _wheels(build: Builder, axles: tuple[float, ...], half: float, radius: float
 
 
 def _lamps(
-    build: Builder, ends: tuple[float, float], half: float, zs: tuple[float, float], nose: float,
+    build: QuadBuilder,
+    ends: tuple[float, float],
+    half: float,
+    zs: tuple[float, float],
+    nose: float,
     cut: float = 0.0,
-) -> None:  # fmt: skip
+) -> None:
     """Rear and head lamps, indicators at all corners, number plates. half: width of the body; zs:
     of the rear lamps; cut: how much narrower the body is at its ends."""
     side = half - cut
@@ -359,7 +358,7 @@ def _part(
     return out
 
 
-def _glass(build: Builder, corners: list[Point]) -> None:
+def _glass(build: QuadBuilder, corners: list[Point]) -> None:
     build.quad(corners, GLASS, kind=PANEL, tile=PANE_TILE)
 
 

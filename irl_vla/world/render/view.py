@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RectBivariateSpline
 
-from irl_vla.camera.camera import Camera, CameraModel, resized
+from irl_vla.camera.camera import Camera, resized
 from irl_vla.camera.lens import WIDEST, domain_radius
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.camera.projection import unproject
 from irl_vla.frames import inverse
 from irl_vla.types import F32, F64, InputError
@@ -34,6 +35,9 @@ SKY_LOW, SKY_HIGH = np.radians(-1.0), np.radians(75.0)  # elevations of its last
 LOWEST_M = 0.15  # [m] a lens below is under the road or in it
 LEAST_SEEN = 0.01  # of the pixels must have a ray, and as many see the ground
 LENS_NUMBERS = 18
+PAINTED_MODELS = (  # what raster.bent_pixel knows
+    CameraModel.PLUMB_BOB, CameraModel.RATIONAL_POLYNOMIAL, CameraModel.EQUIDISTANT,
+)  # fmt: skip
 NODE_PX, SPLINE_PX = 12, 1e-3  # [px] between the rays that are computed; allowed error
 SEES_SKY, SEES_NOTHING = -1, -2  # instead of a texture level
 SIDE_LIMIT = float(np.tan(WIDEST))
@@ -49,7 +53,7 @@ class View:
     the ego frame [m], of the sky its column for a car that heads east and its row
     level: (H, W) the ground texture that fits, or SEES_SKY or SEES_NOTHING
     reach: (PAGED,) how far from the ego each paged level is looked at [m]
-    lens: numbers for render_raster; cam_from_ego: (4, 4)
+    lens: numbers for raster.py; cam_from_ego: (4, 4)
     """
 
     rays: F32
@@ -169,10 +173,15 @@ def _sky(ego: F64) -> F64:
 
 
 def _lens(camera: Camera, flat: F64) -> F64:
-    """Numbers of the lens as render_raster.bent_pixel reads them, and the limits of the view."""
+    """Numbers of the lens as raster.bent_pixel reads them, and the limits of the view."""
+    if camera.model not in PAINTED_MODELS:
+        raise InputError(
+            f"camera '{camera.name}': the built-in world is drawn through "
+            f"{', '.join(PAINTED_MODELS)}, not '{camera.model}'. Use one of these in the rig"
+        )
     k = camera.intrinsics
     lens = np.zeros(LENS_NUMBERS)
-    lens[0] = camera.model is CameraModel.EQUIDISTANT
+    lens[0] = camera.model == CameraModel.EQUIDISTANT
     lens[1:6] = k[0, 0], k[0, 1], k[0, 2], k[1, 1], k[1, 2]
     lens[6 : 6 + len(camera.distortion)] = camera.distortion
     lens[14] = min(domain_radius(camera), SIDE_LIMIT)

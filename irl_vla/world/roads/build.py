@@ -16,7 +16,7 @@ from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, InputError
 from irl_vla.world.roads.furniture import furniture
 from irl_vla.world.roads.junctions import (
-    Crossing,
+    BuiltJunction,
     Link,
     arms_of,
     draw_connectors,
@@ -32,8 +32,8 @@ from irl_vla.world.roads.pavement import (
     crosswalks_at,
     footpaths,
     kerbs,
+    mid_block_crosswalks,
     spots,
-    zebras,
 )  # fmt: skip
 from irl_vla.world.roads.right_of_way import cross, give_way
 from irl_vla.world.roads.roundabout import Roundabout, build_roundabout
@@ -101,7 +101,7 @@ def _join(works: _Works, nodes: list[NodePlan]) -> None:
         first += len(mine)
         drawn = [works.lanes[index] for index in connectors]
         ring, corners = outline(node, arms, mine, drawn)
-        works.sites.append(Crossing(node, arms, mine, connectors, ring, corners))
+        works.sites.append(BuiltJunction(node, arms, mine, connectors, ring, corners))
 
 
 def _pockets(works: _Works, node: NodePlan) -> list[bool]:
@@ -114,7 +114,7 @@ def _rule(works: _Works) -> None:
     rng = np.random.default_rng([works.seed, _LIGHTS])
     for site in works.sites:
         walks: tuple[int, ...] = (NONE,) * len(site.arms)
-        if isinstance(site, Crossing):
+        if isinstance(site, BuiltJunction):
             pairs = cross(site, works.lanes)
             stages = None
             if site.plan.kind == "lights":
@@ -131,8 +131,8 @@ def _furnished(works: _Works, request: TownRequest) -> Town:
     """With all that does not move beside the lanes."""
     rng = np.random.default_rng([works.seed, _LOOKS])
     streets, sites = works.streets, works.sites
-    crossed = zebras(rng, streets, request.crosswalks)
-    walks = [*works.crosswalks, *(crosswalk_of(zebra, streets) for zebra in crossed)]
+    crossed = mid_block_crosswalks(rng, streets, request.crosswalks)
+    walks = [*works.crosswalks, *(crosswalk_of(planned, streets) for planned in crossed)]
     closures, cones = work_zones(rng, whole(rng, request.work_zones), streets, works.lanes)
     yellow = bool(rng.random() < 0.4)
     return Town(

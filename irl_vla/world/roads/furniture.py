@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from irl_vla.types import F64, U8
 from irl_vla.world.roads.curves import beside
-from irl_vla.world.roads.junctions import Crossing
+from irl_vla.world.roads.junctions import BuiltJunction
 from irl_vla.world.roads.pavement import Site, at
 from irl_vla.world.roads.right_of_way import main_arms
-from irl_vla.world.roads.street import Course, Street
+from irl_vla.world.roads.street import Carriageway, Street
 from irl_vla.world.town import Prop, Signal
 
 CELL_M = 0.5  # of the raster
@@ -26,11 +26,11 @@ _BEHIND_KERB_M = 0.7
 _ROAD, _HOUSE = 1, 2  # what cells of the raster are taken by
 
 
-class Ground:
+class OccupancyRaster:
     """Raster of what is taken."""
 
     def __init__(self, streets: list[Street], sites: list[Site]) -> None:
-        points = np.concatenate([c.poses[:, :2] for street in streets for c in street.courses])
+        points = np.concatenate([c.poses[:, :2] for street in streets for c in street.carriageways])
         self.corner = points.min(axis=0) - _MARGIN_M
         size = np.ceil((points.max(axis=0) + _MARGIN_M - self.corner) / CELL_M).astype(int)
         self.taken: U8 = np.zeros((size[1], size[0]), np.uint8)
@@ -69,19 +69,19 @@ class Ground:
 
 
 def _filled(site: Site) -> F64:
-    return site.ring if isinstance(site, Crossing) else np.concatenate(site.corners)
+    return site.ring if isinstance(site, BuiltJunction) else np.concatenate(site.corners)
 
 
 def furniture(
     rng: np.random.Generator, streets: list[Street], sites: list[Site], signals: list[Signal]
 ) -> list[Prop]:
     """All props but those of work zones."""
-    ground = Ground(streets, sites)
+    ground = OccupancyRaster(streets, sites)
     props: list[Prop] = []
     props += _posts(signals)
     for street in streets:
-        for course in street.courses:
-            props += _signs(street, course)
+        for carriageway in street.carriageways:
+            props += _signs(street, carriageway)
     for site in sites:
         props += _priority_signs(site)
     props += _lamps(streets)
@@ -98,12 +98,12 @@ def _posts(signals: list[Signal]) -> list[Prop]:
     return [_prop("signal_post", head[[0, 1, 3]], _POST_M, 0, "") for head in heads]
 
 
-def _signs(street: Street, course: Course) -> list[Prop]:
+def _signs(street: Street, carriageway: Carriageway) -> list[Prop]:
     """The speed limit, soon after the junction."""
-    if course.length < 40.0:
+    if carriageway.length < 40.0:
         return []
-    pose = at(course, np.array([9.0]))
-    offset = np.interp([9.0], course.along, course.kerb) - _BEHIND_KERB_M
+    pose = at(carriageway, np.array([9.0]))
+    offset = np.interp([9.0], carriageway.along, carriageway.kerb) - _BEHIND_KERB_M
     pose[:, :2] = beside(pose, offset)
     pose[:, 2] += np.pi
     return [_prop("sign", pose[0], _SIGN_M, 0, f"{street.plan.limit * 3.6:.0f}")]
@@ -114,7 +114,7 @@ def _priority_signs(site: Site) -> list[Prop]:
     kind = site.plan.kind
     if kind in ("lights", "equal"):
         return []
-    main = main_arms(site) if isinstance(site, Crossing) else ()
+    main = main_arms(site) if isinstance(site, BuiltJunction) else ()
     props = []
     for i, arm in enumerate(site.arms):
         # one minor road in three has a stop sign: those of the odd radii
@@ -131,12 +131,14 @@ def _lamps(streets: list[Street]) -> list[Prop]:
     """Along one side of side streets, both sides of main roads, facing the road."""
     props = []
     for street in streets:
-        for which, course in enumerate(street.courses):
+        for which, carriageway in enumerate(street.carriageways):
             if which and not street.plan.main:
                 continue
-            places = np.arange(15.0, course.length - 8.0, 32.0)
-            poses = at(course, places)
-            poses[:, :2] = beside(poses, np.interp(places, course.along, course.kerb) - 0.6)
+            places = np.arange(15.0, carriageway.length - 8.0, 32.0)
+            poses = at(carriageway, places)
+            poses[:, :2] = beside(
+                poses, np.interp(places, carriageway.along, carriageway.kerb) - 0.6
+            )
             poses[:, 2] += np.pi / 2
             props += [_prop("lamp_post", pose, _LAMP_M, 0, "") for pose in poses]
     return props
@@ -151,14 +153,14 @@ _RING = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.p
 _BOX = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
 
 
-def _houses(rng: np.random.Generator, streets: list[Street], ground: Ground) -> list[Prop]:
+def _houses(rng: np.random.Generator, streets: list[Street], ground: OccupancyRaster) -> list[Prop]:
     """Rows of houses along both sides of every street: close together in some, with gardens in
     others."""
     props = []
     for street in streets:
         town_like = street.plan.main or rng.random() < 0.35
-        for course in street.courses:
-            poses, sizes = _row_of_houses(rng, course, town_like)
+        for carriageway in street.carriageways:
+            poses, sizes = _row_of_houses(rng, carriageway, town_like)
             if not len(poses):
                 continue
             grid = _placed(poses, sizes[:, None, :2] * _GRID)
@@ -186,9 +188,11 @@ def _placed(poses: F64, offsets: F64) -> F64:
     return np.stack([poses[:, :1] + x * cos - y * sin, poses[:, 1:2] + x * sin + y * cos], axis=-1)
 
 
-def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) -> tuple[F64, F64]:
+def _row_of_houses(
+    rng: np.random.Generator, carriageway: Carriageway, town_like: bool
+) -> tuple[F64, F64]:
     """Poses (k, 3), facing the street with their right side's back, and sizes (k, 3)."""
-    count = int(course.length / 8.0) + 2
+    count = int(carriageway.length / 8.0) + 2
     front = rng.uniform(11.0, 24.0, count) if town_like else rng.uniform(8.0, 14.0, count)
     deep = rng.uniform(10.0, 14.0, count) if town_like else rng.uniform(8.0, 11.0, count)
     floors = rng.integers(3, 7, count) if town_like else rng.integers(1, 3, count)
@@ -196,44 +200,44 @@ def _row_of_houses(rng: np.random.Generator, course: Course, town_like: bool) ->
     gap = (
         np.where(rng.random(count) < 0.25, 6.0, 0.4) if town_like else rng.uniform(3.0, 9.0, count)
     )
-    bend = np.gradient(course.poses[:, 2], course.along)
+    bend = np.gradient(carriageway.poses[:, 2], carriageway.along)
     places, place = np.zeros(count), 2.0
     shut = 0
     for k in range(count):
-        turn = float(np.interp(place + front[k] / 2, course.along, bend))
+        turn = float(np.interp(place + front[k] / 2, carriageway.along, bend))
         edge = 7.0 if turn > 0 else 13.0 + deep[k]  # the tighter one: front wall, or back wall
         stretch = min(max(1.0 + turn * edge, 0.35), 2.0)
-        if place + front[k] / stretch > course.length + 4.0:
+        if place + front[k] / stretch > carriageway.length + 4.0:
             break
         places[k] = place + front[k] / 2 / stretch
         place += (front[k] + gap[k]) / stretch
         shut = k + 1
     keep = slice(0, shut)
-    poses = at(course, places[keep])
-    kerb = np.interp(places[keep], course.along, course.kerb)
+    poses = at(carriageway, places[keep])
+    kerb = np.interp(places[keep], carriageway.along, carriageway.kerb)
     poses[:, :2] = beside(poses, kerb - SIDEWALK_M - 0.6 - back[keep] - deep[keep] / 2)
     sizes = np.stack([front[keep], deep[keep], 3.0 * floors[keep] + 0.8], axis=1)
     return poses, sizes
 
 
 def _greens(
-    rng: np.random.Generator, streets: list[Street], sites: list[Site], ground: Ground
+    rng: np.random.Generator, streets: list[Street], sites: list[Site], ground: OccupancyRaster
 ) -> list[Prop]:
     """Trees in rows behind some sidewalks, trees and bushes wherever ground is free."""
     rows = []
     for street in streets:
-        for course in street.courses:
+        for carriageway in street.carriageways:
             step, lined = rng.uniform(8.0, 14.0), rng.random() < 0.45
             if lined:
-                places = np.arange(6.0, course.length - 6.0, step)
-                poses = at(course, places)
-                offset = np.interp(places, course.along, course.kerb) - SIDEWALK_M - 0.7
+                places = np.arange(6.0, carriageway.length - 6.0, step)
+                poses = at(carriageway, places)
+                offset = np.interp(places, carriageway.along, carriageway.kerb) - SIDEWALK_M - 0.7
                 rows.append(beside(poses, offset))
     lined_up = np.concatenate([np.zeros((0, 2)), *rows])
     height, width = ground.taken.shape
     area = height * width * CELL_M**2
     wild = ground.corner + rng.random((int(area / 350.0), 2)) * CELL_M * np.array([width, height])
-    middles = [site.plan.xy[None] for site in sites if not isinstance(site, Crossing)]
+    middles = [site.plan.xy[None] for site in sites if not isinstance(site, BuiltJunction)]
     points = np.concatenate([lined_up, wild])
     around = points[:, None] + 0.6 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
     points = points[ground.free(around).all(axis=1)]

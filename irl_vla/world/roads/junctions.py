@@ -60,7 +60,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class BuiltJunction:
     """A junction that is built. connectors: lanes; links: what each joins; ring: outline; corners:
     kerb lines between the arms, corners[i] from arm i to arm i + 1."""
 
@@ -76,7 +76,7 @@ def arms_of(node: NodePlan, streets: list[Street]) -> tuple[Arm, ...]:
     """The arms of a junction with their lanes."""
     arms = []
     for plan in node.arms:
-        out, back = streets[plan.street].courses[:: -1 if plan.end else 1]
+        out, back = streets[plan.street].carriageways[:: -1 if plan.end else 1]
         gate = out.poses[0]
         arms.append(Arm(plan, gate, back.last, out.first))
     return tuple(arms)

@@ -8,11 +8,11 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.roads.curves import beside
-from irl_vla.world.roads.junctions import Arm, Crossing
+from irl_vla.world.roads.junctions import Arm, BuiltJunction
 from irl_vla.world.roads.lane_draft import LaneDraft
 from irl_vla.world.roads.pavement import Site, across
 from irl_vla.world.roads.right_of_way import main_arms
-from irl_vla.world.roads.street import TAPER_M, Course, Street
+from irl_vla.world.roads.street import TAPER_M, Carriageway, Street
 from irl_vla.world.roads.street_plan import VERGE_M
 from irl_vla.world.town import Crosswalk, Marking, Turn
 
@@ -30,10 +30,10 @@ def paint(
     marks: list[Marking] = []
     for street in streets:
         marks += _middle(street, yellow)
-        for course in street.courses:
-            marks += _dividers(street, course)
-            if street.plan.main or course.bays is None:
-                line = beside(course.poses, course.edge + VERGE_M - LINE_M / 2)
+        for carriageway in street.carriageways:
+            marks += _dividers(street, carriageway)
+            if street.plan.main or carriageway.bays is None:
+                line = beside(carriageway.poses, carriageway.edge + VERGE_M - LINE_M / 2)
                 marks.append(Marking("solid", line, LINE_M))
     for site in sites:
         marks += _stop_lines(site)
@@ -45,49 +45,51 @@ def paint(
 
 def _middle(street: Street, yellow: bool) -> list[Marking]:
     """Between the directions: dashed on side streets, else two solid lines, open at pockets."""
-    course, plan = street.courses[0], street.plan
+    carriageway, plan = street.carriageways[0], street.plan
     if not plan.main:
-        solid = course.along > course.length - _SOLID_M
-        begin = int(np.argmax(solid)) if course.length > 2 * _SOLID_M else 0
-        first = int(np.argmin(course.along < _SOLID_M)) if begin else 0
-        line = course.poses[:, :2]
+        solid = carriageway.along > carriageway.length - _SOLID_M
+        begin = int(np.argmax(solid)) if carriageway.length > 2 * _SOLID_M else 0
+        first = int(np.argmin(carriageway.along < _SOLID_M)) if begin else 0
+        line = carriageway.poses[:, :2]
         parts = [("solid", line[: first + 1]), ("dashed", line[first : begin + 1]),
                  ("solid", line[begin:])]  # fmt: skip
         return [Marking(k, part, LINE_M, yellow) for k, part in parts if len(part) > 1]
     marks = []
-    for course, way, other in zip(street.courses, plan.ways, plan.ways[::-1], strict=True):
-        part = course.along <= course.length - way.pocket
-        part &= course.along >= other.pocket - TAPER_M if other.pocket else part
+    for carriageway, way, other in zip(
+        street.carriageways, plan.ways, plan.ways[::-1], strict=True
+    ):
+        part = carriageway.along <= carriageway.length - way.pocket
+        part &= carriageway.along >= other.pocket - TAPER_M if other.pocket else part
         offset = -plan.median / 2 + LINE_M / 2
         if part.sum() > 1:
-            marks.append(Marking("solid", beside(course.poses[part], offset), LINE_M, yellow))
+            marks.append(Marking("solid", beside(carriageway.poses[part], offset), LINE_M, yellow))
         if way.pocket:
-            part = course.along >= course.length - way.pocket + TAPER_M
+            part = carriageway.along >= carriageway.length - way.pocket + TAPER_M
             offset = plan.width - plan.median / 2 + LINE_M / 2
-            marks.append(Marking("solid", beside(course.poses[part], offset), LINE_M, yellow))
-            edge = course.along >= course.length - way.pocket
+            marks.append(Marking("solid", beside(carriageway.poses[part], offset), LINE_M, yellow))
+            edge = carriageway.along >= carriageway.length - way.pocket
             back = beside(
-                course.poses[edge], np.full(int(edge.sum()), plan.median / 2 - LINE_M / 2)
+                carriageway.poses[edge], np.full(int(edge.sum()), plan.median / 2 - LINE_M / 2)
             )
             marks.append(Marking("solid", back, LINE_M, yellow))
     return marks
 
 
-def _dividers(street: Street, course: Course) -> list[Marking]:
+def _dividers(street: Street, carriageway: Carriageway) -> list[Marking]:
     """Dashed lines between the lanes of one direction, solid before the stop line."""
     marks = []
     plan = street.plan
-    way = plan.ways[0 if course is street.courses[0] else 1]
-    near = course.along > course.length - _SOLID_M
+    way = plan.ways[0 if carriageway is street.carriageways[0] else 1]
+    near = carriageway.along > carriageway.length - _SOLID_M
     for slot in range(way.lanes + 1):
-        part = np.ones(len(course.along), bool)
+        part = np.ones(len(carriageway.along), bool)
         if slot == 0:
-            part = course.along >= course.length - way.pocket if way.pocket else ~part
+            part = carriageway.along >= carriageway.length - way.pocket if way.pocket else ~part
         elif slot == way.lanes:
-            part = (course.along >= course.length - way.add) if way.add else (
-                course.along <= way.drop if way.drop else ~part
+            part = (carriageway.along >= carriageway.length - way.add) if way.add else (
+                carriageway.along <= way.drop if way.drop else ~part
             )  # fmt: skip
-        line = beside(course.poses, -(plan.median / 2 + plan.width * slot))
+        line = beside(carriageway.poses, -(plan.median / 2 + plan.width * slot))
         solid, dashed = part & near, part & ~near
         if solid.any():  # the solid line begins where the dashed one ends
             solid[max(int(np.argmax(solid)) - 1, 0)] = True
@@ -100,7 +102,7 @@ def _dividers(street: Street, course: Course) -> list[Marking]:
 
 def _stop_lines(site: Site) -> list[Marking]:
     """Where vehicles wait: solid at lights and on minor roads, dashed at roundabouts."""
-    if isinstance(site, Crossing):
+    if isinstance(site, BuiltJunction):
         if site.plan.kind == "equal":
             return []
         main = main_arms(site) if site.plan.kind == "priority" else ()

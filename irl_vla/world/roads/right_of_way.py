@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from irl_vla.frames import wrap_angle
 from irl_vla.scoring.compiled import kernel
 from irl_vla.types import F64
-from irl_vla.world.roads.junctions import Arm, Crossing
+from irl_vla.world.roads.junctions import Arm, BuiltJunction
 from irl_vla.world.roads.lane_draft import LaneDraft
 from irl_vla.world.town import Turn
 
@@ -57,7 +57,7 @@ def near_pairs(
     return near
 
 
-def cross(crossing: Crossing, lanes: list[LaneDraft]) -> list[tuple[int, int]]:
+def cross(crossing: BuiltJunction, lanes: list[LaneDraft]) -> list[tuple[int, int]]:
     """Fills `crosses` of the connectors; the pairs, as places in crossing.links."""
     drafts = [lanes[index] for index in crossing.connectors]
     near = near_pairs(
@@ -83,7 +83,7 @@ def side_of(arms: tuple[Arm, ...], i: int, j: int) -> str:
     return "right" if angle < np.pi else "left"
 
 
-def main_arms(crossing: Crossing) -> tuple[int, ...]:
+def main_arms(crossing: BuiltJunction) -> tuple[int, ...]:
     """The two arms of a junction's priority road: the widest, among those the straightest."""
     arms = [arm.plan for arm in crossing.arms]
 
@@ -96,7 +96,7 @@ def main_arms(crossing: Crossing) -> tuple[int, ...]:
 
 
 def give_way(
-    crossing: Crossing, lanes: list[LaneDraft], pairs: list[tuple[int, int]],
+    crossing: BuiltJunction, lanes: list[LaneDraft], pairs: list[tuple[int, int]],
     stages: list[int] | None,
 ) -> None:  # fmt: skip
     """Fills `yields_to`. stages: at lights, when each link is green; others never meet."""
@@ -110,7 +110,7 @@ def give_way(
         lanes[own].yields_to.append(other)
 
 
-def _loser(crossing: Crossing, main: tuple[int, ...], a: int, b: int) -> int:
+def _loser(crossing: BuiltJunction, main: tuple[int, ...], a: int, b: int) -> int:
     """Which of two crossing links waits."""
     first, second = crossing.links[a], crossing.links[b]
     i, j = first.arms[0], second.arms[0]

@@ -16,7 +16,7 @@ import numpy as np
 from irl_vla.types import F64
 from irl_vla.world.roads.curves import beside, polyline, ribbon, smooth, steepness
 from irl_vla.world.roads.lane_draft import LaneDraft
-from irl_vla.world.roads.street_plan import BAY_M, VERGE_M, StreetPlan, Way
+from irl_vla.world.roads.street_plan import BAY_M, VERGE_M, CarriagewayPlan, StreetPlan
 
 TAPER_M = 22.0  # over which a lane opens
 CLOSING_M = 32.0  # over which the asphalt narrows where a lane ends
@@ -29,7 +29,7 @@ _LEAST_BAYS_M = 14.0
 
 
 @dataclass(frozen=True)
-class Course:
+class Carriageway:
     """One direction of a street. poses: (n, 3) of the street's middle; along: (n,) metres; edge:
     (n,) offset of the asphalt's right edge, kerb: of the kerb behind the parking bays, both < 0;
     first, last: lanes that begin, end at the street's ends, from left to right; sections: lanes
@@ -52,16 +52,16 @@ class Course:
 
 @dataclass(frozen=True)
 class Street:
-    """A street with its lanes. courses: with and against its first direction."""
+    """A street with its lanes. carriageways: with and against its first direction."""
 
     plan: StreetPlan
-    courses: tuple[Course, Course]
+    carriageways: tuple[Carriageway, Carriageway]
 
     def outline(self, kerb: bool, overlap: float) -> F64:
         """(m, 2) ring of the asphalt, or up to the kerbs, that reaches `overlap` metres into
         both junctions."""
-        ahead, back = self.courses
-        sides = [course.kerb if kerb else course.edge for course in (ahead, back)]
+        ahead, back = self.carriageways
+        sides = [carriageway.kerb if kerb else carriageway.edge for carriageway in (ahead, back)]
         poses = ahead.poses.copy()
         for end, sign in ((0, -1.0), (-1, 1.0)):
             way = np.array([np.cos(poses[end, 2]), np.sin(poses[end, 2])])
@@ -84,7 +84,7 @@ def lay_street(index: int, plan: StreetPlan, lanes: list[LaneDraft]) -> Street:
 
 def _course(
     name: str, plan: StreetPlan, which: int, poses: F64, along: F64, lanes: list[LaneDraft]
-) -> Course:
+) -> Carriageway:
     way = plan.ways[which]
     cuts, slots, narrow = _sections(way, along)
     curvature = np.gradient(poses[:, 2], along)
@@ -104,13 +104,13 @@ def _course(
         sections.append(section)
     bays = _bays(along, curvature) if plan.parking[which] else None
     edge = _edge(plan, way, along, cuts, narrow)
-    return Course(
+    return Carriageway(
         poses, along, edge, edge - _bay_depth(along, bays), sections[0], sections[-1],
         tuple(sections), bays,
     )  # fmt: skip
 
 
-def _sections(way: Way, along: F64) -> tuple[list[int], list[list[int]], float]:
+def _sections(way: CarriagewayPlan, along: F64) -> tuple[list[int], list[list[int]], float]:
     """Where lanes begin and end: points of the middle line; the slots between them; where the
     asphalt begins to narrow."""
     cuts = {0, len(along) - 1}
@@ -128,7 +128,9 @@ def _sections(way: Way, along: F64) -> tuple[list[int], list[list[int]], float]:
     return order, slots, float(along[drop] - CLOSED * CLOSING_M)
 
 
-def _edge(plan: StreetPlan, way: Way, along: F64, cuts: list[int], narrow: float) -> F64:
+def _edge(
+    plan: StreetPlan, way: CarriagewayPlan, along: F64, cuts: list[int], narrow: float
+) -> F64:
     """Offset of the asphalt's right edge."""
     edge = np.full(len(along), -(plan.median / 2 + plan.width * way.lanes + VERGE_M))
     if way.drop:
@@ -169,7 +171,7 @@ class _Sides(NamedTuple):
     slope: F64
 
 
-def _opening(way: Way, slot: int, along: F64) -> float | None:
+def _opening(way: CarriagewayPlan, slot: int, along: F64) -> float | None:
     """Where a lane of this slot branches off its neighbour, or None."""
     size = way.pocket if slot == -1 else way.add if slot == way.lanes else 0.0
     return float(along[np.searchsorted(along, along[-1] - size)]) if size else None

@@ -23,7 +23,7 @@ LEAST_RING_ANGLE = 2 * RING_ANGLE + np.deg2rad(8.0)  # between two arms of a rou
 
 
 @dataclass(frozen=True)
-class Way:
+class CarriagewayPlan:
     """One direction of a street. lanes: all along; pocket: length of the left-turn lane at its
     end, drop: of an extra right lane at its begin, add: of one at its end [m], 0: none."""
 
@@ -42,7 +42,7 @@ class StreetPlan:
 
     nodes: tuple[int, int]
     corners: F64
-    ways: tuple[Way, Way]
+    ways: tuple[CarriagewayPlan, CarriagewayPlan]
     width: float
     limit: float
     main: bool

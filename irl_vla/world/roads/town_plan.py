@@ -18,12 +18,12 @@ from irl_vla.types import F64, InputError
 from irl_vla.world.roads.street_plan import (
     AHEAD_ANGLE,
     ArmPlan,
+    CarriagewayPlan,
     NodePlan,
     StreetPlan,
     TownPlan,
-    Way,
     turn_between,
-)  # fmt: skip
+)
 from irl_vla.world.roads.town_fit import Impossible, fitted
 from irl_vla.world.roads.town_request import TownRequest
 
@@ -183,7 +183,12 @@ def _street(
     limit = float(rng.choice(fitting if len(fitting) else limits)) / 3.6
     length = float(step_lengths(corners).sum())
     street = StreetPlan(
-        (chain[0], chain[-1]), np.array(corners), (Way(), Way()), width, limit, is_main
+        (chain[0], chain[-1]),
+        np.array(corners),
+        (CarriagewayPlan(), CarriagewayPlan()),
+        width,
+        limit,
+        is_main,
     )
     if is_main:
         return _main_road(rng, request, street, length)
@@ -217,7 +222,7 @@ def _main_road(
         roomy = lanes < 3 and cut > 30.0
         drop = float(cut) if roomy and style < 0.25 else 0.0
         add = float(pocket or min(cut, 60.0)) if roomy and 0.25 <= style < 0.45 else 0.0
-        ways.append(Way(lanes, pocket, drop, add))
+        ways.append(CarriagewayPlan(lanes, pocket, drop, add))
     median = street.width + 0.3 if pockets else float(rng.choice([0.3, 0.3, 1.2]))
     return replace(street, ways=(ways[0], ways[1]), median=median)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla.world.roads.junctions import Arm, Crossing
+from irl_vla.world.roads.junctions import Arm, BuiltJunction
 from irl_vla.world.roads.lane_draft import LaneDraft
 from irl_vla.world.roads.right_of_way import side_of
 from irl_vla.world.town import Light, Signal, Turn
@@ -24,7 +24,7 @@ Group = tuple[int, bool]  # arm; whether its protected left turn
 
 
 @dataclass(frozen=True)
-class Lights:
+class JunctionSignals:
     """Lights of a junction. signals: to be numbered from `first`; groups: the signal of every link,
     as a place in signals; stages: per signal; walks: per arm, the signal that must be red while
     people cross it, as a place in signals."""
@@ -36,9 +36,9 @@ class Lights:
 
 
 def lights_of(
-    rng: np.random.Generator, crossing: Crossing, pockets: list[bool], first: int,
+    rng: np.random.Generator, crossing: BuiltJunction, pockets: list[bool], first: int,
     lanes: list[LaneDraft],
-) -> Lights:  # fmt: skip
+) -> JunctionSignals:  # fmt: skip
     """Lights of a junction; connectors learn their signal's number, first + place."""
     stages = _stages(rng, crossing, pockets)
     greens = [
@@ -70,10 +70,14 @@ def lights_of(
             green = begins[last] - begins[k] + greens[last]
             walks[-1] = len(signals)
             signals.append(Signal(_phases(begins[k], green, begins[-1]), offset, np.zeros((0, 4))))
-    return Lights(tuple(signals), tuple(groups), tuple(order[g] for g in members), tuple(walks))
+    return JunctionSignals(
+        tuple(signals), tuple(groups), tuple(order[g] for g in members), tuple(walks)
+    )
 
 
-def _stages(rng: np.random.Generator, crossing: Crossing, pockets: list[bool]) -> list[list[Group]]:
+def _stages(
+    rng: np.random.Generator, crossing: BuiltJunction, pockets: list[bool]
+) -> list[list[Group]]:
     """Opposite arms share a stage, after one for their left turns where those have lanes."""
     count, style, split = len(crossing.arms), rng.random(), rng.random()
     turns_left = [

@@ -28,8 +28,8 @@ def work_zones(
     """As many as wanted, where lanes are long enough and have a neighbour to drive around by."""
     places = []
     for street in streets:
-        for course in street.courses:
-            for section in course.sections:
+        for carriageway in street.carriageways:
+            for section in carriageway.sections:
                 lane = lanes[section[-1]]
                 length = float(arc_lengths(lane.centre)[-1])
                 if len(section) > 1 and not lane.merging and length > _SHORTEST_M:

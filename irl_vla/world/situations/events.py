@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from irl_vla.world.situations.stage import slow_to
+from irl_vla.world.situations.scripted_traffic import slow_to
+from irl_vla.world.traffic.car_following import EGO_HALF, EGO_V
 from irl_vla.world.traffic.fleet import (
     BASE,
     COMMIT,
@@ -22,8 +23,7 @@ from irl_vla.world.traffic.fleet import (
 )
 from irl_vla.world.traffic.lanes import begin_change, forced_end
 from irl_vla.world.traffic.pedestrians import CROSSING
-from irl_vla.world.traffic.scripts import Stage
-from irl_vla.world.traffic.sense import EGO_HALF, EGO_V
+from irl_vla.world.traffic.scripts import ScriptContext
 
 REACTION_S, FIRM, MARGIN_M = 1.0, 3.5, 3.0  # [s], [m/s²], [m] somebody who sees it needs to stop
 CUT_IN_GAP_M = (3.0, 18.0)  # [m] to whoever cuts in
@@ -45,13 +45,13 @@ class HardBrake:
     stands_s: float
     what: str = "hard brake"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, context: ScriptContext) -> tuple[int, ...] | None:
         """At its time."""
-        if stage.time < self.from_s:
+        if context.time < self.from_s:
             return None
-        f = stage.fleet.f
+        f = context.fleet.f
         lasts = f[self.actor, V] / self.braking + self.stands_s
-        f[self.actor, ORDER_A], f[self.actor, ORDER_UNTIL] = -self.braking, stage.time + lasts
+        f[self.actor, ORDER_A], f[self.actor, ORDER_UNTIL] = -self.braking, context.time + lasts
         return (self.actor,)
 
 
@@ -65,9 +65,9 @@ class GoesFirst:
     away_s: float
     what: str = "goes first"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, context: ScriptContext) -> tuple[int, ...] | None:
         """When they are close enough."""
-        f, fleet, i = stage.fleet.f, stage.fleet, self.actor
+        f, fleet, i = context.fleet.f, context.fleet, self.actor
         at = np.flatnonzero(fleet.con[i] == self.lane)
         if not len(at):
             return None
@@ -87,13 +87,13 @@ class StepOut:
     from_s: float
     what: str = "jaywalk"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, context: ScriptContext) -> tuple[int, ...] | None:
         """When the ego's bumper is so far away as a stop takes."""
-        actor, ego = stage.walkers.first + self.walker, stage.ego
-        ahead = float(stage.ego_frame()[actor, 0]) - ego[EGO_HALF]
-        if stage.time < self.from_s or ahead > stopping_m(float(ego[EGO_V])):
+        actor, ego = context.walkers.first + self.walker, context.ego
+        ahead = float(context.ego_frame()[actor, 0]) - ego[EGO_HALF]
+        if context.time < self.from_s or ahead > stopping_m(float(ego[EGO_V])):
             return None
-        stage.walkers.mode[self.walker] = CROSSING
+        context.walkers.mode[self.walker] = CROSSING
         return (actor,)
 
 
@@ -109,12 +109,12 @@ class CutIn:
     speed: float
     what: str = "cut-in"
 
-    def begins(self, stage: Stage) -> tuple[int, ...] | None:
+    def begins(self, context: ScriptContext) -> tuple[int, ...] | None:
         """At its time, as soon as the gap to the ego is small and there is one."""
-        net, fleet, i = stage.net, stage.fleet, self.actor
-        gap = float(stage.ego_frame()[i, 0]) - stage.ego[EGO_HALF] - fleet.half[i, 0]
+        net, fleet, i = context.net, context.fleet, self.actor
+        gap = float(context.ego_frame()[i, 0]) - context.ego[EGO_HALF] - fleet.half[i, 0]
         low, high = CUT_IN_GAP_M
-        if stage.time < self.from_s or not low < gap < high:
+        if context.time < self.from_s or not low < gap < high:
             return None
         front = fleet.f[i, S] + fleet.f[i, BASE]
         k = min(int(front / DS), fleet.g[i, COUNT] - 1)

@@ -1,16 +1,16 @@
 """The expert drives through a situation, under the rules that hold for every policy.
 
-In: Situation   Out: Course, Episode   May import: types, scoring.scene, world.
+In: Situation   Out: RouteMonitor, Episode   May import: types, scoring.scene, world.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irl_vla.scoring.scene import Vehicle
-from irl_vla.world.course import Course
-from irl_vla.world.episode import Episode, Moment
-from irl_vla.world.routes import Path
+from irl_vla.vehicle import Vehicle
+from irl_vla.world.episode import Episode, WorldState
+from irl_vla.world.route_monitor import RouteMonitor
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.simulation import episode_from
 from irl_vla.world.situations.situation import Situation
 
@@ -20,8 +20,8 @@ class ExpertDrive:
     """What came of it. moments: 0.1 s apart, from the begin to what ended the drive."""
 
     found: Situation
-    course: Course
-    moments: tuple[Moment, ...]
+    monitor: RouteMonitor
+    moments: tuple[WorldState, ...]
 
     def episode(self) -> Episode:
         """The drive as a recording."""
@@ -33,14 +33,14 @@ def expert_drive(found: Situation) -> ExpertDrive:
     situation's simulation stands where the drive ended."""
     simulation = found.simulation
     assert simulation.driver is not None
-    path = Path.of(simulation.town, simulation.driver.route)
-    course = Course(
+    path = RoutePath.of(simulation.town, simulation.driver.route)
+    monitor = RouteMonitor(
         simulation.town, path, simulation.others.actors, simulation.moment, found.route_m
     )
     moments = []
-    while course.ending is None:
+    while monitor.ending is None:
         moments.append(simulation.moment)
-        course.see(simulation.moment)
-        if course.ending is None:
+        monitor.observe(simulation.moment)
+        if monitor.ending is None:
             simulation.step()
-    return ExpertDrive(found, course, tuple(moments))
+    return ExpertDrive(found, monitor, tuple(moments))

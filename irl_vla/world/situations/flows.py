@@ -1,4 +1,5 @@
-"""Plots in which the ego needs a gap in a flow of others: a left turn through it, a lane that ends.
+"""Setups in which the ego needs a gap in a flow of others: a left turn through it, a lane that
+ends.
 
 May import: frames, world.driver, world.situations, route_lanes, routes, town.
 """
@@ -14,20 +15,20 @@ from irl_vla.frames import arc_lengths
 from irl_vla.types import F64
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.driver.knowledge import predecessors
-from irl_vla.world.routes import Path, random_route
+from irl_vla.world.routes import RoutePath, random_route
 from irl_vla.world.situations.events import GoesFirst
 from irl_vla.world.situations.places import Stretch, route_over, stretches
-from irl_vla.world.situations.plots import (
+from irl_vla.world.situations.scripted_traffic import ScriptedTraffic
+from irl_vla.world.situations.setups import (
     BEYOND_M,
     FRONT,
     PACE,
     STOP_LINE_M,
     TAKE_OVER_S,
-    Plot,
+    SituationSetup,
     limit_of,
     with_clock,
 )
-from irl_vla.world.situations.stage import Staged
 from irl_vla.world.town import NONE, Light, Town, Turn
 
 LEAST_ARC_M = 3.0  # [m] from a lane's begin to the middle of whoever is put on it
@@ -79,7 +80,7 @@ class Turning(NamedTuple):
     other: int
 
 
-def unprotected_turn(town: Town, rng: np.random.Generator) -> Plot | None:
+def unprotected_turn(town: Town, rng: np.random.Generator) -> SituationSetup | None:
     """A left turn through those who come towards the ego and go first."""
     options = _turnings(town)
     if not options:
@@ -98,7 +99,7 @@ def unprotected_turn(town: Town, rng: np.random.Generator) -> Plot | None:
     route = route_over(town, rng, stretch, connector, BEYOND_M)
     end = stretch.length + length_of(town, connector) + 25.0
 
-    def dress(traffic: Staged, expert: Expert, v: float) -> bool:
+    def dress(traffic: ScriptedTraffic, expert: Expert, v: float) -> bool:
         mine, theirs = crossing(expert.path, town.lanes[other].centre)
         meets = theirs - u * (seconds(expert, s, mine - FRONT) + delays)
         at = [place for arc in meets.tolist() if (place := back_from(town, other, arc))]
@@ -113,10 +114,10 @@ def unprotected_turn(town: Town, rng: np.random.Generator) -> Plot | None:
         traffic.plays(*(GoesFirst(car, other, DECIDED_S) for car in cars))
         return True
 
-    return Plot(town, route, s, end - s, dress)
+    return SituationSetup(town, route, s, end - s, dress)
 
 
-def crossing(path: Path, line: F64) -> tuple[float, float]:
+def crossing(path: RoutePath, line: F64) -> tuple[float, float]:
     """Where a path and a line (n, 3) come closest: s of the path and arc of the line [m]."""
     gaps = np.hypot(*(path.poses[:, None, :2] - line[None, :, :2]).T).T
     i, k = np.unravel_index(int(gaps.argmin()), gaps.shape)
@@ -170,7 +171,7 @@ BEFORE_M = 6.0  # [m] before the lane that ends, when whoever is tested takes ov
 CAR_M = 4.5  # [m] length of a car, about
 
 
-def merge(town: Town, rng: np.random.Generator) -> Plot | None:
+def merge(town: Town, rng: np.random.Generator) -> SituationSetup | None:
     """The ego's lane ends soon; beside it a car drives level with it, and more follow."""
     options = _endings(town)
     if not options:
@@ -189,7 +190,7 @@ def merge(town: Town, rng: np.random.Generator) -> Plot | None:
     route = (start, connector, lane, *random_route(town, rng, beside, BEYOND_M + 60.0))
     ends = begins + length_of(town, lane)
 
-    def dress(traffic: Staged, expert: Expert, v: float) -> bool:
+    def dress(traffic: ScriptedTraffic, expert: Expert, v: float) -> bool:
         traffic.clear(expert.path.between(s - 40.0, ends + 70.0))
         for other in leading_to(town, (lane, beside)):
             traffic.clear(town.lanes[other].centre)
@@ -197,7 +198,7 @@ def merge(town: Town, rng: np.random.Generator) -> Plot | None:
             traffic.drive_at(traffic.put(*place, v, through=beside), v)
         return True
 
-    return Plot(town, route, s, ends - s + 50.0, dress)
+    return SituationSetup(town, route, s, ends - s + 50.0, dress)
 
 
 def _endings(town: Town) -> list[tuple[int, int, int]]:

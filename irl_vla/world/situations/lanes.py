@@ -1,4 +1,4 @@
-"""Plots about lanes: something blocks the ego's, somebody cuts into it.
+"""Setups about lanes: something blocks the ego's, somebody cuts into it.
 
 May import: world.driver, world.situations, route_lanes, routes, town.
 """
@@ -12,17 +12,17 @@ from irl_vla.world.driver.expert import Expert
 from irl_vla.world.route_lanes import locate
 from irl_vla.world.situations.events import CutIn
 from irl_vla.world.situations.places import Stretch, route_over, straight_on
-from irl_vla.world.situations.plots import (
+from irl_vla.world.situations.scripted_traffic import ScriptedTraffic
+from irl_vla.world.situations.setups import (
     BEYOND_M,
     FIRST_M,
     FRONT,
     PACE,
     TAKE_OVER_S,
-    Plot,
+    SituationSetup,
     limit_of,
     pick,
 )
-from irl_vla.world.situations.stage import Staged
 from irl_vla.world.town import NONE, Town
 
 ASIDE_M = -0.85  # [m] of what blocks a lane, to its right: so far that one passes and does not wait
@@ -45,7 +45,7 @@ def has_neighbour(town: Town, stretch: Stretch, begin: float, end: float, left: 
 # --------------------------------------------------------------------------- lane_blocked
 
 
-def lane_blocked(town: Town, rng: np.random.Generator) -> Plot | None:
+def lane_blocked(town: Town, rng: np.random.Generator) -> SituationSetup | None:
     """A car stands in the lane with its hazard lights on; the lane beside it is free."""
     more, share = rng.uniform(0.0, 10.0), rng.random()
 
@@ -71,7 +71,7 @@ def lane_blocked(town: Town, rng: np.random.Generator) -> Plot | None:
     place = s + ahead(stretch)
     route = route_over(town, rng, stretch, straight_on(town, stretch), BEYOND_M)
 
-    def dress(traffic: Staged, expert: Expert, v: float) -> bool:
+    def dress(traffic: ScriptedTraffic, expert: Expert, v: float) -> bool:
         line = expert.path.between(s - ROOM_BEHIND_M, place + 40.0)
         traffic.clear(line)
         traffic.clear(moved(line, town.lanes[stretch.lanes[0]].width))
@@ -79,7 +79,7 @@ def lane_blocked(town: Town, rng: np.random.Generator) -> Plot | None:
         traffic.put(lane, arc, 0.0, aside=ASIDE_M, still=True)
         return True
 
-    return Plot(town, route, s, place - s + 45.0, dress)
+    return SituationSetup(town, route, s, place - s + 45.0, dress)
 
 
 def moved(line: F64, left_m: float) -> F64:
@@ -93,7 +93,7 @@ def moved(line: F64, left_m: float) -> F64:
 # --------------------------------------------------------------------------- cut_in
 
 
-def cut_in(town: Town, rng: np.random.Generator) -> Plot | None:
+def cut_in(town: Town, rng: np.random.Generator) -> SituationSetup | None:
     """A car comes over from the next lane, close ahead, and is slower."""
     from_s, lasts = TAKE_OVER_S + rng.uniform(0.2, 0.8), rng.uniform(2.6, 3.2)
     slower, headway = rng.uniform(2.5, 3.5), rng.uniform(0.6, 0.8)
@@ -119,7 +119,7 @@ def cut_in(town: Town, rng: np.random.Generator) -> Plot | None:
     s, end = begin(stretch), begin(stretch) + needs(stretch)
     route = route_over(town, rng, stretch, straight_on(town, stretch), BEYOND_M)
 
-    def dress(traffic: Staged, expert: Expert, v: float) -> bool:
+    def dress(traffic: ScriptedTraffic, expert: Expert, v: float) -> bool:
         line = expert.path.between(s - ROOM_BEHIND_M, end + ROOM_AHEAD_M)
         width = town.lanes[stretch.lanes[0]].width
         traffic.clear(line)
@@ -132,4 +132,4 @@ def cut_in(town: Town, rng: np.random.Generator) -> Plot | None:
         traffic.plays(CutIn(car, not left, from_s, lasts, v - slower))
         return True
 
-    return Plot(town, route, s, end - s + 40.0, dress)
+    return SituationSetup(town, route, s, end - s + 40.0, dress)

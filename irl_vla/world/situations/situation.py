@@ -5,7 +5,7 @@
     found.route_m                        where along its route the situation is over
 Towns are drawn until one has a place that fits; there the ego, the road users who play a part and
 their cues are put. All of it follows from the name and the seed; whether the expert gets through is
-not looked at. May import: frames, scoring.footprint, types, scoring.scene, world.
+not looked at. May import: config, frames, scoring.footprint, types, scoring.scene, world.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
+from irl_vla.config import named
 from irl_vla.frames import box_corners, wrap_angle
 from irl_vla.scoring.footprint import footprint
-from irl_vla.scoring.scene import VX, Vehicle
+from irl_vla.scoring.scene import VX
 from irl_vla.types import F64, InputError
+from irl_vla.vehicle import Vehicle
 from irl_vla.world.driver.expert import Expert
 from irl_vla.world.roads.build import build_town
 from irl_vla.world.roads.town_request import TownRequest
-from irl_vla.world.routes import Path
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.simulation import Simulation
-from irl_vla.world.situations import flows, lanes, plots
-from irl_vla.world.situations.plots import Plot
-from irl_vla.world.situations.stage import Staged
+from irl_vla.world.situations import flows, lanes, setups
+from irl_vla.world.situations.scripted_traffic import ScriptedTraffic
+from irl_vla.world.situations.setups import SituationSetup
 from irl_vla.world.town import Town
 from irl_vla.world.traffic.traffic import TrafficRequest
 
@@ -50,10 +52,10 @@ class Situation:
     route_m: float
 
 
-class Kind(NamedTuple):
-    """What a situation is made of. plot: a place in a town and what happens there, or None."""
+class SituationKind(NamedTuple):
+    """What a situation is made of. setup: a place in a town and what happens there, or None."""
 
-    plot: Callable[[Town, np.random.Generator], Plot | None]
+    setup: Callable[[Town, np.random.Generator], SituationSetup | None]
     town: TownRequest
     traffic: TrafficRequest = TrafficRequest(
         vehicles=14, cyclists=1, people=8, spare=20, parked=0.6, events=0.0
@@ -72,52 +74,52 @@ def _town(
     )  # fmt: skip
 
 
-KINDS = {
-    "lead_brakes": Kind(plots.lead_brakes, _town(limits_kmh=(40, 50, 60))),
-    "red_light": Kind(plots.red_light, _town(lights=1.0)),
-    "pedestrian_steps_out": Kind(
-        plots.pedestrian_steps_out, _town(parking=1.0, main_roads=(0, 1)),
+KINDS = {  # a new one goes to the end: its place is part of what a seed means
+    "lead_brakes": SituationKind(setups.lead_brakes, _town(limits_kmh=(40, 50, 60))),
+    "red_light": SituationKind(setups.red_light, _town(lights=1.0)),
+    "pedestrian_steps_out": SituationKind(
+        setups.pedestrian_steps_out, _town(parking=1.0, main_roads=(0, 1)),
         TrafficRequest(vehicles=10, cyclists=0, people=6, spare=14, parked=0.85, events=0.0),
     ),
-    "lane_blocked": Kind(lanes.lane_blocked, _town(lanes=(2, 3))),
-    "cut_in": Kind(lanes.cut_in, _town(lanes=(2, 3), limits_kmh=(40, 50, 60))),
-    "unprotected_turn": Kind(
+    "lane_blocked": SituationKind(lanes.lane_blocked, _town(lanes=(2, 3))),
+    "cut_in": SituationKind(lanes.cut_in, _town(lanes=(2, 3), limits_kmh=(40, 50, 60))),
+    "unprotected_turn": SituationKind(
         flows.unprotected_turn, _town(lanes=(1, 2), lights=0.5),
         TrafficRequest(vehicles=9, cyclists=0, people=6, spare=16, parked=0.6, events=0.0),
     ),
-    "merge": Kind(flows.merge, _town(limits_kmh=(30, 40, 50))),
+    "merge": SituationKind(flows.merge, _town(limits_kmh=(30, 40, 50))),
 }  # fmt: skip
 NAMES = tuple(KINDS)
 
 
 def situation(name: str, seed: int) -> Situation:
     """The situation of a name and a seed >= 0. Raises InputError for others."""
-    if name not in KINDS:
-        raise InputError(f"situation '{name}': expected one of {', '.join(NAMES)}")
+    kind, number = named(KINDS, name, "situation"), list(KINDS).index(name)
     if seed < 0:
         raise InputError(f"situation: seed: expected 0 or more, got {seed}")
-    kind, number = KINDS[name], NAMES.index(name)
     rng = np.random.default_rng([seed, number, SUITE_SEED])
     for _ in range(TRIES):
         town = build_town(int(rng.integers(*TOWN_SEEDS)), kind.town)
-        plot = kind.plot(town, rng)
-        simulation = _stage(plot, kind, int(rng.integers(2**31))) if plot else None
-        if plot and simulation:
-            return Situation(name, seed, simulation, plot.route_m)
+        setup = kind.setup(town, rng)
+        simulation = _simulation_of(setup, kind, int(rng.integers(2**31))) if setup else None
+        if setup and simulation:
+            return Situation(name, seed, simulation, setup.route_m)
     raise InputError(f"situation '{name}' {seed}: no place for it in {TRIES} towns")
 
 
-def _stage(plot: Plot, kind: Kind, seed: int) -> Simulation | None:
-    """The plot with everybody in place, or None where something lacks room."""
-    route = _cut(plot)
+def _simulation_of(setup: SituationSetup, kind: SituationKind, seed: int) -> Simulation | None:
+    """The setup with everybody in place, or None where something lacks room."""
+    route = _cut(setup)
     if route is None:
         return None
-    expert = Expert(plot.town, route, seed * 8 + DRIVER_SEED)
-    ego = _ego(expert, plot.s)
-    traffic = Staged(plot.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle())
-    if not plot.dress(traffic, expert, float(ego[VX])):
+    expert = Expert(setup.town, route, seed * 8 + DRIVER_SEED)
+    ego = _ego(expert, setup.s)
+    traffic = ScriptedTraffic(
+        setup.town, seed, ego[:3], float(ego[VX]), route, kind.traffic, Vehicle()
+    )
+    if not setup.dress(traffic, expert, float(ego[VX])):
         return None
-    simulation = Simulation(plot.town, traffic, expert, ego)
+    simulation = Simulation(setup.town, traffic, expert, ego)
     return simulation if _apart(simulation) else None
 
 
@@ -131,14 +133,14 @@ def _apart(simulation: Simulation) -> bool:
     return not (ego.intersects(boxes).any() or (first != second).any())
 
 
-def _cut(plot: Plot) -> tuple[int, ...] | None:
+def _cut(setup: SituationSetup) -> tuple[int, ...] | None:
     """The route no longer than it need be, so that it hardly comes by the same place twice; None
     where it is too short."""
-    path = Path.of(plot.town, plot.route)
-    end = plot.s + plot.route_m + AFTER_M
+    path = RoutePath.of(setup.town, setup.route)
+    end = setup.s + setup.route_m + AFTER_M
     if path.length < end:
         return None
-    return plot.route[: plot.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
+    return setup.route[: setup.route.index(int(path.lanes[np.searchsorted(path.arcs, end)])) + 1]
 
 
 def _ego(expert: Expert, s: float) -> F64:

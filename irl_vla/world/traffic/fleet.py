@@ -49,7 +49,7 @@ class Fleet(NamedTuple):
     hd, sl, cap, vc (M, NODES): place, lane's heading, arc on the lane, speed that limit and bend
     allow, and that braking in time leaves; lane (M, NODES); con (M, 3) junction lanes ahead or -1;
     con_s (M, 3, 2) where they begin and end
-    states (A, 5), present (A,), lamps (A,) as in Moment; half (A, 2) half length and width;
+    states (A, 5), present (A,), lamps (A,) as in WorldState; half (A, 2) half length and width;
     dice (M,) states of the movers' random numbers
     """
 

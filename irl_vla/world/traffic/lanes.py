@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
+from irl_vla.world.traffic.car_following import EGO_HALF, EGO_V, following
 from irl_vla.world.traffic.fleet import (
     A_MAX,
     ALIVE,
@@ -40,9 +41,8 @@ from irl_vla.world.traffic.fleet import (
     T,
     V,
 )
-from irl_vla.world.traffic.net import Net
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.path import change_to
-from irl_vla.world.traffic.sense import EGO_HALF, EGO_V, following
 
 SHOWN_S = 0.8  # [s] the indicator blinks before the change begins
 CHANGE_S = 4.0  # [s] a change takes
@@ -71,7 +71,7 @@ class Neighbours(NamedTuple):
 
 
 @lean_kernel
-def forced_end(net: Net, fleet: Fleet, i: int) -> float:
+def forced_end(net: LaneNetwork, fleet: Fleet, i: int) -> float:
     """s where the lanes of the path end for mover i: a work zone, or a lane that merges; or FAR."""
     f = fleet.f
     nose = f[i, S] + f[i, NOSE]
@@ -89,7 +89,7 @@ def forced_end(net: Net, fleet: Fleet, i: int) -> float:
 
 
 @lean_kernel
-def beside_lane(net: Net, lane: int, x: float, y: float) -> tuple[float, float]:
+def beside_lane(net: LaneNetwork, lane: int, x: float, y: float) -> tuple[float, float]:
     """Arc on a lane and distance from it of a point; beyond the ends straight on."""
     first, last = net.first[lane], net.first[lane + 1] - 1
     best, k = math.inf, first
@@ -114,7 +114,7 @@ def arc_ahead(fleet: Fleet, j: int, lane: int) -> float:
 
 
 @lean_kernel
-def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int) -> Neighbours:
+def neighbours(net: LaneNetwork, fleet: Fleet, ego: F64, i: int, lane: int) -> Neighbours:
     """Who would be ahead of and behind mover i, were it in that lane."""
     ahead_gap, ahead_v, behind_gap, behind_v, who = FAR, 0.0, FAR, 0.0, -1
     state, half = fleet.states[i], fleet.f[i, LENGTH] / 2.0
@@ -145,7 +145,9 @@ def neighbours(net: Net, fleet: Fleet, ego: F64, i: int, lane: int) -> Neighbour
 
 
 @lean_kernel
-def gain_of(net: Net, fleet: Fleet, i: int, v0: float, near: Neighbours, must: bool) -> float:
+def gain_of(
+    net: LaneNetwork, fleet: Fleet, i: int, v0: float, near: Neighbours, must: bool
+) -> float:
     """Advantage [m/s²] of a change between these neighbours, -FAR where it is not safe."""
     f = fleet.f
     limit = SAFE_BRAKING_MUST if must else SAFE_BRAKING
@@ -169,7 +171,9 @@ def gain_of(net: Net, fleet: Fleet, i: int, v0: float, near: Neighbours, must: b
 
 
 @lean_kernel
-def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, time: float) -> None:
+def consider(
+    net: LaneNetwork, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, time: float
+) -> None:
     """Decides about a lane change of mover i, and begins it. ends: s of `forced_end`."""
     f, g = fleet.f, fleet.g
     front = f[i, S] + f[i, BASE]
@@ -206,7 +210,7 @@ def consider(net: Net, fleet: Fleet, ego: F64, i: int, v0: float, ends: float, t
 
 
 @lean_kernel
-def may_use(net: Net, lane: int, arc: float, must: bool) -> bool:
+def may_use(net: LaneNetwork, lane: int, arc: float, must: bool) -> bool:
     """Whether it makes sense to change into a lane at an arc of it."""
     if net.close[lane, 0] < FAR and arc < net.close[lane, 1] + 5.0:
         return False
@@ -218,7 +222,7 @@ def may_use(net: Net, lane: int, arc: float, must: bool) -> bool:
 
 @lean_kernel
 def begin_change(
-    net: Net, fleet: Fleet, i: int, target: int, lane: int, arc: float, duration: float,
+    net: LaneNetwork, fleet: Fleet, i: int, target: int, lane: int, arc: float, duration: float,
     room: float,
 ) -> bool:  # fmt: skip
     """Starts mover i towards a neighbour lane, if there is room before the lane ends."""
@@ -246,7 +250,7 @@ def begin_change(
 
 
 @lean_kernel
-def courtesy(net: Net, fleet: Fleet, i: int, v0: float) -> float:
+def courtesy(net: LaneNetwork, fleet: Fleet, i: int, v0: float) -> float:
     """dv/dt [m/s²] that lets in one who changes, or must change, into mover i's lane; FAR where
     nobody does."""
     f, g, state = fleet.f, fleet.g, fleet.states[i]

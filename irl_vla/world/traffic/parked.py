@@ -11,7 +11,7 @@ import numpy as np
 
 from irl_vla.types import F64
 from irl_vla.world.episode import MODELS
-from irl_vla.world.town import Spot
+from irl_vla.world.town import ParkingSpace
 from irl_vla.world.traffic.fleet import (
     ALIVE,
     FAR,
@@ -25,7 +25,7 @@ from irl_vla.world.traffic.fleet import (
     Fleet,
     V,
 )
-from irl_vla.world.traffic.net import Net
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.path import lay, place
 from irl_vla.world.traffic.scripts import PARKED
 from irl_vla.world.traffic.spawn import KINDS
@@ -38,7 +38,7 @@ DOUBLE_FROM_EGO_M = 55.0
 ON_ROAD = 1  # Fleet.g[:, STILL]
 
 
-def parked_car(rng: np.random.Generator, spot: Spot) -> tuple[int, F64, float]:
+def parked_car(rng: np.random.Generator, spot: ParkingSpace) -> tuple[int, F64, float]:
     """Model, half sizes (2,) and height [m] of a car that fits into a parking place."""
     dice = rng.random(4)
     kind = KINDS[0 if dice[0] < 0.6 else 1 if dice[0] < 0.9 else 2]
@@ -55,7 +55,7 @@ def askew(rng: np.random.Generator, pose: F64) -> F64:
     return np.array([x + off * math.cos(heading), y + off * math.sin(heading), heading + turned])
 
 
-def in_the_way(spot: Spot, other: Spot) -> bool:
+def in_the_way(spot: ParkingSpace, other: ParkingSpace) -> bool:
     """Whether the other parking place lies where a car that leaves this one needs room."""
     x, y, heading = spot.pose
     dx, dy = other.pose[0] - x, other.pose[1] - y
@@ -64,7 +64,7 @@ def in_the_way(spot: Spot, other: Spot) -> bool:
     return bool(0.5 < along < AHEAD_FREE_M and abs(aside) < 2.2)
 
 
-def ready_to_pull_out(net: Net, fleet: Fleet, i: int, spot: Spot) -> bool:
+def ready_to_pull_out(net: LaneNetwork, fleet: Fleet, i: int, spot: ParkingSpace) -> bool:
     """Parks mover i in a parking place along a lane, its way out laid, if there is one."""
     f, (x, y, heading) = fleet.f, spot.pose
     back = (f[i, NOSE] - f[i, REAR]) / 2.0
@@ -89,7 +89,7 @@ def ready_to_pull_out(net: Net, fleet: Fleet, i: int, spot: Spot) -> bool:
 
 
 def double_park(
-    net: Net, fleet: Fleet, i: int, near: F64, ego: F64, rng: np.random.Generator
+    net: LaneNetwork, fleet: Fleet, i: int, near: F64, ego: F64, rng: np.random.Generator
 ) -> bool:
     """Stops mover i at the right edge of a street with two lanes; False where there is none."""
     owner = np.repeat(np.arange(len(net.length)), np.diff(net.first))

@@ -35,7 +35,7 @@ from irl_vla.world.traffic.fleet import (
     V,
     draw,
 )
-from irl_vla.world.traffic.net import Net
+from irl_vla.world.traffic.lane_network import LaneNetwork
 
 CYCLING = 12.0  # [m/s] stands for the limit where cyclists ride: they have a share of it
 COMFORT_BRAKING = 1.2  # [m/s²] before bends and lower limits
@@ -47,7 +47,7 @@ BEND_STEP = 2  # nodes to either side over which curvature is taken
 
 
 @lean_kernel
-def on_lane(net: Net, lane: int, arc: float) -> tuple[float, float, float]:
+def on_lane(net: LaneNetwork, lane: int, arc: float) -> tuple[float, float, float]:
     """Centre pose of a lane at an arc length, held within the lane (cubic Hermite)."""
     first, last = net.first[lane], net.first[lane + 1] - 1
     low, high = first, last
@@ -68,7 +68,7 @@ def on_lane(net: Net, lane: int, arc: float) -> tuple[float, float, float]:
 
 
 @lean_kernel
-def next_lane(net: Net, fleet: Fleet, i: int, lane: int) -> int:
+def next_lane(net: LaneNetwork, fleet: Fleet, i: int, lane: int) -> int:
     """A successor of a lane, drawn with the mover's own dice; -1 where there is none."""
     begin, end = net.succ_first[lane], net.succ_first[lane + 1]
     if begin == end:
@@ -97,7 +97,7 @@ def beside(fleet: Fleet, i: int, s: float) -> float:
 
 
 @lean_kernel
-def append(net: Net, fleet: Fleet, i: int) -> None:
+def append(net: LaneNetwork, fleet: Fleet, i: int) -> None:
     """Lays nodes after the last one until the path is full or the lanes end."""
     n = fleet.g[i, COUNT]
     while n < NODES:
@@ -122,7 +122,7 @@ def append(net: Net, fleet: Fleet, i: int) -> None:
 
 
 @lean_kernel
-def put(net: Net, fleet: Fleet, i: int, n: int, lane: int, arc: float) -> None:
+def put(net: LaneNetwork, fleet: Fleet, i: int, n: int, lane: int, arc: float) -> None:
     """Node n at an arc of a lane."""
     x, y, heading = on_lane(net, lane, arc)
     aside = beside(fleet, i, n * DS)
@@ -135,7 +135,7 @@ def put(net: Net, fleet: Fleet, i: int, n: int, lane: int, arc: float) -> None:
 
 
 @lean_kernel
-def profile(net: Net, fleet: Fleet, i: int) -> None:
+def profile(net: LaneNetwork, fleet: Fleet, i: int) -> None:
     """Speeds along the path: limit, bends, and braking in time for both."""
     n, factor = fleet.g[i, COUNT], fleet.f[i, FACTOR]
     allowed = math.inf
@@ -155,7 +155,9 @@ def profile(net: Net, fleet: Fleet, i: int) -> None:
 
 
 @lean_kernel
-def lay(net: Net, fleet: Fleet, i: int, lane: int, arc: float, aside: float, length: float) -> None:
+def lay(
+    net: LaneNetwork, fleet: Fleet, i: int, lane: int, arc: float, aside: float, length: float
+) -> None:
     """A new path from an arc of a lane on; the rear axle stands at its begin (s = 0), `aside` to
     the left of the lane's middle, which it reaches after `length`."""
     f = fleet.f
@@ -167,7 +169,7 @@ def lay(net: Net, fleet: Fleet, i: int, lane: int, arc: float, aside: float, len
 
 
 @lean_kernel
-def forget_behind(net: Net, fleet: Fleet, i: int) -> None:
+def forget_behind(net: LaneNetwork, fleet: Fleet, i: int) -> None:
     """Drops nodes far behind and lays as many ahead."""
     drop = int(fleet.f[i, S] / DS) - KEPT_BEHIND
     if drop < 8:
@@ -185,7 +187,7 @@ def forget_behind(net: Net, fleet: Fleet, i: int) -> None:
 
 
 @lean_kernel
-def change_to(net: Net, fleet: Fleet, i: int, lane: int, arc: float, length: float) -> None:
+def change_to(net: LaneNetwork, fleet: Fleet, i: int, lane: int, arc: float, length: float) -> None:
     """Lays the path anew from the front axle on, over to a neighbour that is at `arc` there."""
     f = fleet.f
     n = int((f[i, S] + f[i, BASE]) / DS) + 2
@@ -247,7 +249,7 @@ def state_at(fleet: Fleet, i: int, s: float) -> tuple[float, float, float, float
 
 
 @lean_kernel
-def find_connectors(net: Net, fleet: Fleet, i: int, horizon: float) -> None:
+def find_connectors(net: LaneNetwork, fleet: Fleet, i: int, horizon: float) -> None:
     """The junction lanes that the mover is in or comes to, and where they begin and end."""
     f, found = fleet.f, 0
     k = max(int((f[i, S] - f[i, REAR]) / DS), 0)

@@ -16,6 +16,7 @@ from irl_vla.frames import wrap_angle
 from irl_vla.types import F64
 from irl_vla.world.episode import I8, I64, Note
 from irl_vla.world.town import Light
+from irl_vla.world.traffic.car_following import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
 from irl_vla.world.traffic.fleet import (
     ALIVE,
     BASE,
@@ -37,6 +38,8 @@ from irl_vla.world.traffic.fleet import (
     S,
     V,
 )
+from irl_vla.world.traffic.footpaths import give_line
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.lanes import (
     FROM_BEGIN,
     begin_change,
@@ -45,11 +48,8 @@ from irl_vla.world.traffic.lanes import (
     may_use,
     neighbours,
 )
-from irl_vla.world.traffic.net import Net
 from irl_vla.world.traffic.pedestrians import CROSSING, JAYWALKER, WALKING, Walkers, gap_is_safe
-from irl_vla.world.traffic.people import give_line
-from irl_vla.world.traffic.right import EGO, all_claims, must_wait
-from irl_vla.world.traffic.sense import EGO_H, EGO_HALF, EGO_V, EGO_X, EGO_Y
+from irl_vla.world.traffic.right_of_way import EGO, all_claims, must_wait
 
 SHARES = (
     ("cut-in", 0.32), ("hard brake", 0.25), ("jaywalk", 0.25), ("pull out", 0.15),
@@ -71,7 +71,7 @@ WIDEST_ROAD = 24.0  # [m] jaywalkers cross
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScriptRequest:
     """From time_s on `what` is wanted; dice: two random numbers for its details."""
 
     what: str
@@ -80,10 +80,10 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScriptContext:
     """All that a script needs to know of now. lights (S,); footpaths: points (n, 2)."""
 
-    net: Net
+    net: LaneNetwork
     fleet: Fleet
     walkers: Walkers
     ego: F64
@@ -108,49 +108,51 @@ class Stage:
         return list(np.flatnonzero(drives).tolist())
 
 
-def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[Wish, ...]:
+def agenda(rng: np.random.Generator, events: float, begin_s: float) -> tuple[ScriptRequest, ...]:
     """Wishes for the next hour. events: expected number in 20 s."""
     if events <= 0.0:
         return ()
     bounds = np.cumsum([share for _, share in SHARES])
     bounds /= bounds[-1]
-    wishes, time = [], begin_s
+    requests, time = [], begin_s
     while time < begin_s + AGENDA_S:
         time += rng.exponential(20.0 / events)
         what = SHARES[np.searchsorted(bounds, rng.random(), side="right")][0]
-        wishes.append(Wish(what, time, (rng.random(), rng.random())))
-    return tuple(wishes)
+        requests.append(ScriptRequest(what, time, (rng.random(), rng.random())))
+    return tuple(requests)
 
 
-def perform(stage: Stage, wishes: tuple[Wish, ...]) -> tuple[tuple[Wish, ...], tuple[Note, ...]]:
-    """Starts what suits now -> the wishes that remain, and notes of what began."""
+def perform(
+    context: ScriptContext, requests: tuple[ScriptRequest, ...]
+) -> tuple[tuple[ScriptRequest, ...], tuple[Note, ...]]:
+    """Starts what suits now -> the requests that remain, and notes of what began."""
     notes: list[Note] = []
-    while wishes and wishes[0].time_s + TIRED_S < stage.time:
-        wishes = wishes[1:]
-    kept: list[Wish] = []
-    for k, wish in enumerate(wishes):
-        if wish.time_s > stage.time:
-            kept += wishes[k:]
+    while requests and requests[0].time_s + TIRED_S < context.time:
+        requests = requests[1:]
+    kept: list[ScriptRequest] = []
+    for k, request in enumerate(requests):
+        if request.time_s > context.time:
+            kept += requests[k:]
             break
-        actor = SCRIPTS[wish.what](stage, *wish.dice)
+        actor = SCRIPTS[request.what](context, *request.dice)
         if actor < 0:
-            kept.append(wish)
+            kept.append(request)
             continue
-        notes.append(Note(wish.what, stage.time, (int(actor),)))
-        rest = stage.time + REST_S
-        kept += [replace(later, time_s=max(later.time_s, rest)) for later in wishes[k + 1 :]]
+        notes.append(Note(request.what, context.time, (int(actor),)))
+        rest = context.time + REST_S
+        kept += [replace(later, time_s=max(later.time_s, rest)) for later in requests[k + 1 :]]
         kept = [replace(early, time_s=max(early.time_s, rest)) for early in kept]
         break
     return tuple(kept), tuple(notes)
 
 
-def cut_in(stage: Stage, dice: float, _: float) -> int:
+def cut_in(context: ScriptContext, dice: float, _: float) -> int:
     """Somebody in the next lane, a little ahead, changes into the ego's; -1 where nobody can."""
-    net, fleet, ego = stage.net, stage.fleet, stage.ego
-    seen, v, f = stage.ego_frame(), ego[EGO_V], fleet.f
+    net, fleet, ego = context.net, context.fleet, context.ego
+    seen, v, f = context.ego_frame(), ego[EGO_V], fleet.f
     if v < 3.0:
         return -1
-    for i in stage.drivers():
+    for i in context.drivers():
         gap = seen[i, 0] - ego[EGO_HALF] - fleet.half[i, 0]
         closing = max(v - f[i, V], 0.0)
         needed = 2.0 + 0.3 * v + closing * REACTION_S + closing * closing / (2.0 * FIRM)
@@ -179,31 +181,31 @@ def cut_in(stage: Stage, dice: float, _: float) -> int:
     return -1
 
 
-def hard_brake(stage: Stage, dice: float, other: float) -> int:
+def hard_brake(context: ScriptContext, dice: float, other: float) -> int:
     """Whoever drives ahead of the ego brakes hard."""
-    fleet, ego = stage.fleet, stage.ego
-    seen, v, f = stage.ego_frame(), ego[EGO_V], fleet.f
+    fleet, ego = context.fleet, context.ego
+    seen, v, f = context.ego_frame(), ego[EGO_V], fleet.f
     braking = BRAKING[0] + dice * (BRAKING[1] - BRAKING[0])
-    for i in stage.drivers():
+    for i in context.drivers():
         gap, u = seen[i, 0] - ego[EGO_HALF] - fleet.half[i, 0], f[i, V]
         if not (6.0 < gap < 40.0 and abs(seen[i, 1]) < 1.3 and abs(seen[i, 2]) < 0.2):
             continue
         stop = v * REACTION_S + v * v / (2.0 * FIRM)
         if u > 5.0 and v > 4.0 and gap + u * u / (2.0 * braking) > stop + 2.0:
             lasts = BRAKING_S[0] + other * (BRAKING_S[1] - BRAKING_S[0])
-            f[i, ORDER_A], f[i, ORDER_UNTIL] = -braking, stage.time + min(lasts, u / braking)
+            f[i, ORDER_A], f[i, ORDER_UNTIL] = -braking, context.time + min(lasts, u / braking)
             return int(i)
     return -1
 
 
-def jaywalk(stage: Stage, _: float, __: float) -> int:
+def jaywalk(context: ScriptContext, _: float, __: float) -> int:
     """Somebody on the footpath ahead walks straight over the road."""
-    walkers, ego = stage.walkers, stage.ego
-    seen, v = stage.ego_frame(), ego[EGO_V]
-    if len(stage.footpaths) == 0:
+    walkers, ego = context.walkers, context.ego
+    seen, v = context.ego_frame(), ego[EGO_V]
+    if len(context.footpaths) == 0:
         return -1
     c, s = math.cos(ego[EGO_H]), math.sin(ego[EGO_H])
-    points = stage.footpaths - ego[[EGO_X, EGO_Y]]
+    points = context.footpaths - ego[[EGO_X, EGO_Y]]
     ahead, left = points[:, 0] * c + points[:, 1] * s, points[:, 1] * c - points[:, 0] * s
     for p in np.flatnonzero((walkers.mode <= WALKING) & (walkers.walk != JAYWALKER)).tolist():
         x, y, _turned = seen[walkers.first + p]
@@ -217,16 +219,16 @@ def jaywalk(stage: Stage, _: float, __: float) -> int:
         if not over.any():
             continue
         aim = np.flatnonzero(over)[np.argmin(np.abs(left[over] - y))]
-        goal = stage.footpaths[aim]
-        if _way_is_free(stage, p, goal):
-            _send_over(walkers, p, stage.fleet.states[walkers.first + p, :2].copy(), goal)
+        goal = context.footpaths[aim]
+        if _way_is_free(context, p, goal):
+            _send_over(walkers, p, context.fleet.states[walkers.first + p, :2].copy(), goal)
             return int(walkers.first + p)
     return -1
 
 
-def _way_is_free(stage: Stage, p: int, goal: F64) -> bool:
+def _way_is_free(context: ScriptContext, p: int, goal: F64) -> bool:
     """Whether nothing stands between person p and its goal, and all drivers could still stop."""
-    fleet, walkers = stage.fleet, stage.walkers
+    fleet, walkers = context.fleet, context.walkers
     start = fleet.states[walkers.first + p, :2].copy()
     way = goal - start
     length = float(np.hypot(*way))
@@ -258,13 +260,13 @@ def _send_over(walkers: Walkers, p: int, start: F64, goal: F64) -> None:
     walkers.mode[p] = CROSSING
 
 
-def pull_out(stage: Stage, _: float, __: float) -> int:
+def pull_out(context: ScriptContext, _: float, __: float) -> int:
     """A parked car leaves its place when the gap is big."""
-    net, fleet = stage.net, stage.fleet
+    net, fleet = context.net, context.fleet
     waiting = (fleet.g[:, ALIVE] == 1) & (fleet.g[:, STILL] == PARKED)
     for i in np.flatnonzero(waiting).tolist():
         lane = fleet.lane[i, 0]
-        near = neighbours(net, fleet, stage.ego, i, lane)
+        near = neighbours(net, fleet, context.ego, i, lane)
         big = near.behind_gap > 6.0 + BIG_GAP_S * max(near.behind_v, 0.0)
         if big and near.ahead_gap > 12.0:
             fleet.g[i, STILL] = 0
@@ -272,13 +274,13 @@ def pull_out(stage: Stage, _: float, __: float) -> int:
     return -1
 
 
-def red_light_run(stage: Stage, _: float, __: float) -> int:
+def red_light_run(context: ScriptContext, _: float, __: float) -> int:
     """Somebody does not stop at a red light, while nobody is in the way."""
-    net, fleet, ego, f = stage.net, stage.fleet, stage.ego, stage.fleet.f
-    count = all_claims(net, fleet, ego, stage.lights, stage.claims, stage.places)
-    for i in stage.drivers():
+    net, fleet, ego, f = context.net, context.fleet, context.ego, context.fleet.f
+    count = all_claims(net, fleet, ego, context.lights, context.claims, context.places)
+    for i in context.drivers():
         lane = fleet.con[i, 0]
-        if lane < 0 or net.signal[lane] < 0 or stage.lights[net.signal[lane]] != Light.RED:
+        if lane < 0 or net.signal[lane] < 0 or context.lights[net.signal[lane]] != Light.RED:
             continue
         begin = fleet.con_s[i, 0, CON_IN]
         ahead = begin - f[i, S] - f[i, NOSE]
@@ -288,7 +290,7 @@ def red_light_run(stage: Stage, _: float, __: float) -> int:
         far = math.hypot(middle[0] - ego[EGO_X], middle[1] - ego[EGO_Y])
         if far < 18.0 + 3.5 * ego[EGO_V]:
             continue
-        if not must_wait(net, fleet, stage.claims, stage.places, count, i, 0):
+        if not must_wait(net, fleet, context.claims, context.places, count, i, 0):
             fleet.g[i, RUNNER] = lane + 1
             f[i, COMMIT] = fleet.con_s[i, 0, CON_OUT]
             return int(i)

@@ -13,6 +13,7 @@ import numpy as np
 from irl_vla.scoring.compiled import kernel, lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import I64, MODELS
+from irl_vla.world.traffic.car_following import EGO_HALF, EGO_V, EGO_X, EGO_Y
 from irl_vla.world.traffic.fleet import (
     A_LAT,
     A_MAX,
@@ -38,9 +39,8 @@ from irl_vla.world.traffic.fleet import (
     V,
     draw,
 )
-from irl_vla.world.traffic.net import Net
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.path import find_connectors, lay, place
-from irl_vla.world.traffic.sense import EGO_HALF, EGO_V, EGO_X, EGO_Y
 from irl_vla.world.traffic.step import remove
 
 GONE = 200.0  # [m] from the ego: nobody is missed there
@@ -55,7 +55,7 @@ ASIDE = 2.4  # [m] apart: not in the same lane
 ABREAST = 5.5  # [m] the same for those who would be side by side
 
 
-class Kind(NamedTuple):
+class VehicleClass(NamedTuple):
     """Ranges of a kind of vehicle: share of the traffic, sizes [m], IDM acceleration [m/s²]."""
 
     model: str
@@ -68,14 +68,16 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("car", 0.52, (4.0, 4.9), (1.75, 1.9), (1.42, 1.55), (1.2, 2.0), (1.8, 2.8)),
-    Kind("suv", 0.24, (4.5, 5.1), (1.88, 2.0), (1.65, 1.85), (1.1, 1.9), (1.7, 2.5)),
-    Kind("van", 0.13, (5.1, 6.0), (1.95, 2.08), (2.0, 2.6), (1.0, 1.5), (1.4, 2.1)),
-    Kind("truck", 0.07, (6.8, 9.0), (2.3, 2.5), (2.8, 3.6), (0.7, 1.1), (1.1, 1.6)),
-    Kind("bus", 0.04, (8.2, 9.4), (2.45, 2.55), (3.0, 3.2), (0.8, 1.1), (1.0, 1.4)),
+    VehicleClass("car", 0.52, (4.0, 4.9), (1.75, 1.9), (1.42, 1.55), (1.2, 2.0), (1.8, 2.8)),
+    VehicleClass("suv", 0.24, (4.5, 5.1), (1.88, 2.0), (1.65, 1.85), (1.1, 1.9), (1.7, 2.5)),
+    VehicleClass("van", 0.13, (5.1, 6.0), (1.95, 2.08), (2.0, 2.6), (1.0, 1.5), (1.4, 2.1)),
+    VehicleClass("truck", 0.07, (6.8, 9.0), (2.3, 2.5), (2.8, 3.6), (0.7, 1.1), (1.1, 1.6)),
+    VehicleClass("bus", 0.04, (8.2, 9.4), (2.45, 2.55), (3.0, 3.2), (0.8, 1.1), (1.0, 1.4)),
 )
 SHARES = np.cumsum([kind.share for kind in KINDS])
-BICYCLE = Kind("bicycle", 0.0, (1.7, 1.9), (0.55, 0.7), (1.65, 1.85), (0.8, 1.2), (1.2, 1.8))
+BICYCLE = VehicleClass(
+    "bicycle", 0.0, (1.7, 1.9), (0.55, 0.7), (1.65, 1.85), (0.8, 1.2), (1.2, 1.8)
+)
 BASE_SHARE, REAR_SHARE = 0.6, 0.21  # of the length: wheel base, rear overhang
 BRAKING, HEADWAY, GAP = (1.5, 2.4), (0.9, 1.7), (1.8, 3.0)  # IDM: b [m/s²], T [s], s0 [m]
 SPEEDING = (0.85, 1.08)  # share of the speed limit
@@ -83,7 +85,7 @@ POLITENESS = 0.6  # MOBIL, at most
 CYCLING = (0.33, 0.58)  # share of 12 m/s that cyclists ride
 
 
-def equip(fleet: Fleet, dice: F64, i: int, kind: Kind) -> tuple[int, float]:
+def equip(fleet: Fleet, dice: F64, i: int, kind: VehicleClass) -> tuple[int, float]:
     """Sizes and manners of mover i from 9 random numbers; returns its index into MODELS and its
     height [m]."""
     f, bike = fleet.f, kind.model == "bicycle"
@@ -103,7 +105,7 @@ def equip(fleet: Fleet, dice: F64, i: int, kind: Kind) -> tuple[int, float]:
 
 
 @lean_kernel
-def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) -> bool:
+def room_for(net: LaneNetwork, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) -> bool:
     """Whether mover i may be put down with its rear axle at an arc of a lane."""
     if net.merging[lane] == 1 and arc > net.length[lane] - FREE_OF_END:
         return False
@@ -113,7 +115,9 @@ def room_for(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float) ->
 
 
 @lean_kernel
-def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, people: int) -> bool:
+def put_down(
+    net: LaneNetwork, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, people: int
+) -> bool:
     """Puts mover i on a lane, moving with the traffic; False where there is no room.
     people: how many actors after the movers walk"""
     if not room_for(net, fleet, ego, i, lane, arc):
@@ -151,7 +155,7 @@ def put_down(net: Net, fleet: Fleet, ego: F64, i: int, lane: int, arc: float, pe
 
 @kernel
 def populate(
-    net: Net, fleet: Fleet, ego: F64, lanes: I64, arcs: F64, wanted: int, people: int
+    net: LaneNetwork, fleet: Fleet, ego: F64, lanes: I64, arcs: F64, wanted: int, people: int
 ) -> int:
     """Puts movers 0, 1, .. down at the first places that suit; returns how many stand."""
     done, used = 0, np.zeros(len(lanes), np.bool_)
@@ -168,7 +172,7 @@ def populate(
 
 @lean_kernel
 def recycle(
-    net: Net, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int, people: int
+    net: LaneNetwork, fleet: Fleet, ego: F64, lanes: I64, dice: I64, wanted: int, people: int
 ) -> None:
     """Takes away who is far from the ego, and lets new ones in, out of its sight."""
     there, fresh = 0, -1
@@ -199,7 +203,7 @@ def recycle(
 
 
 @lean_kernel
-def clear_for_ego(net: Net, fleet: Fleet, ego: F64, kept: float, hardest: float) -> None:
+def clear_for_ego(net: LaneNetwork, fleet: Fleet, ego: F64, kept: float, hardest: float) -> None:
     """Takes away whom the ego or whose driver would have to brake hard for at the very start."""
     c, s = math.cos(ego[2]), math.sin(ego[2])
     for i in range(len(fleet.f)):
@@ -215,7 +219,9 @@ def clear_for_ego(net: Net, fleet: Fleet, ego: F64, kept: float, hardest: float)
             remove(fleet, i)
 
 
-def street_places(net: Net, near: F64, reach: float, spacing: float) -> tuple[I64, F64, F64]:
+def street_places(
+    net: LaneNetwork, near: F64, reach: float, spacing: float
+) -> tuple[I64, F64, F64]:
     """Places on street lanes within `reach` of any of the points near (n, 2): lane, arc, distance
     to the points."""
     owner = np.repeat(np.arange(len(net.length)), np.diff(net.first))
@@ -231,7 +237,7 @@ def street_places(net: Net, near: F64, reach: float, spacing: float) -> tuple[I6
     return owner[pick][keep], net.arc[pick][keep].copy(), far[keep]
 
 
-def warm_up_ego(net: Net, lane: int, arc: float, back: float) -> F64:
+def warm_up_ego(net: LaneNetwork, lane: int, arc: float, back: float) -> F64:
     """(3,) pose on a lane, `back` metres behind an arc of it along its predecessors."""
     arc -= back
     while arc < 0.0 and net.before[lane] >= 0:

@@ -10,6 +10,13 @@ import math
 from irl_vla.scoring.compiled import lean_kernel
 from irl_vla.types import F64
 from irl_vla.world.episode import BRAKE, I8, I64, LEFT_INDICATOR, RIGHT_INDICATOR
+from irl_vla.world.traffic.car_following import (
+    following,
+    free_acceleration,
+    look_ahead,
+    stopping,
+    will_scrape,
+)
 from irl_vla.world.traffic.fleet import (
     A_MAX,
     ALIVE,
@@ -41,18 +48,11 @@ from irl_vla.world.traffic.fleet import (
     T,
     V,
 )
+from irl_vla.world.traffic.lane_network import LaneNetwork
 from irl_vla.world.traffic.lanes import consider, courtesy, forced_end
-from irl_vla.world.traffic.net import Net
 from irl_vla.world.traffic.path import forget_behind, place
 from irl_vla.world.traffic.pedestrians import Walkers
-from irl_vla.world.traffic.right import all_claims, stop_for_junction, stop_for_people
-from irl_vla.world.traffic.sense import (
-    following,
-    free_acceleration,
-    look_ahead,
-    stopping,
-    will_scrape,
-)
+from irl_vla.world.traffic.right_of_way import all_claims, stop_for_junction, stop_for_people
 
 HARDEST, STRONGEST = -8.0, 3.0  # [m/s²] what tyres and engines give
 JERK_DOWN, JERK_UP = 12.0, 4.0  # [m/s³]
@@ -68,7 +68,7 @@ SHOWN_TURN = 30.0  # [m] before a turn
 
 @lean_kernel
 def step_movers(
-    net: Net, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, dt: float,
+    net: LaneNetwork, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, dt: float,
     tick: int, claims: I64, places: F64,
 ) -> None:  # fmt: skip
     """Moves everybody on wheels on by dt. ego: (8,) box, see traffic_sense; tick: steps so far."""
@@ -95,7 +95,7 @@ def step_movers(
 
 @lean_kernel
 def acceleration(
-    net: Net, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, tick: int,
+    net: LaneNetwork, fleet: Fleet, walkers: Walkers, ego: F64, lights: I8, time: float, tick: int,
     claims: I64, places: F64, count: int, i: int,
 ) -> float:  # fmt: skip
     """What mover i wants [m/s²]; also decides about its lane."""
@@ -149,7 +149,7 @@ def move(fleet: Fleet, i: int, dt: float) -> None:
 
 
 @lean_kernel
-def leave_town(net: Net, fleet: Fleet, i: int) -> None:
+def leave_town(net: LaneNetwork, fleet: Fleet, i: int) -> None:
     """Whoever comes to the end of a lane that leads out of town is gone."""
     last = fleet.g[i, COUNT] - 1
     lane = fleet.lane[i, last]
@@ -166,7 +166,7 @@ def remove(fleet: Fleet, i: int) -> None:
 
 
 @lean_kernel
-def lamps_of(net: Net, fleet: Fleet, i: int) -> int:
+def lamps_of(net: LaneNetwork, fleet: Fleet, i: int) -> int:
     """What mover i shows."""
     f, g = fleet.f, fleet.g
     if g[i, BIKE] == 1:

@@ -22,21 +22,23 @@ from irl_vla.scoring.scene import (
     BICYCLE,
     HEADING,
     PEDESTRIAN,
-    STEP_S,
+    SIM_DT_S,
     VEHICLE,
     VX,
     VY,
-    Vehicle,
     X,
     Y,
 )
 from irl_vla.types import F64, InputError
-from irl_vla.world.episode import I8, MODELS, Actors, Moment, Note
+from irl_vla.vehicle import PACIFICA, Vehicle
+from irl_vla.world.episode import I8, MODELS, Actors, Note, WorldState
 from irl_vla.world.signals import Cycles
-from irl_vla.world.simulation import Seen
-from irl_vla.world.town import OBSTACLE_KINDS, Spot, Town
+from irl_vla.world.simulation import RoadUserStates
+from irl_vla.world.town import OBSTACLE_KINDS, ParkingSpace, Town
+from irl_vla.world.traffic.car_following import EGO_STOOD, EGO_V
 from irl_vla.world.traffic.fleet import ALIVE, LEAD, SPENT, STILL, A, Fleet, new_fleet
-from irl_vla.world.traffic.net import Net, net_of
+from irl_vla.world.traffic.footpaths import put_people, seat_people
+from irl_vla.world.traffic.lane_network import LaneNetwork, net_of
 from irl_vla.world.traffic.parked import (
     askew,
     double_park,
@@ -45,10 +47,8 @@ from irl_vla.world.traffic.parked import (
     ready_to_pull_out,
 )
 from irl_vla.world.traffic.pedestrians import Walkers, no_walkers, step_walkers
-from irl_vla.world.traffic.people import put_people, seat_people
-from irl_vla.world.traffic.right import no_claims
-from irl_vla.world.traffic.scripts import TRIED_EVERY, Stage, agenda, perform
-from irl_vla.world.traffic.sense import EGO_STOOD, EGO_V
+from irl_vla.world.traffic.right_of_way import no_claims
+from irl_vla.world.traffic.scripts import TRIED_EVERY, ScriptContext, agenda, perform
 from irl_vla.world.traffic.spawn import (
     BICYCLE as CYCLIST,
 )
@@ -73,7 +73,6 @@ STANDING = 0.3  # [m/s] slower stands
 RECYCLE_EVERY = 10  # steps
 DOUBLE_PARKED = 0.12  # share of worlds
 LEAVING = 2  # parked cars that may pull out
-PACIFICA = Vehicle()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +117,7 @@ class Traffic:
         self._net, self._cycles = net_of(town), Cycles.of(town)
         self._tick, self._time, self._ego_stood = 0, time_s, 0.0
         self._notes: tuple[Note, ...] = ()
-        self._wishes = agenda(self._rng, request.events, time_s)
+        self._requests = agenda(self._rng, request.events, time_s)
         self._footpaths = np.concatenate([np.zeros((0, 2)), *town.footpaths])
         self._route = tuple(route)
         near = self._near(ego_pose)
@@ -142,25 +141,25 @@ class Traffic:
         """Never."""
         return False
 
-    def now(self) -> Seen:
+    def now(self) -> RoadUserStates:
         """Where everybody is."""
         fleet = self._fleet
         states = np.where(fleet.present[:, None], fleet.states, np.nan)
-        return Seen(states, fleet.present.copy(), fleet.lamps.copy())
+        return RoadUserStates(states, fleet.present.copy(), fleet.lamps.copy())
 
-    def step(self, moment: Moment) -> None:
+    def step(self, moment: WorldState) -> None:
         """Moves on by 0.1 s."""
         ego = ego_box(moment.ego, self._vehicle)
-        self._ego_stood = self._ego_stood + STEP_S if abs(ego[EGO_V]) < STANDING else 0.0
+        self._ego_stood = self._ego_stood + SIM_DT_S if abs(ego[EGO_V]) < STANDING else 0.0
         ego[EGO_STOOD] = self._ego_stood
         if self._tick % RECYCLE_EVERY == 0:
             request, fleet = self._request, self._fleet
             wanted = request.vehicles + request.cyclists
             recycle(self._net, fleet, ego, self._pool, fleet.dice, wanted, request.people)
-        if self._tick % TRIED_EVERY == 0 and self._wishes:
+        if self._tick % TRIED_EVERY == 0 and self._requests:
             self._perform(ego, moment)
         _, red_left = self._cycles.at(moment.time_s)
-        self._advance(ego, moment.lights, red_left, moment.time_s, STEP_S)
+        self._advance(ego, moment.lights, red_left, moment.time_s, SIM_DT_S)
 
     def copy(self) -> Traffic:
         """One that goes its own way from here."""
@@ -172,15 +171,15 @@ class Traffic:
         twin._claims, twin._places = self._claims.copy(), self._places.copy()
         return twin
 
-    def _perform(self, ego: F64, moment: Moment) -> None:
+    def _perform(self, ego: F64, moment: WorldState) -> None:
         """Starts scripts whose moment has come."""
-        if self._wishes[0].time_s > moment.time_s:
+        if self._requests[0].time_s > moment.time_s:
             return
-        stage = Stage(
+        context = ScriptContext(
             self._net, self._fleet, self._walkers, ego, moment.lights, moment.time_s, self._claims,
             self._places, self._footpaths,
         )  # fmt: skip
-        self._wishes, notes = perform(stage, self._wishes)
+        self._requests, notes = perform(context, self._requests)
         self._notes += notes
 
     def _advance(self, ego: F64, lights: I8, red_left: F64, time: float, dt: float) -> None:
@@ -250,7 +249,7 @@ class Traffic:
             tuple(names), types, sizes, models, rng.integers(0, 2**31, count).astype(np.int64)
         )
 
-    def _pick_leaving(self, parked: list[Spot]) -> list[Spot]:
+    def _pick_leaving(self, parked: list[ParkingSpace]) -> list[ParkingSpace]:
         """Chooses who may pull out, and leaves their way free; returns those who stay."""
         count = min(LEAVING, len(parked), self._request.spare) if self._request.events > 0 else 0
         chosen = self._rng.permutation(len(parked))[:count].tolist()
@@ -329,7 +328,7 @@ def _close(pose: F64, near: F64, reach: float) -> bool:
     return bool((np.hypot(near[:, 0] - pose[0], near[:, 1] - pose[1])).min() < reach)
 
 
-def _arc_on(net: Net, lane: int, pose: F64) -> float:
+def _arc_on(net: LaneNetwork, lane: int, pose: F64) -> float:
     """Arc of the point of a lane's centre next to a pose."""
     rows = slice(net.first[lane], net.first[lane + 1])
     gaps = np.hypot(net.xy[rows, 0] - pose[0], net.xy[rows, 1] - pose[1])

@@ -1,0 +1,25 @@
+"""Files that come with the software: presets, the rule bundle, rigs, message definitions.
+
+They lie in the package's folder `_shipped`: in a source checkout as links to the folders where
+people edit them, in an installed wheel as the files themselves. So one path serves both.
+May import: types.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irl_vla.types import InputError
+
+_SHIPPED = Path(__file__).parent / "_shipped"
+
+
+def resource(name: str) -> Path:
+    """Path of a file or folder: "models/rule", "models/presets", "calibration/rigs/tiny3.yaml" or
+    "msg". Raises InputError where it is missing."""
+    path = _SHIPPED / name
+    if not path.exists():
+        raise InputError(
+            f"'{name}' did not come with this installation: expected {path}. Install irl-vla again"
+        )
+    return path.resolve()
