@@ -27,6 +27,18 @@ ROOMS = {  # room -> what it may import besides the ground floor and itself, as 
     "bag": {"messages", "camera"},
     "navsim": {"camera", "scoring", "language.labels"},
     "engine": {"perception", "language", "planner", "reward"},
+    "evaluation": {
+        "camera",
+        "perception",
+        "language",
+        "planner",
+        "scoring",
+        "reward",
+        "world",
+        "data",
+        "engine",
+        "drive",
+    },
     "drive": {"engine", "camera", "scoring", "reward", "perception", "language", "planner"},
 }
 EVERYTHING = {  # may import everything but these

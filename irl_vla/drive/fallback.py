@@ -127,6 +127,8 @@ def _reason(stop: _PathStop) -> StopReason:
 
 
 def _blow_words(stop: _PathStop) -> str:
+    if stop.hit == 0.0:
+        return f"agent {stop.agent} touches the standing car after {stop.hit_s:.1f} s"
     return f"touches agent {stop.agent} after {stop.hit_s:.1f} s at {stop.hit:.1f} m/s"
 
 
@@ -135,14 +137,18 @@ def _along(path: F64, lead: F64, known: Known, vehicle: Vehicle) -> _PathStop:
     seen, levels = known.seen, brakings(vehicle)
     real = np.flatnonzero(seen.confirmed)
     blows = _blows(path, lead, levels, known, seen.boxes[real], vehicle)
-    if blows[-1, 0] == NONE:
-        level = len(blows) - 1
-    else:  # slowest blow, then latest, then softest braking
-        level = int(np.lexsort((np.arange(len(blows)), -blows[:, 2], blows[:, 1]))[0])
+    level = len(blows) - 1 if blows[-1, 0] == NONE else _least_bad(blows)
     agent, hit, hit_s = blows[level]
     code, map_s = _map_conflict(path, lead, levels[level], known, vehicle)
     index = NONE if agent == NONE else int(real[int(agent)])
     return _PathStop(path, float(levels[level]), index, float(hit), float(hit_s), code, map_s)
+
+
+def _least_bad(blows: F64) -> int:
+    """The level whose blow is slowest, then latest, then the softest. Who drives into the standing
+    car would do so a moment later, too: no reason to brake harder. blows: (L, 3)"""
+    late = np.where(blows[:, 1] > 0.0, -blows[:, 2], 0.0)
+    return int(np.lexsort((np.arange(len(blows)), late, blows[:, 1]))[0])
 
 
 def _blows(path: F64, lead: F64, levels: F64, known: Known, boxes: F64, vehicle: Vehicle) -> F64:

@@ -25,7 +25,10 @@ def stop_at(lead: F64, begin: int, row: int, braking: float) -> tuple[float, flo
         return lead[row, 0], lead[row, 1]
     speed = lead[begin, 1]
     since = min((row - begin) * ROW_S, speed / braking)
-    return lead[begin, 0] + (speed - 0.5 * braking * since) * since, speed - braking * since
+    return (
+        lead[begin, 0] + (speed - 0.5 * braking * since) * since,
+        max(speed - braking * since, 0.0),
+    )
 
 
 @lean_kernel

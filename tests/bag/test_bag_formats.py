@@ -132,10 +132,12 @@ def test_messages_outside_chunks_are_read_in_runs_of_about_four_megabytes(
         for k in range(4)
     ]  # fmt: skip
     file = scan_mcap(write_mcap(tmp_path / "loose.mcap", images, chunked=False))
-    assert len(file.lanes) == runs
-    records = [record for lane in file.lanes for record in lane.read(frozenset({"/image"}))]
+    assert len(file.sections) == runs
+    records = [
+        record for section in file.sections for record in section.read(frozenset({"/image"}))
+    ]
     assert [record.log_ns for record in records] == [START + k * STEP for k in range(4)]
-    assert file.lanes[-1].end_ns == START + 3 * STEP
+    assert file.sections[-1].end_ns == START + 3 * STEP
 
 
 @pytest.mark.parametrize("storage", [SQLITE, MCAP])

@@ -81,15 +81,20 @@ def test_where_no_braking_is_enough_the_slowest_blow_is_chosen_and_named() -> No
     assert found.detail == "touches agent 0 after 0.6 s at 4.6 m/s"  # seen 0.1 s later
 
 
-def test_of_equally_slow_blows_the_latest_is_chosen_and_then_the_softest_braking() -> None:
-    """A car rolls into the standing one from ahead, however it has braked: the softest stop stands
-    farthest ahead, the hardest one is met last."""
+def test_who_drives_into_the_standing_car_is_no_reason_to_brake_harder() -> None:
+    """A car comes straight at the ego and meets it standing, however it has braked."""
     oncoming = (40.0, 0.0, -10.0, 0.0)
     found = stop(5.0, seen(oncoming))
-    assert found.reason is StopReason.LEAST_BAD_STOP and "at 0.0 m/s" in found.detail
-    assert found.braking > 2.5
+    assert found.reason is StopReason.LEAST_BAD_STOP and found.braking == 2.5
+    assert found.detail == "agent 0 touches the standing car after 2.9 s"
     standing = stop(0.0, seen(oncoming))
     assert standing.reason is StopReason.LEAST_BAD_STOP and standing.braking == 2.5
+
+
+def test_a_moving_car_is_stopped_before_it_is_met() -> None:
+    """15 m/s: after 1.2 s the oncoming car meets it; 9 m/s^2 leave 4.2 m/s, 2.5 leave 12."""
+    found = stop(15.0, seen((40.0, 0.0, -15.0, 0.0)))
+    assert found.reason is StopReason.LEAST_BAD_STOP and found.braking == 9.0
 
 
 def test_a_car_that_drives_ahead_is_braked_for_less_than_a_standing_one() -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from numba.core import event
 
 ROOT = Path.cwd()
 MEMORY_BYTES = 12 << 30  # of address space; a mutant that eats more dies
@@ -36,6 +37,22 @@ if "MUTATION_CPU_S" in os.environ:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 5))
 
 
+class _Untraced(event.Listener):  # type: ignore[misc]
+    """Takes the trace away while numba compiles, which would take several times as long."""
+
+    def __init__(self, trace: Callable[..., None]) -> None:
+        self.trace, self.depth = trace, 0
+
+    def on_start(self, event: Any) -> None:
+        self.depth += 1
+        sys.settrace(None)
+
+    def on_end(self, event: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0:
+            sys.settrace(self.trace)
+
+
 class Recorder:
     """Collects the functions that run, under the name of whoever makes them run."""
 
@@ -47,8 +64,9 @@ class Recorder:
         self.tests: dict[str, dict[str, Any]] = {}
         sys.settrace(self._trace)
         threading.settrace(self._trace)
+        event.register("numba:compile", _Untraced(self._trace))
 
-    def _trace(self, frame: FrameType, event: str, arg: object) -> None:
+    def _trace(self, frame: FrameType, what: str, arg: object) -> None:
         code = frame.f_code
         if id(code) not in self.current:
             self.current[id(code)] = code
