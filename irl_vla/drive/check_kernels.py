@@ -6,7 +6,8 @@
     spans   (T + 1, 4) box around what each interval sweeps: least x, greatest x, least y, greatest
             y; the last row is around all of it
 A verdict is a code (index into REASONS) and up to two numbers that tell how much or when. Nothing
-here makes an array: scratch comes from outside. May import: types, scoring.compiled.
+here makes an array: scratch comes from outside. May import: types, scoring.compiled,
+scoring.geometry.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irl_vla.scoring.compiled import lean_kernel
+from irl_vla.scoring.geometry import wrap
 from irl_vla.types import F64
 
 REASONS = (
@@ -73,12 +75,6 @@ class CheckedScene(NamedTuple):
 
 
 @lean_kernel
-def wrapped(angle: float) -> float:
-    """[rad] to [-pi, pi)."""
-    return (angle + math.pi) % (2.0 * math.pi) - math.pi
-
-
-@lean_kernel
 def motion_fault(poses: F64, step_s: float, now: float, bounds: PlanBounds) -> Verdict:
     """Why (T, 3) poses cannot be driven from the present speed `now` [m/s]; FREE where they can.
 
@@ -94,7 +90,7 @@ def motion_fault(poses: F64, step_s: float, now: float, bounds: PlanBounds) -> V
     slides, turns = False, False
     most_aside, most_turn, least_along, most_lateral = 0.0, 0.0, math.inf, 0.0
     for i in range(len(poses)):
-        dx, dy, turn = poses[i, 0] - x, poses[i, 1] - y, wrapped(poses[i, 2] - yaw)
+        dx, dy, turn = poses[i, 0] - x, poses[i, 1] - y, wrap(poses[i, 2] - yaw)
         middle = yaw + turn / 2
         along = math.cos(middle) * dx + math.sin(middle) * dy
         speed = along / step_s
@@ -149,7 +145,7 @@ def refine(poses: F64, fine: F64) -> None:
     for i in range(len(poses)):
         turn = poses[i, 2] - raw
         if abs(turn) >= math.pi:  # the short way around
-            turns += wrapped(turn) - turn
+            turns += wrap(turn) - turn
         dx, dy, dyaw = poses[i, 0] - x, poses[i, 1] - y, poses[i, 2] + turns - yaw
         for _ in range(1, FINE):
             row += 1

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from irl_vla.camera.projection import BevGrid
 from irl_vla.drive.check_kernels import FINE, CheckedScene, EgoBox
-from irl_vla.drive.stops import lengths
-from irl_vla.frames import to_outer
+from irl_vla.frames import arc_lengths, to_outer
 from irl_vla.perception.classes import SceneClasses
 from irl_vla.scoring.compiled import plain
 from irl_vla.types import F64, SceneTokens, Trajectory
@@ -171,7 +170,7 @@ def checked_until(path: F64, seen: Surroundings, vehicle: Vehicle) -> float:
             path[:, 1] + sin * vehicle.front_length + cos * left,
         ], axis=-1)  # fmt: skip
         inside &= _cells(seen.area, corner)[1]
-    length = lengths(path)
+    length = arc_lengths(path)
     return float(length[-1] if inside.all() else length[int(np.argmin(inside))])
 
 
@@ -181,7 +180,7 @@ def slowed(poses: F64, step_s: float, until_m: float, speed: float, braking: flo
     From above that speed the car brakes with `braking`. speed: present [m/s]
     """
     path = fine_path(np.vstack([np.zeros(3), poses]))
-    length = lengths(path)
+    length = arc_lengths(path)
     dt = step_s / FINE
     distance, v, kept = 0.0, max(speed, 0.0), []
     for planned in np.diff(length) / dt:

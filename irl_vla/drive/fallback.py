@@ -19,8 +19,8 @@ from irl_vla.drive.check_kernels import FINE, FREE, NONE, REASONS
 from irl_vla.drive.checks import Surroundings, body_of, checked_until
 from irl_vla.drive.stop_kernels import ROW_S, lay_stop, rows_of, softest_free
 from irl_vla.drive.stop_kernels import STEP_S as STOP_STEP_S
-from irl_vla.drive.stops import COMFORTABLE_M_S2, lengths, stop_along
-from irl_vla.frames import to_outer
+from irl_vla.drive.stops import COMFORTABLE_M_S2, stop_along
+from irl_vla.frames import arc_lengths, to_outer
 from irl_vla.scoring.compiled import plain
 from irl_vla.types import F64, HORIZON_POSES, PLAN_DT_S, Fallback, StopReason, Trajectory
 from irl_vla.vehicle import Vehicle
@@ -77,7 +77,7 @@ def lead_of(trajectory: Trajectory, speed: float, until_s: float) -> F64:
     intervals."""
     poses, step_s = np.vstack([np.zeros(3), trajectory.poses]), trajectory.step_s
     time = ROW_S * np.arange(np.ceil(until_s / ROW_S - 1e-9) + 1)
-    length = lengths(poses)
+    length = arc_lengths(poses)
     knots = step_s * np.arange(len(poses))
     middles = np.r_[0.0, knots[1:] - step_s / 2]
     speeds = np.r_[max(speed, 0.0), np.diff(length) / step_s]
@@ -157,7 +157,7 @@ def _blows(path: F64, lead: F64, levels: F64, known: Known, boxes: F64, vehicle:
     moved, rows = _moved(path, known), _most_rows(lead, levels)
     blows = np.empty((len(levels), 3))
     level = softest_free(
-        moved, lengths(moved), plain(lead), levels, HORIZON_S, body_of(vehicle), plain(boxes),
+        moved, arc_lengths(moved), plain(lead), levels, HORIZON_S, body_of(vehicle), plain(boxes),
         np.empty((rows, 5)), np.empty(rows), blows,
     )  # fmt: skip
     return blows if level == NONE else blows[: level + 1]
@@ -183,7 +183,7 @@ def _map_conflict(
     parts = int(np.ceil((rows_of(lead, begin, braking, HORIZON_S) - 1) / FINE))
     rows = parts * FINE + 1
     fine = np.empty((rows, 5))
-    lay_stop(moved, lengths(moved), lead, begin, braking, rows, fine, np.empty(rows))
+    lay_stop(moved, arc_lengths(moved), lead, begin, braking, rows, fine, np.empty(rows))
     code, seconds, _ = kernels.map_conflict(
         fine, STOP_STEP_S, body_of(vehicle), known.seen.scene, np.empty((rows, 4)),
         np.empty((parts + 1, 4)),

@@ -1,13 +1,14 @@
 """Coming to a halt along a path: geometry alone, whoever chooses path and braking.
 
-May import: types, frames.
+May import: types, frames, planner.rule.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from irl_vla.frames import to_inner, wrap_angle
+from irl_vla.frames import arc_lengths, to_inner, wrap_angle
+from irl_vla.planner.rule import braking_distances
 from irl_vla.types import F64, HORIZON_POSES, PLAN_DT_S, EgoStatus, Trajectory
 
 COMFORTABLE_M_S2 = 2.5  # [m/s^2] of the comfortable stop (DESIGN section 3, Guard)
@@ -24,20 +25,13 @@ def stop_along(
     path: (n, 3) poses in the present ego frame, from the ego onwards; beyond its end the car goes
     straight on. speed: present [m/s], negative counts as 0. count: poses, step_s apart
     """
-    time = step_s * np.arange(1, count + 1)
-    speed = max(speed, 0.0)
-    until = np.minimum(time, speed / braking)
-    distance = speed * until - 0.5 * braking * until**2
-    length, yaw = lengths(path), np.unwrap(path[:, 2])
+    time: F64 = step_s * np.arange(1.0, count + 1.0)
+    distance = braking_distances(max(speed, 0.0), braking, time)
+    length, yaw = arc_lengths(path), np.unwrap(path[:, 2])
     x, y, heading = (np.interp(distance, length, column) for column in (*path[:, :2].T, yaw))
     beyond = np.maximum(distance - length[-1], 0.0)
     x, y = x + beyond * np.cos(yaw[-1]), y + beyond * np.sin(yaw[-1])
     return Trajectory(np.stack([x, y, np.asarray(wrap_angle(heading))], axis=-1), step_s)
-
-
-def lengths(path: F64) -> F64:
-    """(n, 2 or 3) points or poses -> (n,) distance [m] along them from the first."""
-    return np.asarray(np.r_[0.0, np.cumsum(np.hypot(*np.diff(path[:, :2], axis=0).T))])
 
 
 def present_arc(ego: EgoStatus) -> F64:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from irl_vla.camera.preprocess import CalibratedImages, ImageSpec
 from irl_vla.camera.projection import BevGrid
 from irl_vla.drive.perception_model import NullPerception, PerceptionContext, PerceptionModel
-from irl_vla.drive.stops import lengths
-from irl_vla.frames import inverse, move, rigid_from_pose
+from irl_vla.frames import arc_lengths, evenly_along, inverse, move, rigid_from_pose
 from irl_vla.perception.preset import (
     AGENT_CLASSES,
     AGENT_QUERIES,
@@ -158,26 +157,17 @@ def map_lines(town: Town) -> tuple[F64, Ints, Ints]:
             half = lane.width / 2 * np.array([-np.sin(yaw), np.cos(yaw)])
             found.append((np.stack([begin - half, begin + half]), STOP_LINE, lane.signal))
     found += [(piece, BOUNDARY, NONE) for kerb in town.kerbs for piece in _pieces(kerb)]
-    lines = np.stack([_resampled(line) for line, _, _ in found])
+    lines = np.stack([evenly_along(line, POLYLINE_POINTS) for line, _, _ in found])
     kinds, signals = (np.array([entry[i] for entry in found], np.int64) for i in (1, 2))
     return lines, kinds, signals
 
 
 def _pieces(line: F64) -> list[F64]:
     """A line (n, 2) in pieces of at most PIECE_M."""
-    arcs = lengths(line)
-    count = max(1, int(np.ceil(arcs[-1] / PIECE_M)))
-    cuts = np.linspace(0.0, arcs[-1], count * (POLYLINE_POINTS - 1) + 1)
-    fine = np.stack([np.interp(cuts, arcs, column) for column in line.T], axis=-1)
     step = POLYLINE_POINTS - 1
+    count = max(1, int(np.ceil(arc_lengths(line)[-1] / PIECE_M)))
+    fine = evenly_along(line, count * step + 1)
     return [fine[i * step : (i + 1) * step + 1] for i in range(count)]
-
-
-def _resampled(line: F64) -> F64:
-    """(20, 2) evenly along a line (n, 2)."""
-    arcs = lengths(line)
-    at = np.linspace(0.0, arcs[-1], POLYLINE_POINTS)
-    return np.stack([np.interp(at, arcs, column) for column in line.T], axis=-1)
 
 
 def _rings(polygons: Polygons) -> list[F64]:

@@ -27,7 +27,7 @@ from irl_vla.types import (
     SceneTokens,
 )
 
-TIMES_S = PLAN_DT_S * np.arange(1, HORIZON_POSES + 1)  # of the poses of a plan
+TIMES_S: F64 = PLAN_DT_S * np.arange(1.0, HORIZON_POSES + 1.0)  # of the poses of a plan
 PURSUIT_STEP_M = 0.5  # [m] arc between two looks at the route: under 1 mm off a 10 m circle
 SMALLEST_TURN = 1e-9  # [rad] below it sin(a) / a is 1 in float64
 
@@ -100,9 +100,9 @@ def _speed_and_yaw_rate(ego: EgoStatus) -> tuple[float, float]:
     return speed, yaw_rate
 
 
-def braking_distances(speed: float, braking: float) -> F64:
-    """(8,) distance driven [m] at each pose when braking [m/s^2] steadily to a halt."""
-    until = TIMES_S if braking == 0.0 else np.minimum(TIMES_S, speed / braking)
+def braking_distances(speed: float, braking: float, time_s: F64 = TIMES_S) -> F64:
+    """(n,) distance driven [m] at each time when braking [m/s^2] steadily to a halt."""
+    until = time_s if braking == 0.0 else np.minimum(time_s, speed / braking)
     return np.asarray(speed * until - 0.5 * braking * until**2)
 
 

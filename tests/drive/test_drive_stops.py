@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from guard_scenes import driven, ego_at
 
-from irl_vla.drive.stops import lengths, present_arc, rest_of, stop_along
-from irl_vla.frames import to_outer
+from irl_vla.drive.stops import present_arc, rest_of, stop_along
+from irl_vla.frames import arc_lengths, to_outer
 
 
 def test_the_comfortable_stop_from_10_m_s_takes_20_m_and_4_s() -> None:
@@ -56,7 +56,7 @@ def test_yaw_turns_the_short_way_and_is_wrapped() -> None:
 
 def test_the_present_arc_is_as_long_as_four_seconds_and_never_tighter_than_5_m() -> None:
     arc = present_arc(ego_at(5.0, yaw_rate=0.25))
-    assert lengths(arc)[-1] == pytest.approx(20.0, abs=0.01) and not arc[0].any()
+    assert arc_lengths(arc)[-1] == pytest.approx(20.0, abs=0.01) and not arc[0].any()
     spin = present_arc(ego_at(0.5, yaw_rate=1.0))  # noise near standstill: over 1 m/s at least
     assert spin[-1, 2] == pytest.approx(0.2 * 2.0)
     assert present_arc(ego_at(2.0, yaw_rate=-3.0))[-1, 2] == pytest.approx(-0.2 * 8.0)
@@ -84,6 +84,6 @@ def test_the_rest_of_a_turn_by_half_keeps_the_way_back() -> None:
 
 def test_a_path_of_a_standing_car_has_no_length_and_leads_straight_on() -> None:
     standing = np.zeros((9, 3))
-    assert lengths(standing)[-1] == 0.0
+    assert arc_lengths(standing)[-1] == 0.0
     assert not rest_of(standing, np.array([0.5, 0.0, 0.0])).any()
     assert stop_along(standing, 5.0).poses[-1, 0] == pytest.approx(5.0)
