@@ -79,18 +79,18 @@ def replay(bag: Path, bundle: Bundle, threads: int) -> tuple[list[Step], float]:
         return steps, time.perf_counter() - start
 
 
-class CrowdedEyes:
+class CrowdedPerception:
     """Perception that does all its work and then says: 30 agents around, and a map element in every
     place. What the guard costs in a busy street, whatever the weights see."""
 
-    def __init__(self, eyes: PerceptionModel, elements: int) -> None:
-        self._eyes, self.image = eyes, eyes.image
+    def __init__(self, perception: PerceptionModel, elements: int) -> None:
+        self._model, self.image = perception, perception.image
         self._scene = busy(elements=elements)
         self.area = self._scene.area
 
-    def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+    def perceive(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
         """See PerceptionModel. The tensors that the planner network reads stay the network's."""
-        seen, crowd = self._eyes.see(images, moment), self._scene.tokens
+        seen, crowd = self._model.perceive(images, moment), self._scene.tokens
         return replace(
             seen, boxes=crowd.boxes, agent_valid=crowd.agent_valid, agent_class=crowd.agent_class,
             polylines=crowd.polylines, map_valid=crowd.map_valid, map_class=crowd.map_class,
@@ -102,8 +102,8 @@ def crowded_ms(bag: Path, bundle: Bundle, threads: int) -> tuple[float, float]:
     """(median, p99) milliseconds of planning besides the planner network, in a crowd."""
     with open_source(bag) as source:
         stack = policy_stack_from_bundle(bundle, threads)
-        eyes = CrowdedEyes(stack.perception, bundle.network.preset.map_queries)
-        core = DrivingCore(replace(stack, eyes=eyes), source.rig(), CoreConfig())
+        perception = CrowdedPerception(stack.perception, bundle.network.preset.map_queries)
+        core = DrivingCore(replace(stack, perception=perception), source.rig(), CoreConfig())
         steps = [step for _, step in ReplayLoop(core).steps(source.events()) if step is not None]
     timed = [step.timings_ms for step in steps[WARM:]]
     besides = [ms["plan"] - ms.get("network planner", 0.0) for ms in timed]

@@ -125,8 +125,8 @@ def report(rig: Rig, sizes: dict[str, tuple[int, int]]) -> str:
     verdict = judge(rig, sizes, (), {})
     lines += ["", verdict.sentence, ""]
     lines += [f"{NAMES[check.level]} {check.name}: {check.detail}" for check in verdict.checks]
-    lines += ["", f"a person {RING_M:.0f} m around the car is seen over {total} of 360 degrees"]
-    lines += [f"  nobody looks from {a}° to {b}° (left is positive)" for a, b in around.gaps()]
+    lines += ["", f"a person {RING_M:.0f} m from the car is seen over {total} of 360 degrees"]
+    lines += [f"  no camera covers {a}° to {b}° (left is positive)" for a, b in around.gaps()]
     for i, first in enumerate(rig.cameras):
         for j in range(i + 1, len(rig.cameras)):
             both = int((around.seen[i] & around.seen[j]).sum())

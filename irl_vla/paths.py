@@ -28,7 +28,7 @@ def inside(folder: Path, name: object, where: str) -> Path:
     if not parts or pure.root or ".." in parts:
         raise InputError(
             f"{where}: expected a relative path that stays in its folder, got {name!r:.200}. Is "
-            "the file damaged, or from somebody who is not to be trusted?"
+            "the file damaged, or from an untrusted source?"
         )
     if "\0" in name or any(_bytes(part) > LONGEST_NAME for part in parts):
         raise InputError(

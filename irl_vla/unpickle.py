@@ -97,7 +97,7 @@ def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
 def _array_shell(subtype: Any, shape: Any, code: Any) -> Any:
     """The empty array that a pickle fills with its state; the shape comes with the state."""
     if shape != (0,):
-        raise _Refused("it asks for an array of unusual birth")
+        raise _Refused("it builds an array in an unusual way")
     return np.ndarray((0,), np.int8)
 
 

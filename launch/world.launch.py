@@ -10,11 +10,11 @@ from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
     argument("bundle", None, "policy bundle (folder)"),
-    argument("seed", "0", "of the town, its traffic and the drive"),
+    argument("seed", "0", "seed of the town, its traffic and the drive"),
     argument("rig", "", "cameras (YAML); empty: tiny3"),
     argument("cameras", "front_left,front,front_right", "names of the rig's cameras"),
     argument("route_m", "0.0", "length of the route; 0: 200 m"),
-    argument("results", "", "JSON file with how the drive ended"),
+    argument("results", "", "JSON file with the result of the drive"),
     argument("threads", "1", "of the networks"),
     argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
     argument("python", "", "interpreter of the nodes; empty: the one they were built with"),

@@ -23,12 +23,16 @@ FOREIGN = {  # names of other projects, and symbols of formulas
     "built_in_episodes", "recorded_episodes", "base_from_cam", "ego_from_base", "point_then",
     "point_now", "shared_memory", "v_base", "v_child", "navtrain_8192", "f_1x1", "y_goal",
 }  # fmt: skip
+FOREIGN_WORDS = {  # in documents, between backticks
+    "humble", "helpers", "p3tinydisplay", "e924167", "index_add", "_aws", "core.symlinks",
+    "utils", "misc", "infer", "pdm_comfort_metrics",
+}  # fmt: skip
 FOREIGN_FILES = {  # files of other projects, of results and of users
     "model/diffusion/diffusion_ppo.py", "docs/splits.md", "docs/submission.md", "cli.py",
     "docs/en/advanced_guides/datasets/nuscenes.md", "RIG.yaml", "FILE.md", "bench2drive220.xml",
     "docs/decisions/NNN.md", "metadata.yaml", "summary.json", "suite.json", "engines/index.json",
 }  # fmt: skip
-FILE = r"[\w./-]*\w\.(?:py|md|yaml|xml|rviz|msg|srv|j2)"
+FILE = r"\w(?:[\w./-]*\w)?\.(?:py|md|yaml|xml|rviz|msg|srv|j2)"
 
 
 class Said(NamedTuple):
@@ -250,6 +254,25 @@ def test_module_paths_in_documents_lead_somewhere() -> None:
         if broken_chain(dotted)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_names_between_backticks_in_documents_are_names_of_something() -> None:
+    wrong = []
+    for path in documents():
+        for said in lines(path):
+            for name in re.findall(r"`([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\))?`", said.text):
+                last = name.split(".")[-1]
+                known = name.startswith("download_") or last in all_names() | all_words()
+                if not known and name not in FOREIGN_WORDS | FOREIGN_FILES:
+                    wrong.append(f"{said}: {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+@cache
+def all_words() -> frozenset[str]:
+    """Of files that are neither prose nor Python: Makefile, scripts, pages."""
+    rest = [p for p in tracked() if p.suffix in {"", ".j2", ".sh", ".cfg"}]
+    return frozenset(re.findall(r"\w+", "\n".join(content(path) for path in rest)))
 
 
 def test_words_with_underscores_in_docstrings_are_names_of_something() -> None:

@@ -245,7 +245,7 @@ def _checked_pixels(image: CameraImage) -> U8:
 
 
 def _checked_encoding(image: CameraImage) -> bytes:
-    """The bytes, if they begin and end as a JPEG or PNG does (decoders fill a torn JPEG with
+    """The bytes, if they begin and end as a JPEG or PNG does (decoders fill a truncated JPEG with
     grey)."""
     data = image.encoded or b""
     if data.startswith(PNG_START):
@@ -255,7 +255,7 @@ def _checked_encoding(image: CameraImage) -> bytes:
             image.camera, f"{len(data)} bytes that are neither a JPEG nor a PNG: {data[:8]!r}"
         )
     if not data[-4096:].rstrip(b"\0").endswith(JPEG_END):  # drivers may pad with zeros
-        raise BadImage(image.camera, f"torn JPEG: {len(data)} bytes without an end mark")
+        raise BadImage(image.camera, f"truncated JPEG: {len(data)} bytes without an end mark")
     return data
 
 

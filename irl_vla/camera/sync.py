@@ -49,7 +49,7 @@ class SyncSpec:
     tolerance: an image may be so far from the anchor's; deadline: a set waits so long for it
     silence: without an image for so long (or 3 of its periods, whichever is longer) a camera is
     gone: it is not waited for, and if it is the anchor another one takes over
-    jump: stamps that leap farther (or 5 periods) mean another time: everything starts anew
+    jump: stamps that leap farther (or 5 periods) mean another time: the synchroniser starts again
     """
 
     tolerance_ns: int = 60 * NS_PER_MS
@@ -353,7 +353,7 @@ class AnchorSynchroniser:
         ready = list(self.flush())
         self.resets += 1
         self._begin()
-        self._note(shot.time_ns, name, f"time jump of {_s(leap_ns)}: everything starts anew")
+        self._note(shot.time_ns, name, f"time jump of {_s(leap_ns)}: the synchroniser starts again")
         for image in agree:
             ready += self._accept(image)
         return tuple(ready)

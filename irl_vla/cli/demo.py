@@ -15,7 +15,7 @@ DEMO_SEED = 37  # a town with lights and traffic in which the blind `rule` polic
 
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the results")] = Path("out/demo"),
-    seed: Annotated[int, typer.Option(help="of the town, its traffic and route", min=0)] = (
+    seed: Annotated[int, typer.Option(help="seed of the town, its traffic and route", min=0)] = (
         DEMO_SEED
     ),
     metres: Annotated[float, typer.Option(help="length of the route")] = 200.0,

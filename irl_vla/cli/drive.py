@@ -21,9 +21,9 @@ from irl_vla.view.legend import banner_of
 from irl_vla.world.render.renderer import Quality
 
 Bundle = Annotated[Path, typer.Option(help="policy bundle, for example models/rule")]
-Seed = Annotated[int | None, typer.Option(help="of the town, its traffic and route")]
+Seed = Annotated[int | None, typer.Option(help="seed of the town, its traffic and route")]
 Scenario = Annotated[
-    Path | None, typer.Option(dir_okay=False, help="ScenarioNet file: drive there instead")
+    Path | None, typer.Option(dir_okay=False, help="ScenarioNet file to drive in instead of a seed")
 ]
 RouteLength = Annotated[
     float | None, typer.Option(help="metres; default: 200, or what was driven in a scenario")
@@ -31,7 +31,7 @@ RouteLength = Annotated[
 RigFile = Annotated[
     Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
 ]
-Full = Annotated[bool, typer.Option("--full", help="prettier pictures, half as fast")]
+Full = Annotated[bool, typer.Option("--full", help="better pictures, at half the speed")]
 BagFolder = Annotated[Path | None, typer.Option(help="also record what the cameras saw (rosbag2)")]
 Names = Annotated[
     list[str] | None,
@@ -45,7 +45,7 @@ Seeds = Annotated[
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="processes of --suite")]
 WithExpert = Annotated[
-    bool, typer.Option("--with-expert", help="--suite: the expert, who sees everything, too")
+    bool, typer.Option("--with-expert", help="--suite: also drive the expert, as reference")
 ]
 Out = Annotated[Path | None, typer.Option(help="folder for the results; default: out/drive/NAME")]
 

@@ -105,11 +105,11 @@ def _table(summary: dict[str, Any]) -> PageTable:
         ("driving score", f"{summary['driving_score']:.1f}"),
         ("success", "yes" if summary["success"] else "no"),
         ("efficiency", f"{summary['efficiency']:.0f} % of the traffic's speed"),
-        ("comfort", f"{100 * summary['comfort']:.0f} % of 2 s pieces"),
-        ("comfort, as the published script counts", f"{100 * summary['comfort_published']:.0f} %"),
+        ("comfort", f"{100 * summary['comfort']:.0f} % of 2 s segments"),
+        ("comfort by the published script", f"{100 * summary['comfort_published']:.0f} %"),
     )
-    note = "Bench2Drive's formulas; a collision ends the drive, whoever is to blame."
-    return PageTable("What the drive is worth", ("measure", "value"), rows, ("value",), note)
+    note = "Bench2Drive's formulas; a collision ends the drive, whoever is at fault."
+    return PageTable("Results of the drive", ("measure", "value"), rows, ("value",), note)
 
 
 def _page_facts(facts: dict[str, Any]) -> list[Fact]:

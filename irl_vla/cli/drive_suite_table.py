@@ -75,9 +75,9 @@ def as_markdown(found: Found, head: str) -> str:
     lines = [
         f"# Situations ({head})", "",
         "Success: the route is driven to its end without any infraction; with Wilson's 95 % "
-        "interval. Person to not driven: how many drives have it; a collision ends a drive, "
-        "whoever is to blame. Efficiency: speed in percent of the traffic's. Comfort: 2 s pieces "
-        "in bounds.",
+        "interval. Columns from person to not driven: number of drives; a collision ends a drive, "
+        "whoever is at fault. Efficiency: speed in percent of the traffic's. Comfort: share of 2 s "
+        "segments in bounds.",
     ]  # fmt: skip
     for driver, situations in found.items():
         lines += ["", f"## {driver}", "", "| " + " | ".join(COLUMNS) + " |"]

@@ -35,7 +35,7 @@ def explain(
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out/explain"),
 ) -> None:
-    """Say which agent or area cost which point, when, and draw it."""
+    """Report which agent or area cost which point, and when, and draw it."""
     chosen = _scene(scenes, scene)
     name, plan, previous = _plan(chosen, candidate, trajectory)
     picture = inside(out, f"{chosen.id}_{name}.png", f"{scenes}: id of the scene or the plan")

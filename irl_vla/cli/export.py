@@ -19,9 +19,9 @@ def export(
     preset: Annotated[
         str, typer.Option(help="nano, tiny, base, paper, or the path of a .yaml file")
     ] = "tiny",
-    seed: Annotated[int, typer.Option(min=0, help="of the initial weights")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the initial weights")] = 0,
 ) -> None:
-    """Export untrained networks as ONNX graphs, each proven equal to torch."""
+    """Export untrained networks as ONNX graphs, each compared with torch."""
     sizes = load_preset(preset)
     # Torch takes seconds to import; the other commands need not wait for it.
     from irl_vla.engine.export import Provenance, export_bundle, stored_differences

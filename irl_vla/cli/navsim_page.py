@@ -89,13 +89,13 @@ def _number(value: object) -> str:
 
 
 def skipped_table(skipped: Sequence[Skipped]) -> tuple[PageTable, ...]:
-    """Scenes that are in no mean, if there are any."""
+    """Scenes that are excluded from the means, if there are any."""
     if not skipped:
         return ()
     lines = tuple((entry.token, entry.log_name, entry.reason) for entry in skipped[:SKIPPED_SHOWN])
     rest = len(skipped) - len(lines)
     note = f"and {rest} more, see skipped.csv" if rest else ""
-    return (PageTable("In no mean", ("token", "log", "reason"), lines, (), note),)
+    return (PageTable("Excluded from the means", ("token", "log", "reason"), lines, (), note),)
 
 
 def worst_scenes(run: ScoringJob, scored: Sequence[Scored]) -> tuple[WorstScene, ...]:

@@ -34,16 +34,19 @@ def replay(
         typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
     intent: Annotated[
-        IntentDirection | None, typer.Option(help="in place of the recording's own")
+        IntentDirection | None,
+        typer.Option(help="navigation intent to use instead of the recording's"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the planner's noise")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the planner's noise")] = 0,
     follow: Annotated[
         Path | None,
         typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule, expect its plans"),
     ] = None,
     follow_tolerance: Annotated[
         float | None,
-        typer.Option(help="metres that plans of --follow may differ; default: no bit", min=0.0),
+        typer.Option(
+            help="metres by which plans of --follow may differ; default: not at all", min=0.0
+        ),
     ] = None,
     check: Annotated[
         Path | None, typer.Option(help="folder of an earlier replay: fail if the plans drift")

@@ -61,8 +61,8 @@ def score(
         Path | None, typer.Option(help="of --navsim: folder for prepared scenes")
     ] = Path("~/.cache/irl-vla/navsim"),
 ) -> None:
-    """Score driving as the NAVSIM v2 benchmark does, to the last digit. Interrupted runs go on
-    where they stopped; scenes that cannot be scored are named and are in no mean."""
+    """Score driving as the NAVSIM v2 benchmark does, to the last digit. Interrupted runs continue
+    where they stopped; scenes that cannot be scored are listed and are excluded from the means."""
     if navsim is not None:
         if scenes:
             raise InputError("give either scene files or --navsim, not both")
@@ -106,7 +106,9 @@ def _score_scenes(
     for outcome in failed:
         console.print(f"failed  {outcome.error}", style="red", markup=False, soft_wrap=True)
     if failed:
-        console.print(f"{len(failed)} of {len(tasks)} scenes failed and are in no mean")
+        console.print(
+            f"{len(failed)} of {len(tasks)} scenes failed and are excluded from the means"
+        )
     console.print(f"wrote  {out}", markup=False, highlight=False, soft_wrap=True)
     return [*scored, *failed]
 

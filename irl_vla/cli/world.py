@@ -62,7 +62,7 @@ def scenes(
     jobs: Jobs = 1,
 ) -> None:
     """Write scoring scenes, one file per seed. Files that are there already are kept, so a stopped
-    run goes on where it was; the same seed gives the same bytes."""
+    run continues where it stopped; the same seed gives the same bytes."""
     wanted, console = _wanted(split, seeds), Console()
     _folder(out)
     left = [seed for seed in wanted.seeds if not (out / file_name(seed)).exists()]
@@ -78,7 +78,7 @@ def scenes(
         console.print(f"wrote     {out / MAPPING}", soft_wrap=True, highlight=False)
     console.print(f"wrote     {out}  ({wanted})", soft_wrap=True, highlight=False)
     if stopped:
-        console.print("stopped   run the same command again to go on", style="yellow")
+        console.print("stopped   run the same command again to continue", style="yellow")
         raise typer.Exit(130)
 
 
@@ -96,7 +96,7 @@ def table(
     ] = None,
 ) -> None:
     """Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a split.
-    A stopped run goes on where it was."""
+    A stopped run continues where it stopped."""
     wanted, console = _wanted(split, seeds), Console()
     drivers, more = dict(makers()), ""
     if bundle is not None:
@@ -120,7 +120,7 @@ def table(
             yield
 
     if _all(scored(), len(left), "scoring"):
-        console.print("stopped   run the same command again to go on", style="yellow")
+        console.print("stopped   run the same command again to continue", style="yellow")
         raise typer.Exit(130)
     rows = {seed: _row(journal.done[key]) for seed, key in keys.items()}
     found = table_of(wanted, rows)
@@ -160,7 +160,7 @@ def _wanted(split: str | None, seeds: str | None) -> SeedSplit:
     wanted = split_of(split, seeds)
     if len(wanted.seeds) > ENDLESS:
         raise InputError(
-            f"{wanted}: is as large as wished; say how much of it: --seeds "
+            f"{wanted}: has no fixed size; give a range of seeds: --seeds "
             f"{wanted.seeds.start}:{wanted.seeds.start + 1000}"
         )
     return wanted

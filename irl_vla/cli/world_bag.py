@@ -38,10 +38,12 @@ def bag(
     rig: Annotated[
         Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="prettier pictures, half as fast")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="better pictures, at half the speed")
+    ] = False,
 ) -> None:
     """Record the expert's drive (or a recorded driver's): 10 Hz, JPEG pictures, odometry, tf,
-    navigation and the truth. Opens in `irl-vla replay`, ros2 bag, Foxglove and RViz."""
+    navigation and the ground truth. Opens in `irl-vla replay`, ros2 bag, Foxglove and RViz."""
     simulation, steps = _world(seed, scenario, seconds)
     cameras = load_rig(rig or resource(DEFAULT_RIG))
     assert simulation.driver is not None

@@ -37,7 +37,7 @@ def statistics(
     seeds: Annotated[str, typer.Option(help="A:B, of the built-in world")] = "0:30",
     out: Annotated[Path, typer.Option(help="folder")] = Path("out/statistics"),
 ) -> None:
-    """Histograms of how both move, how far apart they are, and where plans lose points."""
+    """Histograms of how both move, how much they differ, and where plans lose points."""
     console = Console()
     wanted = split_of(None, seeds).seeds
     both = [

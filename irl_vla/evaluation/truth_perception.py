@@ -48,16 +48,18 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class TruthPerception:
-    """Implements Eyes. state_at: stamp [ns] -> the world then.
+    """The truth of the built-in world behind the PerceptionModel protocol.
 
-    seer: what the networks' tensors come from; its area is observed, else TRUTH_AREA
-    elements: places for map elements, those of the seer's bundle
+    state_at: stamp [ns] -> the world then
+
+    model: what the networks' tensors come from; its area is observed, else TRUTH_AREA
+    elements: places for map elements, those of the model's bundle
     """
 
     town: Town
     actors: Actors
     state_at: Callable[[int], WorldState]
-    seer: PerceptionModel = field(default_factory=NullPerception)
+    model: PerceptionModel = field(default_factory=NullPerception)
     elements: int = TRUTH_ELEMENTS
 
     def __post_init__(self) -> None:
@@ -72,28 +74,28 @@ class TruthPerception:
 
     @staticmethod
     def of(
-        episode: Episode, seer: PerceptionModel | None = None, elements: int = TRUTH_ELEMENTS
+        episode: Episode, model: PerceptionModel | None = None, elements: int = TRUTH_ELEMENTS
     ) -> TruthPerception:
         """Of a recorded drive, by the stamps that its recording has."""
         states = [episode.moment(step) for step in range(len(episode))]
         by_stamp = {stamp_of(state): state for state in states}
         return TruthPerception(
-            episode.town, episode.actors, by_stamp.__getitem__, seer or NullPerception(), elements
+            episode.town, episode.actors, by_stamp.__getitem__, model or NullPerception(), elements
         )
 
     @property
     def image(self) -> ImageSpec:
         """See PerceptionModel."""
-        return self.seer.image
+        return self.model.image
 
     @property
     def area(self) -> BevGrid:
         """See PerceptionModel."""
-        return self.seer.area or TRUTH_AREA
+        return self.model.area or TRUTH_AREA
 
-    def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+    def perceive(self, images: CalibratedImages, context: PerceptionContext) -> SceneTokens:
         """See PerceptionModel."""
-        seen, state = self.seer.see(images, moment), self.state_at(moment.stamp_ns)
+        seen, state = self.model.perceive(images, context), self.state_at(context.stamp_ns)
         ego_from_world = inverse(rigid_from_pose(ego_pose(state)))
         boxes, classes = self._agents(truth(state, self.actors))
         lines, kinds = self._map(state, ego_from_world)

@@ -53,10 +53,10 @@ def _sentence(checks: Sequence[Check]) -> tuple[str, str]:
         return "warn", f"Usable with care: look at {join_words(look)} below."
     if checks[-1].level == "ok":
         rest = f" Not checked: {join_words(unknown)}." if unknown else ""
-        return "ok", f"Yes: the images move as calibration and ego motion say they must.{rest}"
+        return "ok", f"Yes: the image motion agrees with calibration and ego motion.{rest}"
     return "warn", (
-        "Plausible, not proven: the geometry is consistent, but the pixels could not confirm it. "
-        "Look whether the grid lies on the road and the dashes on the horizon."
+        "Plausible: the geometry is consistent, but the images could not confirm it. "
+        "Check that the grid lies on the road and the dashed line on the horizon."
     )
 
 
@@ -164,7 +164,7 @@ def _different(rig: Rig) -> Check:
     if same:
         return Check("bad", "Mounting", f"the same place and view: {'; '.join(same)}")
     if len(rig.cameras) == 1:
-        return Check("unknown", "Mounting", "one camera alone has nothing to differ from")
+        return Check("unknown", "Mounting", "only one camera: nothing to compare")
     return Check("ok", "Mounting", "every camera has its own place or view")
 
 

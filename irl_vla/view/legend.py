@@ -10,8 +10,8 @@ from irl_vla.view.detections import MAP_STROKES, OTHER_STROKE, SEG_COLORS
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION, WHITE, class_color, hex_color
 from irl_vla.view.report import Legend, LegendEntry
 
-RULE_BANNER = "The rule policy sees nothing: it carries the present motion on."
-UNTRAINED_BANNER = "These weights are untrained: the plans mean nothing yet."
+RULE_BANNER = "The rule policy has no perception: it continues the present motion."
+UNTRAINED_BANNER = "These weights are untrained: the plans are meaningless."
 
 
 def banner_of(kind: str, trained: bool) -> str:
@@ -31,16 +31,14 @@ def plan_legend() -> Legend:
     keys = (
         LegendEntry("line", hex_color(SKY), "candidate"),
         LegendEntry("line", hex_color(VERMILLION), "candidate that the guard refused"),
-        LegendEntry("line", hex_color(GREEN), "route that navigation asks for"),
+        LegendEntry("line", hex_color(GREEN), "route from navigation"),
     )
     return Legend("Planned", keys)
 
 
 def recorded_legend(perceives: bool) -> Legend:
     """Boxes that came with the recording; they are dashed where detected ones stand beside."""
-    key = LegendEntry(
-        "dashed" if perceives else "box", hex_color(SKY), "box that the recording knows"
-    )
+    key = LegendEntry("dashed" if perceives else "box", hex_color(SKY), "box from the recording")
     return Legend("Recorded boxes", (key,))
 
 
@@ -54,11 +52,11 @@ def detected_legends(anchors: int, found: int, classes: SceneClasses) -> tuple[L
     ]
     painted = [name for name in classes.seg if name in SEG_COLORS]
     ground = [LegendEntry("area", hex_color(SEG_COLORS[name]), name) for name in painted]
-    ground.append(LegendEntry("dashed", hex_color(MUTED), "border of what is observed"))
+    ground.append(LegendEntry("dashed", hex_color(MUTED), "border of the observed area"))
     note = f"Something was detected at {found} of {anchors} anchors."
     if found == 0:
-        note = f"Nothing was detected at any of the {anchors} anchors, so nothing of it is drawn."
-    velocity = LegendEntry("line", hex_color(WHITE), "its way in one second")
+        note = f"Nothing was detected at any of the {anchors} anchors, so no detections are drawn."
+    velocity = LegendEntry("line", hex_color(WHITE), "distance moved in one second")
     return (
         Legend("Detected boxes", (*boxes, velocity)),
         Legend("Detected map", tuple(lines)),

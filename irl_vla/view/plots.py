@@ -246,8 +246,8 @@ def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) ->
         axis.set_xlabel("time [s]")
 
     height = 0.9 + 0.34 * max(1, len(names))
-    note = "One mark per anchor; the number counts them."
-    return PageFigure("What came of each anchor", draw("Outcomes", WIDTH, height, paint), note)
+    note = "One mark per anchor, with their number."
+    return PageFigure("Outcome of each anchor", draw("Outcomes", WIDTH, height, paint), note)
 
 
 def _bars(axis: Axes, row: int, start: F64, width: F64, color: tuple[int, int, int]) -> None:

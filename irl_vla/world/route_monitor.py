@@ -90,7 +90,7 @@ class RouteMonitor:
         self.ending = self._over(moment) if self.taken_over(moment) else None
 
     def score(self, name: str) -> DriveScore:
-        """What the drive is worth so far. name: of the route."""
+        """Results of the drive so far. name: of the route."""
         status = "Completed" if self.ending is Ending.ROUTE_COMPLETED else "Failed"
         return judge(self.infraction_monitor, name, self.completed, status, self.span_m)
 

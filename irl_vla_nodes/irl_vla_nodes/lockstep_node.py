@@ -54,13 +54,13 @@ def same(ours: Plan | Refusal, theirs: Plan | Refusal) -> str:
         return "" if equal else "the plans differ"
     if isinstance(ours, Refusal) and isinstance(theirs, Refusal):
         if ours.reason is not theirs.reason:
-            return f"refused for {theirs.reason.value}, at the desk for {ours.reason.value}"
+            return f"refused for {theirs.reason.value}, in the replay for {ours.reason.value}"
         plain = [
             cdr(refusal_to_message(replace(refusal, detail=""), "", "", {}))
             for refusal in (ours, theirs)
         ]
         return "" if plain[0] == plain[1] else "the stops differ"
-    return f"{_kind(theirs)}, at the desk {_kind(ours)}"
+    return f"{_kind(theirs)}, in the replay {_kind(ours)}"
 
 
 class LockstepNode(CarNode[LockstepParams]):
@@ -185,7 +185,7 @@ def main() -> None:
         node.get_logger().error(line)
     node.get_logger().info(
         f"lock-step: {result['anchors']} anchors, {result['plans']} plans, {result['refusals']} "
-        f"refusals, {len(different)} differ from the desk"
+        f"refusals, {len(different)} differ from the replay"
     )
     if node.params().results:
         Path(node.params().results).write_text(json.dumps(result, indent=2) + "\n")

@@ -55,7 +55,7 @@ class EgoParams(Common):
 class CameraParams(Common):
     """camera_node."""
 
-    bundle: str = setting("", "policy bundle (folder): it says what size of pictures it wants")
+    bundle: str = setting("", "policy bundle (folder), which determines the size of the pictures")
     rig: str = setting("", "calibration file (YAML); empty: CameraInfo and tf_static")
     cameras: tuple[str, ...] = setting((), "names of the cameras, in the order of the rig")
     image_topics: tuple[str, ...] = setting(
@@ -67,12 +67,16 @@ class CameraParams(Common):
     tf_static_topic: str = setting("/tf_static", "tf2_msgs/TFMessage, latched")
     anchor: str = setting("", "camera that opens a frame set; empty: the first")
     reliable: bool = setting(False, "ask for reliable delivery of pictures")
-    tolerance_ms: int = setting(60, "[ms] an image may be so far from the anchor's", 0, 1000)
-    deadline_ms: int = setting(100, "[ms] a frame set waits so long for a camera", 0, 2000)
-    silence_ms: int = setting(1000, "[ms] silent for so long a camera is gone", 0, 10_000)
+    tolerance_ms: int = setting(
+        60, "[ms] largest difference between an image's stamp and the anchor's", 0, 1000
+    )
+    deadline_ms: int = setting(100, "[ms] how long a frame set waits for a camera", 0, 2000)
+    silence_ms: int = setting(
+        1000, "[ms] silence after which a camera counts as missing", 0, 10_000
+    )
     ring_slots: int = setting(8, "frame sets that are kept for readers", 2, 64)
     frozen_after: int = setting(
-        5, "a camera that sends the same bytes so often in a row is frozen; 0: never", 0, 1000
+        5, "equal pictures in a row that make a camera count as frozen; 0: never", 0, 1000
     )
 
     def __post_init__(self) -> None:
@@ -131,7 +135,7 @@ class PerceptionParams(EgoParams):
 class CommandParams(Common):
     """command_node."""
 
-    rate_hz: float = setting(2.0, "[1/s] how often it thinks", 0.1, 10.0)
+    rate_hz: float = setting(2.0, "[1/s] rate of commands", 0.1, 10.0)
     intent_topic: str = setting("/navigation/intent", "irl_vla_msgs/Intent, for set_intent")
 
 
@@ -196,10 +200,12 @@ class PlannerParams(EgoParams):
 class MonitorParams(EgoParams):
     """monitor_node."""
 
-    cameras: tuple[str, ...] = setting((), "names of the cameras, so that dead ones can be named")
+    cameras: tuple[str, ...] = setting(
+        (), "names of the cameras, so that silent ones can be reported"
+    )
     period_s: float = setting(0.1, "[s] between plans, as the cameras deliver", 0.02, 2.0)
     max_plan_age_s: float = setting(1.0, "[s] older plans are not driven", 0.1, 10.0)
-    good_plans: int = setting(5, "so many in a row and the planner drives again", 1, 100)
+    good_plans: int = setting(5, "good plans in a row after which the planner drives again", 1, 100)
     diagnostics_hz: float = setting(2.0, "[1/s] of /diagnostics", 0.1, 20.0)
 
     @property
@@ -213,13 +219,13 @@ class MonitorParams(EgoParams):
 class WorldParams(Common):
     """world_node."""
 
-    seed: int = setting(0, "of the town, its traffic and the drive", 0, 2**31 - 1)
+    seed: int = setting(0, "seed of the town, its traffic and the drive", 0, 2**31 - 1)
     rig: str = setting("", "cameras (YAML); empty: tiny3")
     route_m: float = setting(0.0, "[m] length of the route; 0: 200 m", 0.0, 5000.0)
     answer_s: float = setting(
-        10.0, "[s of wall time] it waits so long for a trajectory", 0.1, 600.0
+        10.0, "[s of wall time] how long it waits for a trajectory", 0.1, 600.0
     )
-    results: str = setting("", "JSON file to write how the drive ended; empty: only the log")
+    results: str = setting("", "JSON file for the result of the drive; empty: log only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +238,8 @@ class LockstepParams(Common):
     fallback_until_s: float = setting(
         FALLBACK_UNTIL_S, "[s] as of the planner_node that is compared", 0.1, 5.0
     )
-    answer_s: float = setting(20.0, "[s of wall time] it waits so long for a plan", 0.1, 600.0)
-    results: str = setting("", "JSON file to write what differed; empty: only the log")
+    answer_s: float = setting(20.0, "[s of wall time] how long it waits for a plan", 0.1, 600.0)
+    results: str = setting("", "JSON file for the differences; empty: log only")
 
 
 def from_values(kind: type[P], values: Mapping[str, Any], where: str) -> P:

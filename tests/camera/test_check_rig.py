@@ -33,7 +33,7 @@ def test_it_says_where_cameras_look_and_where_nobody_looks(
     assert check_rig.main([str(TINY)]) == 0
     text = capsys.readouterr().out
     assert "looks 60.0° to the left and 4.0° down" in text
-    assert "nobody looks from 99° to -99°" in text
+    assert "no camera covers 99° to -99°" in text
     assert "front_left and front share" in text
     assert "5.18 x 2.30 m, 4.05 m ahead of the rear axle and 1.13 m behind it" in text
 

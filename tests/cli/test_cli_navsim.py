@@ -42,7 +42,7 @@ def test_scenes_that_fail_are_skipped_with_the_reason_and_the_rest_is_scored(
     assert "no annotations" in skipped and "average_all_frames" in rows[-1]
     assert len(rows) - 2 + skipped.count("annotations") == 22
     page = (tmp_path / "out" / "scores.html").read_text()
-    assert "In no mean" in page and "not" in page
+    assert "Excluded from the means" in page and "not" in page
 
 
 def test_a_split_of_which_nothing_can_be_scored_is_an_error_with_the_reason(

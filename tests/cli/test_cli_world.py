@@ -95,7 +95,7 @@ def test_groups_are_written_with_their_mapping_and_scored(tmp_path: Path) -> Non
     [
         (["--split", "world-vall"], "Did you mean 'world-val'"),
         (["--seeds", "9:3"], "A < B"),
-        (["--split", "world-train"], "as large as wished"),
+        (["--split", "world-train"], "has no fixed size"),
         ([], "either"),
     ],
 )

@@ -25,7 +25,7 @@ from irl_vla.drive.core import CoreConfig, DrivingCore, Step
 from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.evaluation.truth_perception import TRUTH_ELEMENTS, TruthPerception
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import CameraImage, FrameSet, Plan
 from irl_vla.world.build import EpisodeRequest, episode_of
 from irl_vla.world.episode import Episode, WorldState
@@ -52,7 +52,7 @@ def in_world(bundle: Bundle) -> list[Step]:
     """The expert's drive of the built-in world, planned at every tenth of a second."""
     episode = episode_of(SEED, EpisodeRequest(steps=STEPS))
     rig, stack = (
-        load_rig(shipped("calibration/rigs/tiny3.yaml")),
+        load_rig(resource("calibration/rigs/tiny3.yaml")),
         policy_stack_from_bundle(bundle, 1),
     )
     networks = bundle.manifest.kind != "rule"
@@ -132,7 +132,7 @@ def tiny_bundle(folder: Path) -> Bundle:
 
 
 def rule_bundle() -> Bundle:
-    return load_bundle(shipped("models/rule"))
+    return load_bundle(resource("models/rule"))
 
 
 def flat(case: str, kept: Kept) -> Kept:

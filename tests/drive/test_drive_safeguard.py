@@ -54,7 +54,7 @@ class Script:
     image: ImageSpec = field(default_factory=lambda: ImageSpec(width=32, height=16))
     area: BevGrid | None = AREA
 
-    def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+    def perceive(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
         boxes = self.agents(moment.stamp_ns / SECOND_NS).copy()
         boxes[:, 0] -= SPEED * moment.stamp_ns / SECOND_NS
         return tokens_of(boxes, stamp_ns=moment.stamp_ns)

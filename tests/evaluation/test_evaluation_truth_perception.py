@@ -19,7 +19,7 @@ from irl_vla.evaluation.truth_perception import (
     TruthPerception,
 )
 from irl_vla.perception.preset import SEG_CLASSES
-from irl_vla.shipped import shipped
+from irl_vla.resources import resource
 from irl_vla.types import EgoStatus, Intent, SceneTokens
 from irl_vla.vehicle import PACIFICA
 from irl_vla.world.build import EpisodeRequest, episode_of
@@ -36,12 +36,12 @@ def episode() -> Episode:
 
 
 def seen(episode: Episode, step: int, perception: TruthPerception | None = None) -> SceneTokens:
-    camera = load_rig(shipped("calibration/rigs/tiny3.yaml")).cameras[:1]
+    camera = load_rig(resource("calibration/rigs/tiny3.yaml")).cameras[:1]
     images = CalibratedImages(np.zeros((1, 3, 8, 8), np.float32), np.ones(1, bool), camera)
     stamp = stamp_of(episode.moment(step))
     ego = EgoStatus(stamp, np.zeros(2), np.zeros(2), 0.0, valid=True, source="")
     perception = perception or TruthPerception.of(episode)
-    return perception.see(images, PerceptionContext(stamp, 0, ego, Intent()))
+    return perception.perceive(images, PerceptionContext(stamp, 0, ego, Intent()))
 
 
 @pytest.mark.parametrize("step", [0, 100, 200])
@@ -99,8 +99,8 @@ def test_a_stop_line_is_red_exactly_while_its_light_is(episode: Episode) -> None
 
 def test_what_networks_read_stays_the_wrapped_perception_s(episode: Episode) -> None:
     class Seer(NullPerception):
-        def see(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
-            blind = super().see(images, moment)
+        def perceive(self, images: CalibratedImages, moment: PerceptionContext) -> SceneTokens:
+            blind = super().perceive(images, moment)
             return replace(blind, bev=np.ones((2, 4, 4), np.float16), memory_stamp_ns=7)
 
     tokens = seen(episode, 0, TruthPerception.of(episode, Seer(), elements=12))
