@@ -41,7 +41,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / "out" / "mutants"
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 COUNT = 150
-VITAL = ("irl_vla/drive/guard.py", "irl_vla/drive/checks.py", "irl_vla/drive/core.py")
+VITAL = tuple(  # guard, checks and core
+    f"irl_vla/drive/{name}.py"
+    for name in ("guard", "safeguard", "checks", "check_kernels", "fallback", "stops",
+                 "stop_kernels", "core")
+)  # fmt: skip
 VITAL_COUNT = 40
 SPARE_S = 20.0  # CPU time beyond three times what the tests take without a fault
 COMPILE_S = 90.0  # CPU time for compiling anew what depends on a fault
@@ -247,6 +251,10 @@ def main() -> None:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     tree = refresh(ROOT, SCRATCH)
     campaign = Campaign(SCRATCH, tree, SCRATCH / f"seed_{given.seed}.jsonl")
+    if gone := set(VITAL) - campaign.texts.keys():
+        sys.exit(
+            f"mutants.py: {', '.join(sorted(gone))} in VITAL is not there: what took its place?"
+        )
     mutants = list(all_mutants(campaign.texts))
     reasons = equivalent(EQUIVALENT, mutants)
     if given.only:
