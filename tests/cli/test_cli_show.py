@@ -165,7 +165,7 @@ def test_six_real_cameras_are_shown_with_their_boxes(tmp_path: Path) -> None:
 
 def test_real_pixels_confirm_the_calibration_of_a_real_clip(tmp_path: Path) -> None:
     output, _ = run(recording("kitti_clip1"), tmp_path)
-    assert "the images move as calibration and ego motion say" in output
+    assert "the image motion agrees with calibration and ego motion" in output
 
 
 def test_real_pixels_tell_that_a_camera_was_turned_by_two_degrees() -> None:
