@@ -58,7 +58,7 @@ def seen_of(scene: GuardScene) -> Surroundings:
 
 
 def guarded(scene: GuardScene) -> Choice:
-    order = best_first(scene.candidates)
+    order = best_first(scene.candidates.confidence)
     return choose(scene.candidates, order, scene.ego, seen_of(scene), PACIFICA, CONFIG)
 
 
@@ -73,7 +73,7 @@ def with_stop(scene: GuardScene) -> Choice:
 
 def with_fallback(scene: GuardScene) -> None:
     """One candidate, and the fallback of its plan for each moment of the silence."""
-    order = best_first(scene.candidates)[:1]
+    order = best_first(scene.candidates.confidence)[:1]
     seen = seen_of(scene)
     choose(scene.candidates, order, scene.ego, seen, PACIFICA, CONFIG)
     poses = scene.candidates.poses[int(order[0])]

@@ -19,7 +19,7 @@ EXIT_INPUT = 3
 BAG = {
     "info": CommandEntry(
         "irl_vla.cli.bag:info",
-        "Topics with counts, rates and gaps; what is damaged; what a replay would lack.",
+        "Topics with counts, rates and gaps; what is damaged; what is missing for a replay.",
     ),
 }
 WORLD = {
@@ -32,11 +32,11 @@ WORLD = {
     "bag": CommandEntry(
         "irl_vla.cli.world_bag:bag",
         "Record the expert's drive (or a recorded driver's): 10 Hz, JPEG pictures, odometry, tf, "
-        "navigation and the truth.",
+        "navigation and the ground truth.",
     ),
     "statistics": CommandEntry(
         "irl_vla.cli.world_statistics:statistics",
-        "Histograms of how both move, how far apart they are, and where plans lose points.",
+        "Histograms of how both move, how much they differ, and where plans lose points.",
     ),
 }
 COMMANDS: dict[str, CommandEntry | GroupEntry] = {
@@ -63,11 +63,11 @@ COMMANDS: dict[str, CommandEntry | GroupEntry] = {
     ),
     "explain": CommandEntry(
         "irl_vla.cli.explain:explain",
-        "Say which agent or area cost which point, when, and draw it.",
+        "Report which agent or area cost which point, and when, and draw it.",
     ),
     "export": CommandEntry(
         "irl_vla.cli.export:export",
-        "Export untrained networks as ONNX graphs, each proven equal to torch.",
+        "Export untrained networks as ONNX graphs, each compared with torch.",
     ),
     "bench": CommandEntry(
         "irl_vla.cli.bench:bench",

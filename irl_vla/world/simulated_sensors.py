@@ -27,7 +27,7 @@ from irl_vla.world.routes import RoutePath, intent_at
 START_NS = 1_700_000_000 * SECOND_NS  # stamp of a town's time 0
 STEP_NS = round(SIM_DT_S * SECOND_NS)
 SETTLING = 6  # times a rotation is written as a quaternion and read again, at most
-NUDGES, NUDGE_RAD = 100, 1e-12  # of the heading
+NUDGES, NUDGE_RAD = 900, 1e-12  # of the heading: below 1e-9 rad together
 ODOMETRY = "/localization/kinematic_state"  # where a recording of the world has the ego's motion
 JPEG_QUALITY = 90  # 0..100, of the world's cameras
 TRUTH_REACH_M = 80.0  # road users farther from the ego are not listed

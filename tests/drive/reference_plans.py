@@ -60,7 +60,7 @@ def in_world(bundle: Bundle) -> list[Step]:
     if not networks:
         rig = Rig("one", rig.cameras[:1])
     core = DrivingCore(
-        replace(stack, eyes=TruthPerception.of(episode, stack.perception, elements)),
+        replace(stack, perception=TruthPerception.of(episode, stack.perception, elements)),
         rig,
         CoreConfig(),
     )

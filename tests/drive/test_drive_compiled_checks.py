@@ -80,7 +80,7 @@ def test_compiled_and_plain_checks_decide_the_same_and_say_the_same() -> None:
 def test_in_a_busy_bend_compiled_and_plain_checks_refuse_for_the_same_reasons() -> None:
     scene = busy(agents=8, elements=12, count=16)
     seen = surroundings(scene.tokens, scene.area, CLASSES, PACIFICA, 0.7)
-    order = best_first(scene.candidates)
+    order = best_first(scene.candidates.confidence)
     choice = choose(scene.candidates, order, scene.ego, seen, PACIFICA, CONFIG)
     assert (choice.chosen, choice.rejected) == plainly(scene.candidates, scene.ego, seen, PACIFICA)
     assert choice.chosen is None and len(choice.rejected) == 16
@@ -100,7 +100,7 @@ def test_the_order_that_is_given_decides_and_nothing_after_the_first_free_one_is
 
 def test_equal_confidence_keeps_the_policy_s_order_and_nan_comes_last() -> None:
     confidence = np.array([0.2, np.nan, 0.7, 0.2, np.inf])
-    order = best_first(Candidates(np.zeros((5, 8, 3)), confidence))
+    order = best_first(Candidates(np.zeros((5, 8, 3)), confidence).confidence)
     assert order.tolist() == [4, 2, 0, 3, 1]
 
 
@@ -112,6 +112,6 @@ def test_read_only_tokens_are_checked_as_well() -> None:
     scene.candidates.poses.setflags(write=False)
     seen = surroundings(replace(scene.tokens, boxes=boxes), scene.area, CLASSES, PACIFICA, 0.7)
     choice = choose(
-        scene.candidates, best_first(scene.candidates), scene.ego, seen, PACIFICA, CONFIG
+        scene.candidates, best_first(scene.candidates.confidence), scene.ego, seen, PACIFICA, CONFIG
     )
     assert choice.chosen is None

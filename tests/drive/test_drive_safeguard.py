@@ -237,7 +237,7 @@ def test_only_what_led_to_a_plan_is_remembered() -> None:
     assert isinstance(step(core, 0.0).outcome, Refusal)
     script.poses = driven(SPEED)[None]
     move_on(core, 0.1)
-    core.aside(FrameSet(100 * MS, {"front": PICTURE}), 100 * MS)
+    core.shadow_step(FrameSet(100 * MS, {"front": PICTURE}), 100 * MS)
     found = plan(core, 0.2)
     assert found.fallback.braking == 2.5 and "seen once" in found.detail
 

@@ -18,6 +18,7 @@ from irl_vla.evaluation.truth_perception import (
     TRUTH_ELEMENTS,
     TruthPerception,
 )
+from irl_vla.perception.classes import CLASSES
 from irl_vla.perception.preset import SEG_CLASSES
 from irl_vla.resources import resource
 from irl_vla.types import EgoStatus, Intent, SceneTokens
@@ -62,7 +63,7 @@ def test_the_agents_are_those_of_the_truth_nearest_first(episode: Episode, step:
 def test_the_ego_stands_on_road_and_the_road_has_an_end(episode: Episode) -> None:
     for step in range(0, 201, 20):
         tokens = seen(episode, step)
-        around = surroundings(tokens, TRUTH_AREA, PACIFICA, 0.7)
+        around = surroundings(tokens, TRUTH_AREA, CLASSES, PACIFICA, 0.7)
         assert around.undrivable.size, "the ground under the ego is recognised"
         assert 0.1 < tokens.seg[ROAD].mean() < 0.9
         assert (tokens.seg[[0, ROAD]].sum(axis=0) == 1.0).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from irl_vla.frames import pose_of, quaternion_xyzw, rigid_from_quaternion
@@ -24,6 +24,7 @@ metres, radians = st.floats(-500.0, 500.0), st.floats(-np.pi, np.pi)
 
 @settings(max_examples=200, deadline=None)
 @given(metres, metres, radians)
+@example(0.0, 0.0, 2.9055038097655775e-07)  # settles only after hundreds of nudges
 def test_a_pose_survives_being_a_quaternion_bit_for_bit(x: float, y: float, yaw: float) -> None:
     transform = as_messages_say(np.array([x, y, yaw]))
     again = rigid_from_quaternion(transform[:3, 3].tolist(), quaternion_xyzw(transform))
