@@ -1,4 +1,4 @@
-"""`irl-vla export`: networks of a preset with seeded weights -> a bundle that proves itself."""
+"""`irl-vla export`: networks of a preset with seeded weights -> a bundle."""
 
 from __future__ import annotations
 

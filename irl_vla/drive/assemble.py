@@ -20,7 +20,7 @@ def policy_stack_from_bundle(
     bundle: Bundle, threads: int = DEFAULT_THREADS, graphs: Sequence[str] = GRAPHS,
     variants: Mapping[str, str] | None = None,
 ) -> PolicyStack:  # fmt: skip
-    """Networks run in ONNX Runtime, and prove themselves on their golden inputs before they drive.
+    """Networks run in ONNX Runtime and are checked on their golden inputs before they drive.
 
     graphs: to load and prove, for a process that does not run all of them; variants: by graph.
     Raises InputError where a network gives other numbers, or does not know a class that the guard

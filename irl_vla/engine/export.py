@@ -1,4 +1,4 @@
-"""Networks -> a bundle that proves itself: ONNX graphs, weights, golden answers, equality report.
+"""Networks -> a bundle: ONNX graphs, weights, golden answers, equality report.
 
 Deterministic: on one machine, the same preset, weights and seed give the same bytes and id.
 """

@@ -124,7 +124,7 @@ def _simulation_of(setup: SituationSetup, kind: SituationKind, seed: int) -> Sim
 
 
 def _apart(simulation: Simulation) -> bool:
-    """Whether nobody touches anybody, and the ego has some room, when it begins."""
+    """Whether no two road users overlap at the start, and the ego has some room."""
     moment, sizes = simulation.moment, simulation.others.actors.sizes
     there = moment.present
     boxes = shapely.polygons(box_corners(moment.states[there], sizes[there]))
