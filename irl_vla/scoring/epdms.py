@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any, Literal
 
 import numpy as np
@@ -85,18 +87,23 @@ class PlanScores:
         return len(self.epdms)
 
 
+def weighted_sum(marks: Mapping[str, F64], weights: Mapping[str, float]) -> F64:
+    """Sum (P,) of the marks (P,) that have a weight, each times its weight."""
+    return reduce(add, [weight * marks[name] for name, weight in weights.items()])
+
+
 def weighted_mean(marks: Mapping[str, F64], weights: Mapping[str, float] = WEIGHTS) -> F64:
     """Mean (P,) of the marks (P,) that have a weight."""
-    parts = [weight * marks[name] for name, weight in weights.items()]
-    return np.asarray(sum(parts) / sum(weights.values()))
+    return weighted_sum(marks, weights) / sum(weights.values())
 
 
 def combine(marks: SubScores, ec: F64) -> F64:
     """Final score (P,) of the marks; where ec (P,) is NaN it is left out."""
-    parts = {name: getattr(marks, name) for name in WITHOUT_EC}
+    without = weighted_sum(vars(marks), WITHOUT_EC)
     no_ec = np.isnan(ec)
-    with_ec = weighted_mean({**parts, "ec": np.where(no_ec, 0.0, ec)})
-    return np.asarray(marks.mult * np.where(no_ec, weighted_mean(parts, WITHOUT_EC), with_ec))
+    with_ec = without + WEIGHTS["ec"] * np.where(no_ec, 0.0, ec)
+    weighted = np.where(no_ec, without / sum(WITHOUT_EC.values()), with_ec / sum(WEIGHTS.values()))
+    return np.asarray(marks.mult * weighted)
 
 
 def multiplied(values: F64) -> F64:
@@ -108,11 +115,11 @@ def sub_scores_of(values: F64, best: F64) -> SubScores:
     """Terms (P, 9) and M -> marks."""
     mult = multiplied(values)
     ep = normalised(values[:, PROGRESS], best)
-    parts = {"ep": ep, "ttc": values[:, TTC], "lk": values[:, LK], "hc": values[:, HC]}
+    ttc, lk, hc = values[:, TTC], values[:, LK], values[:, HC]
+    score = mult * weighted_mean({"ep": ep, "ttc": ttc, "lk": lk, "hc": hc}, WITHOUT_EC)
     return SubScores(
-        values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], **parts, mult=mult,
-        pdm_score_no_ec=mult * weighted_mean(parts, WITHOUT_EC),
-    )  # fmt: skip
+        values[:, NC], values[:, DAC], values[:, DDC], values[:, TLC], ep, ttc, lk, hc, mult, score
+    )
 
 
 def human_filter(marks: SubScores, human: F64 | None) -> SubScores:
