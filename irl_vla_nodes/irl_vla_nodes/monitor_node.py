@@ -100,14 +100,16 @@ class MonitorNode(CarNode[MonitorParams]):
         self._health.take_refusal(refusal.reason.value, refusal.detail)
 
     def _on_tick(self) -> None:
-        before = self._watchdog.wheel
+        before = self._watchdog.authority
         drain([*self._inbox.inlets, *self._inlets])  # a plan that lies here is not silence
         command = self._watchdog.tick(self.now_ns(), self._seconds())
         self._ticks += 1
-        if command is not None and (before != self._watchdog.wheel or not self._ticks % STOP_EVERY):
+        if command is not None and (
+            before != self._watchdog.authority or not self._ticks % STOP_EVERY
+        ):
             self._give(command)
-        if before != self._watchdog.wheel:
-            self.get_logger().warning(self._watchdog.wheel.value)
+        if before != self._watchdog.authority:
+            self.get_logger().warning(self._watchdog.authority.value)
 
     def _give(self, command: TrajectoryCommand | None) -> None:
         if command is None:

@@ -34,7 +34,7 @@ def pack(arrays: Arrays, notes: Mapping[str, Any]) -> list[memoryview]:
     pieces = [memoryview(head.ljust(_padded(len(head)), b"\0"))]
     for array in arrays.values():
         plain = np.ascontiguousarray(array)
-        pieces.append(memoryview(plain.reshape(-1).view(np.uint8)))
+        pieces.append(plain.reshape(-1).view(np.uint8).data)
         pieces.append(memoryview(bytes(_padded(plain.nbytes) - plain.nbytes)))
     return pieces
 

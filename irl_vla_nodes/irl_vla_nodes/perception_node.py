@@ -31,6 +31,7 @@ from irl_vla.types import (
     EgoMotion,
     EgoStatus,
     FrameSet,
+    GraphRecord,
     Intent,
     Refusal,
     RefusalReason,
@@ -137,7 +138,8 @@ class PerceptionNode(CarNode[PerceptionParams]):
         seen, missing = self._seen(value, ego, intent)
         took = {**value.latencies_ms, "perceive": (perf_counter() - start) * 1e3}
         took |= core.stack.pop_latency_ms()
-        handle, refusal, memory, graphs = NOWHERE, None, None, ()
+        handle, refusal, memory = NOWHERE, None, None
+        graphs: tuple[GraphRecord, ...] = ()
         if isinstance(seen, Refusal):
             refusal = (seen.reason, seen.detail)
         elif self._ring is not None:

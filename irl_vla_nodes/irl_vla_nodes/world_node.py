@@ -88,7 +88,7 @@ class GraphCore:
         for name, image in frames.images.items():
             message = new(
                 IMAGE, header=header(image.stamp_ns, name), format="jpeg",
-                data=np.frombuffer(image.encoded, np.uint8),
+                data=np.frombuffer(image.encoded or b"", np.uint8),
             )  # fmt: skip
             self._node.publish(image_topic(name), message)
         ego = EgoStatus(now_ns, np.zeros(2), np.zeros(2), 0.0, valid=False, source="the graph's")
