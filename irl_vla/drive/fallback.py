@@ -18,7 +18,6 @@ from irl_vla.drive import check_kernels as kernels
 from irl_vla.drive.check_kernels import FINE, FREE, NONE, REASONS
 from irl_vla.drive.checks import Surroundings, body_of, checked_until
 from irl_vla.drive.stop_kernels import ROW_S, lay_stop, rows_of, softest_free
-from irl_vla.drive.stop_kernels import STEP_S as STOP_STEP_S
 from irl_vla.drive.stops import COMFORTABLE_M_S2, stop_along
 from irl_vla.frames import arc_lengths, to_outer
 from irl_vla.scoring.compiled import plain
@@ -185,7 +184,7 @@ def _map_conflict(
     fine = np.empty((rows, 5))
     lay_stop(moved, arc_lengths(moved), lead, begin, braking, rows, fine, np.empty(rows))
     code, seconds, _ = kernels.map_conflict(
-        fine, STOP_STEP_S, body_of(vehicle), known.seen.scene, np.empty((rows, 4)),
+        fine, PLAN_DT_S, body_of(vehicle), known.seen.scene, np.empty((rows, 4)),
         np.empty((parts + 1, 4)),
     )  # fmt: skip
     return int(code), float(seconds)

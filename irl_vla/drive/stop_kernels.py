@@ -12,10 +12,9 @@ import math
 
 from irl_vla.drive.check_kernels import FINE, NONE, EgoBox, first_touch, place
 from irl_vla.scoring.compiled import lean_kernel
-from irl_vla.types import F64
+from irl_vla.types import F64, PLAN_DT_S
 
-STEP_S = 0.5  # [s] FINE rows
-ROW_S = STEP_S / FINE  # [s] between the rows of a stop
+ROW_S = PLAN_DT_S / FINE  # [s] between the rows of a stop
 
 
 @lean_kernel
@@ -66,7 +65,7 @@ def first_blow(fine: F64, rows: int, body: EgoBox, box: F64) -> int:
     """First row in which an agent that keeps its velocity touches the stopping car; NONE where it
     never does, overlaps the car already, or follows and touches it from behind: who follows sees
     the brake lights. box: (9,) as in check_kernels."""
-    row = first_touch(fine, rows, STEP_S, body, box)
+    row = first_touch(fine, rows, PLAN_DT_S, body, box)
     follows = (
         row != NONE and is_behind(fine[0], box, 0.0) and is_behind(fine[row], box, row * ROW_S)
     )
