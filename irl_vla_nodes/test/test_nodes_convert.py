@@ -135,13 +135,19 @@ def tokens(**changed: Any) -> SceneTokens:
 
 
 def test_tokens_come_back_from_their_arrays() -> None:
-    made = tokens(boxes=np.random.default_rng(0).normal(size=(30, 10)).astype(np.float16))
+    rng = np.random.default_rng(0)
+    made = tokens(
+        boxes=rng.normal(size=(30, 10)).astype(np.float16),
+        closed=rng.random((1, 4, 6)).astype(np.float16),
+    )
     graphs = (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),)
     value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent(), {}, graphs)
     back = convert.tokens_from_arrays(value, convert.tokens_to_arrays(made))
     assert back.memory_stamp_ns == STAMP - 7 and back.computed_by == graphs
     for name in convert.TOKEN_ARRAYS:
         assert np.array_equal(getattr(back, name), getattr(made, name), equal_nan=True), name
+    silent = convert.tokens_from_arrays(value, convert.tokens_to_arrays(tokens()))
+    assert silent.closed is None
 
 
 def test_only_agents_that_are_held_for_real_are_shown() -> None:
