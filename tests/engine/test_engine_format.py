@@ -45,6 +45,7 @@ FROZEN: dict[str, Any] = {  # defaults are omitted in bundles, so none of them m
     "ImageSpec.mean": (123.675, 116.28, 103.53),
     "ImageSpec.std": (58.395, 57.12, 57.375),
     "ImageSpec.horizon": 0.3,
+    "ImageSpec.tele": None,
     "BevGrid.x": (-16.0, 48.0),
     "BevGrid.y": (-32.0, 32.0),
     "BevGrid.cells": (64, 64),
