@@ -1,0 +1,104 @@
+"""A run's recipe: which networks, on which samples, trained how. The shape of recipes/*.yaml.
+
+Frozen dataclasses are documentation, check and file format in one; unknown keys are refused with
+"did you mean". May import: irl_vla.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from irl_vla.config import load_yaml
+from irl_vla.types import InputError
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentRecipe:
+    """How samples are varied each time they are read; shares are chances per sample."""
+
+    mirror: float = 0.5  # left and right exchanged, pixels and geometry
+    crop: bool = True  # any window of the prepared margin, else its middle
+    colour: float = 0.25  # most change of brightness and contrast; hue and saturation half of it
+    blur: float = 0.1
+    noise: float = 0.3
+    drop_camera: float = 0.1  # one of several cameras is missing
+    drop_tele: float = 0.15
+    drop_memory: float = 0.25
+    drop_status: float = 0.4  # ego's motion is not known
+    drop_intent: float = 0.2
+    drop_route: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, share in asdict(self).items():
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"augment.{name}: a share between 0 and 1, got {share}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserRecipe:
+    """AdamW with warm-up and a cosine."""
+
+    peak_rate: float = 1.5e-3
+    last_share: float = 0.02  # of the peak, at the end
+    warm_up: int = 150  # steps
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.02  # not of norms and biases
+    clip_norm: float = 10.0
+    explodes_at: float = 1e4  # gradient norm: the run stops and keeps the last good checkpoint
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.peak_rate < 1.0:
+            raise ValueError(f"optimiser.peak_rate: between 0 and 1, got {self.peak_rate}")
+        if min(self.clip_norm, self.explodes_at) <= 0.0:
+            raise ValueError("optimiser: clip_norm and explodes_at must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiveRecipe:
+    """Stage 1a: the eyes."""
+
+    steps: int = 5000
+    batch: int = 4  # samples per process and step
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    augment: AugmentRecipe = field(default_factory=AugmentRecipe)
+    checkpoint_every: int = 250  # steps
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"perceive.{name}: at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The whole file."""
+
+    name: str
+    preset: str  # of models/presets, or the path of a .yaml file
+    seed: int = 0
+    perceive: PerceiveRecipe = field(default_factory=PerceiveRecipe)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all settings as resolved."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A shipped recipe by its name ("tiny") or any YAML file by its path. Raises InputError."""
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"}:
+        return load_yaml(path, Recipe)
+    names = sorted(shipped.stem for shipped in RECIPES.glob("*.yaml"))
+    if name_or_path not in names:
+        raise InputError(
+            f"recipe '{name_or_path}': expected one of {', '.join(names)} or the path of a .yaml"
+            " file"
+        )
+    return load_yaml(RECIPES / f"{name_or_path}.yaml", Recipe)
