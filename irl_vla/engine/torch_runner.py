@@ -34,8 +34,9 @@ class TorchRunner:
         network = bundle.network
         where = f"bundle {bundle.root}: {network.weights}"
         networks = networks_from_bytes(
-            network.preset, bundle.read(network.weights), where, network.vocabulary
-        )
+            network.preset, bundle.read(network.weights), where, network.vocabulary,
+            network.scene_tokens,
+        )  # fmt: skip
         backend = f"torch-{torch.device(device).type} {torch.__version__}"
         chosen = chosen_variants(bundle, graphs, variants)
         modules = networks.graphs()
@@ -68,10 +69,10 @@ class TorchRunner:
                 target = targets[tensor.name]
                 refuse_other(graph, "output", tensor, target, shape_of(tensor, images))
         result = called(self._modules[graph], ordered)
-        names = (tensor.name for tensor in spec.outputs)
+        names = [tensor.name for tensor in spec.outputs]
+        told = result[: len(names)]  # the last ones are those that an older bundle does not have
         return {
-            name: _handed(value, targets.get(name))
-            for name, value in zip(names, result, strict=True)
+            name: _handed(value, targets.get(name)) for name, value in zip(names, told, strict=True)
         }
 
 
