@@ -20,6 +20,7 @@ from irl_vla.types import F64, IntentDirection
 from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.decision import (
     ASIDE,
+    BOUND,
     FRESH,
     MEMORY,
     PLACE,
@@ -150,6 +151,11 @@ class Expert:
         self._before = np.where(moment.present, states[:, 2], np.nan)
         self._expected = new
         return DriverAction(new, self._lamps(new))
+
+    @property
+    def bound_by(self) -> int:
+        """What bounded the speed in the last decision: decision.FREE, LEADER, .. WAITING."""
+        return int(self._memory[BOUND])
 
     def copy(self) -> Expert:
         """One that goes its own way from here."""

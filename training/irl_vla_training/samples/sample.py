@@ -61,7 +61,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class PixelTruth:
+class PictureTruth:
     """Of one picture, (h, w) each, half of its size.
 
     kind: index into world.render.quads.CLASSES; lamp: what the signal shows whose face the pixel
@@ -184,7 +184,7 @@ class Sample:
     ground: GroundTruth | None = None
     boxes: BoxTruth | None = None
     lines: LineTruth | None = None
-    pixels: tuple[PixelTruth | None, ...] = ()
+    pixels: tuple[PictureTruth | None, ...] = ()
     answers: Answers = field(default_factory=Answers)
     scene: SceneReference | None = None
     recovery: bool = False
