@@ -138,7 +138,7 @@ def _element_losses(found: Detections, batch: Batch) -> dict[str, Tensor]:
         batch.boxes, batch.box_kind, batch.box_valid, batch.box_hidden, batch.velocity_known,
         batch.boxes_known,
     ))  # fmt: skip
-    hidden = (batch.line_kind >= 0) & ~batch.line_valid
+    hidden = ~batch.line_valid & (batch.lines.abs().amax(dim=(2, 3)) > 0.0)  # else only padding
     lines = line_losses(found, LineTargets(
         batch.lines, batch.line_kind, batch.line_valid, hidden, batch.lines_known
     ))  # fmt: skip

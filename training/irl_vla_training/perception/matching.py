@@ -42,7 +42,9 @@ def match(cost: Tensor, valid: Tensor) -> Matches:
     pairs = [_pairs(*one) for one in zip(cost.float().cpu().numpy(), valid.cpu(), strict=True)]
     sample = np.repeat(np.arange(len(pairs)), [len(query) for query, _ in pairs])
     query, truth = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
-    return Matches(*(torch.from_numpy(part).long().to(cost.device) for part in (sample, query, truth)))
+    return Matches(
+        *(torch.from_numpy(part).long().to(cost.device) for part in (sample, query, truth))
+    )
 
 
 def _pairs(cost: np.ndarray, valid: Tensor) -> tuple[np.ndarray, np.ndarray]:
