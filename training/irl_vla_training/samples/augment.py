@@ -144,7 +144,10 @@ def mirrored_picture(picture: DecodedPicture) -> DecodedPicture:
     if truth is not None:
         truth = PictureTruth(truth.kind[:, ::-1], truth.lamp[:, ::-1], truth.depth[:, ::-1])
     pixels = np.ascontiguousarray(picture.pixels[:, ::-1])
-    return DecodedPicture(mirrored_camera(picture.camera), pixels, truth)
+    return replace(
+        picture, camera=mirrored_camera(picture.camera), pixels=pixels, truth=truth,
+        mirrored=not picture.mirrored,
+    )  # fmt: skip
 
 
 def mirrored_truth(sample: Sample) -> Sample:

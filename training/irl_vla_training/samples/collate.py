@@ -8,7 +8,7 @@ May import: torch, irl_vla, samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from irl_vla.camera.projection import BevGrid, sampling_grid
+from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.frames import rigid_from_pose
 from irl_vla.perception.preset import POLYLINE_POINTS, SEG_CLASSES, Preset
@@ -38,6 +38,7 @@ from irl_vla_training.samples.batch import (
     ViewBatch,
 )
 from irl_vla_training.samples.decoded import DecodedPicture, decoded
+from irl_vla_training.samples.grids import grid_of, grids_of
 from irl_vla_training.samples.sample import (
     BoxTruth,
     LineTruth,
@@ -133,7 +134,7 @@ def _decoded(
         found.append(decoded(pictures.tele, known[-1], how.tele, tele_size))
     done = []
     for k, one in enumerate(found):
-        picture = DecodedPicture(one.camera, varied_pixels(one.pixels, how, k), one.truth)
+        picture = replace(one, pixels=varied_pixels(one.pixels, how, k))
         done.append(mirrored_picture(picture) if how.mirror else picture)
     wide = len(pictures.wide)
     return DecodedPictures(tuple(done[:wide]), done[wide] if len(done) > wide else None)
@@ -157,14 +158,12 @@ def _views(
             images, present, same.grid, same.visible, tele, same.tele_present, same.tele_grid,
             same.tele_visible,
         )  # fmt: skip
-    wide = sampling_grid([p.camera for p in found.wide], preset.bev, pad_to=MAX_CAMERAS)
+    wide = grids_of(found.wide, preset.bev)
     if far is None or how.drop_tele:
         none = np.full((points, 2), -2.0, np.float32), np.zeros(points, np.bool_)
         return ViewItem(images, present, wide.grid, wide.visible, tele * 0, False, *none)
-    crop = sampling_grid([far.camera], preset.bev)
-    return ViewItem(
-        images, present, wide.grid, wide.visible, tele, True, crop.grid[0], crop.visible[0]
-    )
+    crop = grid_of(far, preset.bev)
+    return ViewItem(images, present, wide.grid, wide.visible, tele, True, *crop)
 
 
 def _truth(

@@ -21,11 +21,18 @@ TELE_ABOVE = 0.6  # share of the tele crop's rows above the horizon (camera.tele
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """pixels: (H, W, 3) uint8 RGB; camera: of these pixels; truth: (H / 4, W / 4) or None."""
+    """pixels: (H, W, 3) uint8 RGB; camera: of these pixels; truth: (H / 4, W / 4) or None.
+
+    prepared: the camera of the whole stored picture; part: what was cut out of it; mirrored:
+    whether the cut was mirrored then
+    """
 
     camera: Camera
     pixels: U8
     truth: PictureTruth | None
+    prepared: Camera
+    part: Region
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def decoded(
     pixels = cv2.cvtColor(np.ascontiguousarray(cut), cv2.COLOR_BGR2RGB)
     return DecodedPicture(
         resized(camera, *size, part), np.asarray(pixels, np.uint8),
-        None if truth is None else cut_truth(truth, part, size),
+        None if truth is None else cut_truth(truth, part, size), camera, part,
     )  # fmt: skip
 
 

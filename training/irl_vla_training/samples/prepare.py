@@ -77,6 +77,7 @@ def estimated(
 ) -> Estimate:
     """From the first samples of what is to be made, made for it; their size from shards that are
     there, if any."""
+    next(iter(source.trial(left[0], settings)), None)  # compiled code is loaded once
     begin = time.perf_counter()
     sizes = [
         sum(len(data) + TAR_BYTES for data in as_files(sample).values())

@@ -35,15 +35,16 @@ class ShardSource(Protocol):
 
 @dataclass(frozen=True)
 class WorldSource:
-    """Seeds of the built-in world, SEEDS_PER_SHARD a shard."""
+    """Seeds of the built-in world, so many a shard."""
 
     seeds: range
+    per_shard: int = SEEDS_PER_SHARD
 
     @property
     def units(self) -> Sequence[str]:
         """Named by their seeds: first and end."""
-        starts = range(self.seeds.start, self.seeds.stop, SEEDS_PER_SHARD)
-        return [f"world-{s}-{min(s + SEEDS_PER_SHARD, self.seeds.stop)}" for s in starts]
+        starts = range(self.seeds.start, self.seeds.stop, self.per_shard)
+        return [f"world-{s}-{min(s + self.per_shard, self.seeds.stop)}" for s in starts]
 
     def samples(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """See ShardSource."""
