@@ -59,6 +59,29 @@ class OptimiserRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LossRecipe:
+    """How much each mistake of the eyes weighs; the formulas are in perception/*_losses.py."""
+
+    seg: float = 1.0  # classes of the ground
+    closed: float = 0.7  # lanes that a red light closes
+    box_class: float = 2.0
+    box: float = 1.0  # place, size, heading
+    velocity: float = 1.0
+    line_class: float = 1.0
+    line: float = 0.5
+    pixel_kind: float = 0.5  # the throw-away heads on the camera's features
+    pixel_depth: float = 1.0
+    pixel_lamp: float = 0.5
+    actions: float = 0.6  # the ego token: what the expert does
+    light: float = 0.3  # and what the light ahead shows
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():
+            if weight < 0.0:
+                raise ValueError(f"losses.{name}: a weight of at least 0, got {weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PerceiveRecipe:
     """Stage 1a: the eyes."""
 
@@ -66,13 +89,18 @@ class PerceiveRecipe:
     batch: int = 4  # samples per process and step
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
+    losses: LossRecipe = field(default_factory=LossRecipe)
+    memory_from: float = 0.3  # share of the steps without memory, before it is worth remembering
+    accumulate: int = 1  # batches per step
     checkpoint_every: int = 250  # steps
     log_every: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "checkpoint_every", "log_every"):
+        for name in ("steps", "batch", "accumulate", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"perceive.{name}: at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.memory_from <= 1.0:
+            raise ValueError(f"perceive.memory_from: between 0 and 1, got {self.memory_from}")
 
 
 @dataclass(frozen=True, kw_only=True)
