@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from irl_vla.perception.preset import Preset, load_preset
 from irl_vla_training.samples.prepare import prepare
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.sources import WorldSource
-from rich.console import Console
-
-from irl_vla.perception.preset import Preset, load_preset
 
 SEEDS = range(1_990_000, 1_990_003)
 PER_SEED = 6

@@ -11,6 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
+from irl_vla.camera.camera import Camera
+from irl_vla.camera.lens_models import CameraModel
+from irl_vla.camera.projection import project, sampling_grid
+from irl_vla.camera.rig import ViewDirection, ego_from_look
+from irl_vla.frames import inverse, move
+from irl_vla.perception.preset import Preset, load_preset
+from irl_vla.types import InputError
 from irl_vla_training.recipe import AugmentRecipe
 from irl_vla_training.samples.augment import (
     Variation,
@@ -26,15 +35,6 @@ from irl_vla_training.samples.loader import Loader
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
-from torch import Tensor
-
-from irl_vla.camera.camera import Camera
-from irl_vla.camera.lens_models import CameraModel
-from irl_vla.camera.projection import project, sampling_grid
-from irl_vla.camera.rig import ViewDirection, ego_from_look
-from irl_vla.frames import inverse, move
-from irl_vla.perception.preset import Preset, load_preset
-from irl_vla.types import InputError
 
 LENSES = {
     "barrel": (CameraModel.PLUMB_BOB, (-0.2, 0.05, -0.003, 0.004, 0.0)),
@@ -129,10 +129,9 @@ def test_a_mirrored_batch_is_the_mirrored_world(
 
 def test_whole_pictures_are_what_the_car_would_see(samples: list[Sample], nano: Preset) -> None:
     """Fitted to the preset's size, the prepared camera is the one that the car's code fits."""
-    from irl_vla_training.samples.rigs import draw_rig
-
     from irl_vla.camera.preprocess import fitted_cameras
     from irl_vla.camera.rig import Rig
+    from irl_vla_training.samples.rigs import draw_rig
 
     native = draw_rig(np.random.default_rng(8))
     settings = SampleSettings.of(nano)

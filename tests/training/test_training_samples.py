@@ -8,15 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from irl_vla_training.samples.answers import light_ahead
-from irl_vla_training.samples.foresight import _driven
-from irl_vla_training.samples.instants import Instants, instants_of_drive
-from irl_vla_training.samples.pixels import depth_as_bytes, depth_from_bytes
-from irl_vla_training.samples.rigs import draw_rig
-from irl_vla_training.samples.sample import LAMPS, Sample
-from irl_vla_training.samples.settings import SampleSettings
-from irl_vla_training.samples.stored import as_files, from_files
-from irl_vla_training.samples.world import ASIDE_M, FASTER, displaced, samples_of_seed
 
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import load_rig
@@ -27,6 +18,15 @@ from irl_vla.vehicle import PACIFICA
 from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.build import episode_of
 from irl_vla.world.episode import WorldState
+from irl_vla_training.samples.answers import light_ahead
+from irl_vla_training.samples.foresight import _driven
+from irl_vla_training.samples.instants import Instants, instants_of_drive
+from irl_vla_training.samples.pixels import depth_as_bytes, depth_from_bytes
+from irl_vla_training.samples.rigs import draw_rig
+from irl_vla_training.samples.sample import LAMPS, Sample
+from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.stored import as_files, from_files
+from irl_vla_training.samples.world import ASIDE_M, FASTER, displaced, samples_of_seed
 
 
 def equal(one: Any, other: Any, where: str = "") -> None:
