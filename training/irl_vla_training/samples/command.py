@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from irl_vla.config import named
 from irl_vla.perception.preset import load_preset
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import split_of
@@ -43,11 +44,14 @@ def prepare_command(
 
 
 def _source(source: str, seeds: str | None, split: str | None) -> ShardSource:
-    if source == "world":
-        found = split_of(split, seeds)
-        if found.groups:
-            raise InputError(
-                f"split '{found.name}' holds groups of scenes, no drives to learn from"
-            )
-        return WorldSource(found.seeds)
-    raise InputError(f"source '{source}': expected world")
+    return named(SOURCES, source, "source")(split, seeds)
+
+
+def _world(split: str | None, seeds: str | None) -> ShardSource:
+    found = split_of(split, seeds)
+    if found.groups:
+        raise InputError(f"split '{found.name}' holds groups of scenes, no drives to learn from")
+    return WorldSource(found.seeds)
+
+
+SOURCES = {"world": _world}
