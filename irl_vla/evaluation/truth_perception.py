@@ -29,6 +29,7 @@ from irl_vla.perception.preset import (
 )
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, Boxes3D, SceneTokens
+from irl_vla.world.closed_lanes import closed_lanes
 from irl_vla.world.episode import Actors, Episode, WorldState
 from irl_vla.world.simulated_sensors import ego_pose, stamp_of, truth
 from irl_vla.world.town import NONE, Light, Town
@@ -70,7 +71,6 @@ class TruthPerception:
         self._ground = np.array([shapely.Polygon(ring) for ring in rings])
         shapely.prepare(self._ground)
         self._tree = shapely.STRtree(self._ground)
-        self._guarded = [lane for lane in self.town.lanes if lane.signal != NONE]
 
     @staticmethod
     def of(
@@ -144,9 +144,9 @@ class TruthPerception:
         return seg
 
     def _closed(self, state: WorldState) -> NDArray[np.float16]:
-        """(1, nx, ny): the lanes that a red light keeps vehicles from entering."""
-        red = [lane for lane in self._guarded if state.lights[lane.signal] == Light.RED]
-        shut = _covered(self._cells(state), [shapely.Polygon(lane.polygon) for lane in red])
+        """(1, nx, ny): the lanes that a red light keeps the ego from entering."""
+        lanes = [self.town.lanes[index] for index in closed_lanes(self.town, state)]
+        shut = _covered(self._cells(state), [shapely.Polygon(lane.polygon) for lane in lanes])
         return shut.reshape(1, *self.area.cells).astype(np.float16)
 
     def _cells(self, state: WorldState) -> F64:

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from irl_vla.config import load_yaml
-from irl_vla.types import InputError
+from irl_vla.config import load_yaml, named
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -123,10 +122,5 @@ def load_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"}:
         return load_yaml(path, Recipe)
-    names = sorted(shipped.stem for shipped in RECIPES.glob("*.yaml"))
-    if name_or_path not in names:
-        raise InputError(
-            f"recipe '{name_or_path}': expected one of {', '.join(names)} or the path of a .yaml"
-            " file"
-        )
-    return load_yaml(RECIPES / f"{name_or_path}.yaml", Recipe)
+    shipped = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+    return load_yaml(named(shipped, name_or_path, "recipe"), Recipe)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -156,6 +156,12 @@ class Expert:
     def bound_by(self) -> int:
         """What bounded the speed in the last decision: decision.FREE, LEADER, .. WAITING."""
         return int(self._memory[BOUND])
+
+    def without_clock(self) -> Expert:
+        """A copy that sees what lights show and does not know when they will change."""
+        twin = self.copy()
+        twin._known = replace(self._known, cycles=self._known.cycles.endless())
+        return twin
 
     def copy(self) -> Expert:
         """One that goes its own way from here."""

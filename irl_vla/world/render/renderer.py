@@ -116,6 +116,10 @@ class Renderer:
             for index, camera in enumerate(self.rig.cameras)
         }
 
+    def ground(self, places: F64) -> U8:
+        """(n,) index into quads.CLASSES of the bare ground at places (n, 2), world [m]."""
+        return self._ground.classes(places)
+
     def _scan(self, view: View, scene: RenderScene) -> tuple[F32, NDArray[np.int32], int]:
         """Inverse depth and quad of each sample, and how many quads there are."""
         batches = self._geometry.seen(scene, view.cam_from_ego)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from irl_vla_training.samples.batch import UNKNOWN_CLASS, PixelBatch

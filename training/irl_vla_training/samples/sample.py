@@ -100,7 +100,7 @@ class BoxTruth:
 
     boxes: (n, 9) x y z l w h yaw vx vy, centres [m], over ground in ego axes [m/s], NaN where
     unknown; kind: (n,) index into perception.preset.AGENT_CLASSES
-    pixels: (n, 2) most pixels of it in one wide picture and in the tele crop; -1 where unknown
+    pixels: (n, pictures) how many pixels of it each of `pictures.all` shows; -1 where unknown
     """
 
     boxes: F64
