@@ -288,7 +288,7 @@ def test_files_and_functions_stay_readable() -> None:
 # ------------------------------------------------------------------------------------ the lab
 
 LAB = "training/irl_vla_training/"
-LAB_GROUND = {"recipe", "run", "checkpoint", "curves", "interrupt", "optimiser"}  # under the stages
+LAB_GROUND = {"recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser"}  # under the stages
 STAGES = ("samples", "perception", "language", "imitation", "reward", "reinforce", "evaluate")
 LOOPS = {"lightning_fabric"}  # who imports it holds a training loop
 
