@@ -20,6 +20,10 @@ COMMANDS = {  # name -> where it is, and the sentence that help shows; imported 
         "irl_vla_training.samples.command:prepare_command",
         "Make training samples: pictures of varied rigs with all the truth about them.",
     ),
+    "perceive": (
+        "irl_vla_training.perception.command:perceive_command",
+        "Train the eyes: the networks from pictures to scene tokens.",
+    ),
 }
 
 

@@ -35,12 +35,12 @@ class RunFolder:
     path: Path
 
     @staticmethod
-    def begin(path: Path, recipe: Recipe, data_hash: str) -> RunFolder:
+    def begin(path: Path, recipe: Recipe, data_hash: str, more_data: bool = False) -> RunFolder:
         """A new run, or the one that is there if it is the same. Raises InputError where another
-        recipe or other samples were used."""
+        recipe or other samples were used. more_data: other samples are meant; origin.json says so."""
         folder = RunFolder(path)
         if (path / "recipe.yaml").exists():
-            folder._refuse_another(recipe, data_hash)
+            folder._refuse_another(recipe, data_hash, more_data)
             return folder
         path.mkdir(parents=True, exist_ok=True)
         origin = {"data": data_hash, "code": code_hash(), "python": platform.python_version(),
@@ -87,17 +87,23 @@ class RunFolder:
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_whole(self.path / LOG, text.encode())
 
-    def _refuse_another(self, recipe: Recipe, data_hash: str) -> None:
+    def _refuse_another(self, recipe: Recipe, data_hash: str, more_data: bool) -> None:
         if self.recipe != recipe:
             raise InputError(
                 f"{self.path}: this run has another recipe. Give the one in its recipe.yaml, or"
                 " another folder"
             )
-        before = json.loads((self.path / "origin.json").read_text(encoding="utf-8"))["data"]
-        if before != data_hash:
+        origin = json.loads((self.path / "origin.json").read_text(encoding="utf-8"))
+        before = origin["data"]
+        if before != data_hash and more_data:
+            earlier = [*origin.get("earlier_data", []), before]
+            origin |= {"data": data_hash, "earlier_data": earlier}
+            write_whole(self.path / "origin.json", json.dumps(origin, indent=1).encode())
+        elif before != data_hash:
             raise InputError(
                 f"{self.path}: this run was begun on other samples ({before[:12]}, now"
-                f" {data_hash[:12]}). Give those, or another folder"
+                f" {data_hash[:12]}). Give those, or another folder, or --more-data where the set"
+                " has grown"
             )
 
 

@@ -9,12 +9,11 @@ May import: torch, irl_vla, irl_vla_training's recipe and samples, perception's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from irl_vla.camera.rig import MAX_CAMERAS
 from irl_vla.perception.bev import BevInputs
 from irl_vla.perception.heads import Detections
 from irl_vla.perception.networks import BevOutputs, build
@@ -75,8 +74,9 @@ class Eyes(nn.Module):
             len(batch), self.preset.d_model, *self.preset.pooled, device=ego_vector.device
         )
         if memory_valid.any():
+            then = replace(memory.views, present=memory.views.present & memory_valid)
             with torch.no_grad():
-                bev = self._encode(memory.views, bev, memory.ego_now_from_memory, memory.age_s,
+                bev = self._encode(then, bev, memory.ego_now_from_memory, memory.age_s,
                                    torch.zeros_like(memory_valid), ego_vector)[1].bev  # fmt: skip
         return Seen(*self._encode(
             batch.views, bev.half(), memory.ego_now_from_memory, memory.age_s, memory_valid,
@@ -88,10 +88,12 @@ class Eyes(nn.Module):
         memory_valid: Tensor, ego_vector: Tensor,
     ) -> tuple[Tensor, BevOutputs]:  # fmt: skip
         features = self.camera(self._normalised(views))
-        slots = features.new_zeros(len(views.present), MAX_CAMERAS, *features.shape[1:])
-        slots[views.present] = features
+        count = views.images.shape[1]  # slots beyond the widest rig of the batch cost time only
+        present = views.present[:, :count]
+        slots = features.new_zeros(*present.shape, *features.shape[1:])
+        slots[present] = features
         return features, self.bev(BevInputs(
-            slots, views.sampling_grid, views.visible, views.present, memory_bev,
+            slots, views.sampling_grid[:, :count], views.visible[:, :count], present, memory_bev,
             ego_now_from_memory, age_s, memory_valid, ego_vector,
         ))  # fmt: skip
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from irl_vla.camera.projection import BevGrid
 from irl_vla.perception.preset import Preset
 from irl_vla.types import InputError
 from irl_vla_training.recipe import AugmentRecipe
@@ -42,7 +43,7 @@ class Loader:
 
     def __post_init__(self) -> None:
         made_for = self.samples.settings
-        if made_for.grid != self.preset.bev or made_for.preset != self.preset.name:
+        if made_for.preset != self.preset.name or not _same_cells(made_for.grid, self.preset.bev):
             raise InputError(
                 f"{self.samples.store.root}: these samples were prepared for the preset"
                 f" '{made_for.preset}', not for '{self.preset.name}'. Prepare them for that one"
@@ -113,3 +114,8 @@ class Loader:
                 how = drawn_variation(self.augment, len(sample.pictures.wide), rng)
             items.append(item_of(sample, self.preset, self.samples.settings, how))
         return collated(items, self.preset)
+
+
+def _same_cells(prepared: BevGrid, wanted: BevGrid) -> bool:
+    """Heights belong to the network alone: no prepared truth depends on them."""
+    return replace(prepared, heights=wanted.heights) == wanted
