@@ -7,11 +7,12 @@ May import: irl_vla, samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from irl_vla.camera.rig import Rig
 from irl_vla.drive.history import EgoHistory
 from irl_vla.frames import to_inner, to_outer
 from irl_vla.language.commands import PathCommand, SpeedCommand
@@ -33,7 +34,7 @@ from irl_vla_training.samples.answers import (
     reason_of,
     walker_ahead,
 )
-from irl_vla_training.samples.cameras import PreparedCameras, prepared_cameras
+from irl_vla_training.samples.cameras import PreparedCameras, fitted, prepared_cameras
 from irl_vla_training.samples.foresight import foreseen
 from irl_vla_training.samples.ground import CellPainter, ground_truth
 from irl_vla_training.samples.instants import Instants, instants_of_drive
@@ -58,6 +59,8 @@ HISTORY = 6  # steps of ego motion that the status is fitted to
 EVERY = 2  # steps between instants that may be samples
 DRIVES = 41  # moments of a drive that begins at a sample: now and 4 s
 AGES = (2, 9)  # steps before the instant: the memory, first and end
+MEMORY_STEPS = 5  # in evaluation: the age that the car looks for
+SCENE_EVERY = 5  # steps between instants that may be scenes (splits.CANDIDATES)
 RECOVERY_SHARE, OTHER_WAY_SHARE = 0.1, 0.5
 ASIDE_M, TURNED_RAD, FASTER = 0.5, np.radians(2.0), 0.15  # most, of recovery
 GAIN_STEPS = 4  # over which the accelerations of others are taken
@@ -79,18 +82,20 @@ class SeedWorld:
     painter: CellPainter
 
     @staticmethod
-    def of(seed: int, settings: SampleSettings) -> SeedWorld:
-        """Drives the seed and sets up its cameras."""
+    def of(
+        seed: int, settings: SampleSettings, rig: Rig | None = None, every: int = EVERY
+    ) -> SeedWorld:
+        """Drives the seed and sets up its cameras: those of a rig, or drawn ones."""
         rng = np.random.default_rng([seed, SEED])
         simulation = simulation_of(seed)
         moments, copies = [simulation.moment], {}
         for step in range(STEPS):
-            if step % EVERY == 0 and FIRST <= step < STEPS - DRIVES + 1:
+            if step % every == 0 and FIRST <= step < STEPS - DRIVES + 1:
                 copies[step] = simulation.copy()
             if step < STEPS - 1:
                 moments.append(simulation.step())
         episode = episode_from(simulation, moments, seed)
-        cameras = prepared_cameras(rng, settings)
+        cameras = prepared_cameras(rng, settings) if rig is None else fitted(rig, settings)
         renderer = Renderer(episode.town, episode.actors, cameras.wide, seed)
         return SeedWorld(
             seed, settings, rng, moments, copies, Cutter(episode), renderer, cameras,
@@ -120,20 +125,35 @@ def samples_of_seed(seed: int, settings: SampleSettings) -> Iterator[Sample]:
     world = SeedWorld.of(seed, settings)
     tables = Instants.of(world.cutter, sorted(world.copies))
     for step in instants_of_drive(tables, world.rng, settings.per_seed):
-        yield _sample(world, _instant(world, step))
+        yield _sample(world, _instant(world, step), int(world.rng.integers(*AGES)))
+
+
+def samples_at(
+    seed: int, settings: SampleSettings, rig: Rig, steps: Callable[[Episode], Sequence[int]]
+) -> Iterator[Sample]:
+    """For evaluation: chosen instants of a seed, each a multiple of SCENE_EVERY, through one rig as
+    it is, with the memory that the car would have. steps: which instants of the drive"""
+    world = SeedWorld.of(seed, settings, rig, SCENE_EVERY)
+    for step in steps(world.episode):
+        yield _sample(world, _on_its_way(world, step), MEMORY_STEPS)
+
+
+def _on_its_way(world: SeedWorld, step: int) -> Instant:
+    driver = world.copies[step].driver
+    assert isinstance(driver, Expert)
+    past = tuple(world.moments[step - AGES[1] : step])
+    return Instant(world.cutter, step, world.moments[step], past, driver.copy(), False)
 
 
 def _instant(world: SeedWorld, step: int) -> Instant:
-    past = tuple(world.moments[step - AGES[1] : step])
-    twin = world.copies[step].copy()
-    driver = twin.driver
-    assert isinstance(driver, Expert)
+    on_way = _on_its_way(world, step)
     if world.rng.random() >= RECOVERY_SHARE:
-        return Instant(world.cutter, step, world.moments[step], past, driver.copy(), False)
+        return on_way
+    twin, past = world.copies[step].copy(), on_way.past
     off = world.rng.uniform(-1.0, 1.0, 3)
     now, past = displaced(world.moments[step], past, off)
     twin.moment = now
-    begin = driver.copy()
+    begin = on_way.driver
     moments = [now, *(twin.step() for _ in range(DRIVES - 1))]
     return Instant(Cutter(episode_from(twin, moments, world.seed)), 0, now, past, begin, True)
 
@@ -161,9 +181,9 @@ def displaced(
     return moved(now), tuple(moved(moment) for moment in past)
 
 
-def _sample(world: SeedWorld, at: Instant) -> Sample:
+def _sample(world: SeedWorld, at: Instant, age: int) -> Sample:
+    """age: of the memory, in steps."""
     rng, cameras, settings = world.rng, world.cameras, world.settings
-    age = int(rng.integers(*AGES))
     then = at.past[-age]
     found = cameras.measure(world.renderer, at.now)
     around = _around(world, at, found.counts, found.seen)
