@@ -86,6 +86,7 @@ class Instant:
     now: WorldState
     past: tuple[WorldState, ...]  # of the steps before, the newest last
     driver: Expert | None = None
+    mark: str = ""  # at the end of its key
     recovery: bool = False
 
 
@@ -111,7 +112,7 @@ def sample_of(view: DriveView, at: Instant) -> Seen:
     )
     step = round((at.now.time_s - view.cutter.episode.moment(0).time_s) * 10)
     sample = Sample(
-        key=f"{view.name}-{step:03d}{'r' if at.recovery else ''}", source=view.source,
+        key=f"{view.name}-{step:03d}{at.mark}", source=view.source,
         pictures=cameras.shot(view.renderer, at.now), memory=memory, ego=_status(at),
         way=way_of(at.cutter, at.step),
         ground=ground_truth(

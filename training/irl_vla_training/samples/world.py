@@ -24,12 +24,14 @@ from irl_vla.world.simulation import Simulation, episode_from
 from irl_vla_training.samples.cameras import prepared_cameras
 from irl_vla_training.samples.drive import AGES, DriveView, Instant, sample_of, way_of
 from irl_vla_training.samples.foresight import foreseen
-from irl_vla_training.samples.instants import Instants, instants_of_drive
+from irl_vla_training.samples.instants import Instants, instants_of_drive, steps_to_relight
+from irl_vla_training.samples.lights import relit
 from irl_vla_training.samples.other_ways import other_way
 from irl_vla_training.samples.sample import Sample, SceneReference
 from irl_vla_training.samples.settings import SampleSettings
 
 SEED = 611  # tells the random numbers of samples from those of the world
+RECOVERED, RELIT = "r", "l"  # marks at the end of keys
 EVERY = 2  # steps between instants that may be samples
 DRIVES = 41  # moments of a drive that begins at a sample: now and 4 s
 RECOVERY_SHARE, OTHER_WAY_SHARE = 0.1, 0.5
@@ -66,8 +68,11 @@ def samples_of_seed(seed: int, settings: SampleSettings) -> Iterator[Sample]:
     """All samples of a seed, the same ones whenever it is asked."""
     world = SeedWorld.of(seed, settings)
     tables = Instants.of(world.view.cutter, sorted(world.copies))
-    for step in instants_of_drive(tables, world.view.rng, settings.per_seed):
+    steps = instants_of_drive(tables, world.view.rng, settings.per_seed)
+    for step in steps:
         yield _completed(world, _instant(world, step))
+    for step in steps_to_relight(tables, steps, settings.per_seed):
+        yield _relit(world, step)
 
 
 def _instant(world: SeedWorld, step: int) -> Instant:
@@ -83,7 +88,7 @@ def _instant(world: SeedWorld, step: int) -> Instant:
     begin = driver.copy()
     moments = [now, *(twin.step() for _ in range(DRIVES - 1))]
     cutter = Cutter(episode_from(twin, moments, world.seed))
-    return Instant(cutter, 0, now, past, begin, recovery=True)
+    return Instant(cutter, 0, now, past, begin, RECOVERED, recovery=True)
 
 
 def displaced(
@@ -124,3 +129,14 @@ def _completed(world: SeedWorld, at: Instant) -> Sample:
         seen.sample, foreseen=cause, scene=SceneReference(world.seed, at.step),
         other_ways=() if other is None else (way_of(other, 0),),
     )  # fmt: skip
+
+
+def _relit(world: SeedWorld, step: int) -> Sample:
+    """The instant of a step under another light, about which nobody knows what a driver would do:
+    for the eyes alone."""
+    moments = world.moments[step - AGES[1] : step + 1]
+    cutter, rng = world.view.cutter, world.view.rng
+    now, *before = reversed(relit(moments, cutter, step, rng))
+    past = tuple(reversed(before))
+    sample = sample_of(world.view, Instant(cutter, step, now, past, None, RELIT)).sample
+    return replace(sample, way=None)
