@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from irl_vla.frames import to_inner
-from irl_vla.scoring.scene import HEADING, X, Y
+from irl_vla.scoring.scene import HEADING, Mask, X, Y
+from irl_vla.types import F64
 from irl_vla.world.episode import WorldState
 from irl_vla.world.town import NONE, Light, Town
 
@@ -29,7 +30,12 @@ def closed_lanes(town: Town, moment: WorldState) -> tuple[int, ...]:
     ]  # fmt: skip
     if not shut:
         return ()
-    begins = to_inner(np.stack([town.lanes[index].centre[0] for index in shut]), pose)
-    ahead = (begins[:, 0] > 0.0) & (np.abs(begins[:, 2]) < ALONG)
-    near = np.hypot(begins[:, 0], begins[:, 1]) < REACH_M
-    return tuple(index for index, counts in zip(shut, ahead & near, strict=True) if counts)
+    ahead = entered_ahead(np.stack([town.lanes[index].centre[0] for index in shut]), pose)
+    return tuple(index for index, counts in zip(shut, ahead, strict=True) if counts)
+
+
+def entered_ahead(begins: F64, pose: F64) -> Mask:
+    """(n,) which lanes, by their first poses (n, 3), the ego at a pose (3,) could enter next."""
+    inner = to_inner(begins, pose)
+    ahead = (inner[:, 0] > 0.0) & (np.abs(inner[:, 2]) < ALONG)
+    return np.asarray(ahead & (np.hypot(inner[:, 0], inner[:, 1]) < REACH_M))

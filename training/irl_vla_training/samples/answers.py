@@ -11,7 +11,7 @@ import numpy as np
 from irl_vla.perception.preset import AGENT_CLASSES
 from irl_vla.types import F64
 from irl_vla.world.driver.decision import CROSSING, ENDING, FREE, LEADER, STOPPING, WAITING
-from irl_vla.world.routes import RoutePath
+from irl_vla.world.routes import RoutePath, StopPoint
 from irl_vla.world.town import NONE, Light
 from irl_vla_training.samples.sample import (
     LAMPS,
@@ -37,14 +37,21 @@ REASON_OF = {
 def light_ahead(path: RoutePath, place: float, front: float, lights: F64) -> tuple[int, float]:
     """Index into LAMPS and way [m] to the stop line of the next light on the path; "none" and NaN
     without one. place: s of the rear axle; front: from there to the bumper; lights: (S,)."""
+    stop = stop_ahead(path, place, front)
+    if stop is None:
+        return LAMPS.index("none"), float("nan")
+    shown = SHOWN[Light(int(lights[stop.signal]))]
+    return LAMPS.index(shown), float(stop.s - place - front)
+
+
+def stop_ahead(path: RoutePath, place: float, front: float) -> StopPoint | None:
+    """The next stop line with a light, within LIGHT_WITHIN_M; see light_ahead."""
     for stop in path.stops:
         gap = stop.s - place - front
         if stop.signal == NONE or stop.crosswalk != NONE or gap < -PASSED_M:
             continue
-        if gap > LIGHT_WITHIN_M:
-            break
-        return LAMPS.index(SHOWN[Light(int(lights[stop.signal]))]), float(gap)
-    return 0, float("nan")
+        return stop if gap <= LIGHT_WITHIN_M else None
+    return None
 
 
 def walker_ahead(along: F64, aside: F64, boxes: BoxTruth, seen: Mask) -> int:

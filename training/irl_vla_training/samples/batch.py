@@ -119,7 +119,8 @@ class Batch:
 
     def to(self, device: Any) -> Batch:
         """The same with all tensors on a device."""
-        return _moved(self, device)
+        moved: Batch = _moved(self, device)
+        return moved
 
 
 def _moved(value: Any, device: Any) -> Any:

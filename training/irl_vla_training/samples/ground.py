@@ -51,7 +51,7 @@ class CellPainter:
             fixed = np.round(at * (1 << SUBPIXEL)).astype(np.int32)
             cv2.fillPoly(mask, [fixed], 1, cv2.LINE_8, SUBPIXEL)
         parts = mask.reshape(rows // FINE, FINE, columns // FINE, FINE)
-        return parts.mean(axis=(1, 3), dtype=np.float32)
+        return np.asarray(parts.mean(axis=(1, 3)), np.float32)
 
     def lines(self, lines: Sequence[F64]) -> Mask:
         """(R, S) cells that lines (n, 2) run through."""
@@ -74,13 +74,33 @@ class CellPainter:
 
 
 def ground_truth(
-    town: Town, moment: WorldState, boxes: BoxTruth, seen: Mask, at: GroundAt, paint: CellPainter
-) -> GroundTruth:
-    """Of the built-in world, where everything is known. seen: (n,) of the boxes; at: the town's
-    bare ground."""
+    town: Town, moment: WorldState, boxes: BoxTruth, seen: Mask, at: GroundAt, paint: CellPainter,
+    lights: bool = True, walkways: bool = True,
+) -> GroundTruth:  # fmt: skip
+    """Of a town. seen: (n,) of the boxes; at: its bare ground; lights, walkways: whether it knows
+    them."""
     pose = moment.ego[:3]
+    reach = float(np.hypot(np.abs(paint.grid.x).max(), np.abs(paint.grid.y).max()))
+    lines = [lane.centre[:, :2] for lane in town.lanes
+             if np.abs(lane.centre[:, :2] - pose[:2]).max(axis=1).min() < reach]  # fmt: skip
+    shut = [town.lanes[i].polygon for i in closed_lanes(town, moment)] if lights else None
+    classes = np.ones(len(SEG_CLASSES), np.bool_)
+    classes[SEG["walkway"]] = walkways
+    return painted_ground(pose, at, lines, boxes, seen, shut, classes, paint)
+
+
+def painted_ground(
+    pose: F64, at: GroundAt, lines: Sequence[F64], boxes: BoxTruth, seen: Mask,
+    shut: Sequence[F64] | None, classes: Mask, paint: CellPainter,
+) -> GroundTruth:  # fmt: skip
+    """Around a pose (3,) of the world. lines: centre lines (n, 2), world; shut: rings (n, 2) of
+    lanes that a red light closes, world, None where lights are not known; classes: (7,) known."""
     seg = _bare(pose, at, paint)
-    _centre_lines(town, pose, paint, seg)
+    if not classes[SEG["walkway"]]:
+        seg[seg == SEG["walkway"]] = SEG["nothing"]
+    seg[paint.lines([_inner(line, pose) for line in lines]) & (seg == SEG["road"])] = SEG[
+        "centerline"
+    ]
     known = np.ones(paint.grid.cells, np.bool_)
     rings = box_corners(boxes.boxes[:, [0, 1, 6]], boxes.boxes[:, 3:5])
     hidden = [ring for ring, shows in zip(rings, seen, strict=True) if not shows]
@@ -93,35 +113,24 @@ def ground_truth(
         cells = covered >= HALF if name == "vehicle" else covered > 0.0
         seg[cells] = SEG[name]
         known[cells] = True
-    shut = [town.lanes[i].polygon for i in closed_lanes(town, moment)]
-    closed = paint.share([_inner(ring, pose) for ring in shut]) >= HALF
-    return GroundTruth(seg, known, np.ones(len(SEG_CLASSES), np.bool_), closed)
+    closed = None
+    if shut is not None:
+        closed = paint.share([_inner(ring, pose) for ring in shut]) >= HALF
+    return GroundTruth(seg, known, classes, closed)
 
 
 def _bare(pose: F64, at: GroundAt, paint: CellPainter) -> U8:
     """(R, S) nothing, road or walkway, by four places in each cell."""
     inner = paint.middles(2)
     flat = np.concatenate([inner.reshape(-1, 2), np.zeros((inner[..., 0].size, 1))], axis=1)
-    kinds = at(to_outer(flat, pose)[:, :2]).reshape(inner.shape[:2])
     rows, columns = paint.grid.cells
-    kinds = kinds.reshape(rows, 2, columns, 2)
+    kinds = np.asarray(at(to_outer(flat, pose)[:, :2])).reshape(rows, 2, columns, 2)
     road = ((kinds == ROAD) | (kinds == MARKING)).mean(axis=(1, 3)) >= HALF
     walk = (kinds == PAVEMENT).mean(axis=(1, 3)) >= HALF
     seg = np.full((rows, columns), SEG["nothing"], np.uint8)
     seg[walk] = SEG["walkway"]
     seg[road] = SEG["road"]
     return seg
-
-
-def _centre_lines(town: Town, pose: F64, paint: CellPainter, seg: U8) -> None:
-    """The middle of every lane, where there is road."""
-    reach = float(np.hypot(np.abs(paint.grid.x).max(), np.abs(paint.grid.y).max()))
-    near = []
-    for lane in town.lanes:
-        away = np.abs(lane.centre[:, :2] - pose[:2]).max(axis=1)
-        if away.min() < reach:
-            near.append(_inner(lane.centre[:, :2], pose))
-    seg[paint.lines(near) & (seg == SEG["road"])] = SEG["centerline"]
 
 
 def _inner(points: F64, pose: F64) -> F64:

@@ -23,6 +23,7 @@ STOP_WEIGHT, RIGHT_WEIGHT, STANDING_WEIGHT = 4.0, 2.0, 0.3
 LIGHT_M = 50.0  # [m] to the stop line: a lamp farther away does not count
 RIGHT_TURN = np.radians(-20.0)  # [rad] of heading in the next 4 s
 STANDING = 0.3  # [m/s]
+RELIT_SHARE = 0.3  # of a drive's samples, at most, are taken once more under another light
 APART_STEPS, APART_M, LATER_STEPS = 3, 2.0, 14  # alike: nearer than this in time; or in both
 
 
@@ -64,6 +65,16 @@ def instants_of_drive(found: Instants, rng: np.random.Generator, most: int) -> l
         if not any(_alike(found, index, other) for other in chosen):
             chosen.append(index)
     return sorted(int(found.steps[index]) for index in chosen)
+
+
+def steps_to_relight(found: Instants, taken: Sequence[int], most: int) -> list[int]:
+    """Of the steps that were taken those with a light within LIGHT_M, evenly, not more than
+    RELIT_SHARE of `most`."""
+    lit = set(found.steps[found.lamps > 0].tolist())
+    steps = [step for step in taken if step in lit]
+    count = min(len(steps), max(1, round(RELIT_SHARE * most)))
+    index = np.unique(np.linspace(0, len(steps) - 1, count).round().astype(int)) if steps else []
+    return [steps[k] for k in index]
 
 
 def _alike(found: Instants, a: int, b: int) -> bool:

@@ -7,7 +7,7 @@ May import: irl_vla, samples.sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ from irl_vla.types import F64
 from irl_vla.world.closed_lanes import ALONG
 from irl_vla.world.episode import WorldState
 from irl_vla.world.town import NONE, Light, Town
-from irl_vla_training.samples.sample import LineTruth
+from irl_vla_training.samples.sample import LineTruth, Mask
 
 KIND = {name: index for index, name in enumerate(MAP_CLASSES)}
 SHORTEST_M = 2.0  # [m] shorter pieces that the grid's edge leaves are no element
@@ -32,12 +32,14 @@ PIECE_M = 40.0  # [m] longer lines are told in pieces
 @dataclass(frozen=True)
 class TownLines:
     """lines: (n,) LineStrings, world; kinds: (n,) index into MAP_CLASSES; signals: (n,) of a stop
-    line or NONE; headings: (n,) of the lane that it stops [rad]."""
+    line or NONE; headings: (n,) of the lane that it stops [rad]; classes: (6,) that are known: of
+    a recorded town those that it has at all."""
 
     lines: F64
     kinds: F64
     signals: F64
     headings: F64
+    classes: Mask
 
     @staticmethod
     def of(town: Town) -> TownLines:
@@ -48,24 +50,21 @@ class TownLines:
             np.array([kind for _, kind, _, _ in found]),
             np.array([signal for _, _, signal, _ in found]),
             np.array([heading for *_, heading in found]),
+            np.isin(np.arange(len(MAP_CLASSES)), [kind for _, kind, _, _ in found])
+            | (not town.derived),
         )
 
-    def around(self, moment: WorldState, grid: BevGrid) -> LineTruth:
-        """What lies in the grid at a moment."""
-        pose = moment.ego[:3]
-        corners = np.array([(x, y) for x, y in zip(
-            (grid.x[0], grid.x[1], grid.x[1], grid.x[0]),
-            (grid.y[0], grid.y[0], grid.y[1], grid.y[1]), strict=True)])  # fmt: skip
-        frame = rigid_from_pose(pose)
-        area = shapely.Polygon(corners @ frame[:2, :2].T + frame[:2, 3])
-        near = np.flatnonzero(shapely.intersects(self.lines, area))
-        pieces, kinds = [], []
-        for index in near:
-            kind = self._kind_now(int(index), moment)
-            for part in _parts(shapely.intersection(self.lines[index], area)):
-                pieces.append(to_inner(np.column_stack([part, np.zeros(len(part))]), pose)[:, :2])
-                kinds.append(kind)
-        return _sorted(pieces, kinds)
+    def around(self, moment: WorldState, grid: BevGrid, lights: bool = True) -> LineTruth:
+        """What lies in the grid at a moment. lights: whether they are known; where not, neither
+        are stop lines, red or not."""
+        classes = self.classes.copy()
+        if not lights:
+            classes[[KIND["stop_line"], KIND["red_stop_line"]]] = False
+
+        def kind_now(index: int) -> int:
+            return self._kind_now(index, moment)
+
+        return _cut(self.lines, kind_now, moment.ego[:3], grid, classes)
 
     def _kind_now(self, index: int, moment: WorldState) -> int:
         signal = int(self.signals[index])
@@ -76,8 +75,31 @@ class TownLines:
         return KIND["red_stop_line"] if faces else int(self.kinds[index])
 
 
-def _sorted(pieces: list[F64], kinds: list[int]) -> LineTruth:
-    classes = np.ones(len(MAP_CLASSES), np.bool_)
+def cut_lines(
+    lines: Sequence[F64], kinds: Sequence[int], pose: F64, grid: BevGrid, classes: Mask
+) -> LineTruth:  # fmt: skip
+    """Lines (n, 2) of the world, of these kinds, as they lie in the grid around a pose (3,)."""
+    shapes = np.array([shapely.LineString(line) for line in lines])
+    return _cut(shapes, kinds.__getitem__, pose, grid, classes)
+
+
+def _cut(
+    lines: F64, kind_of: Callable[[int], int], pose: F64, grid: BevGrid, classes: Mask
+) -> LineTruth:  # fmt: skip
+    corners = np.array([(x, y) for x, y in zip(
+        (grid.x[0], grid.x[1], grid.x[1], grid.x[0]),
+        (grid.y[0], grid.y[0], grid.y[1], grid.y[1]), strict=True)])  # fmt: skip
+    frame = rigid_from_pose(pose)
+    area = shapely.Polygon(corners @ frame[:2, :2].T + frame[:2, 3])
+    pieces, found = [], []
+    for index in np.flatnonzero(shapely.intersects(lines, area)).tolist():
+        for part in _parts(shapely.intersection(lines[index], area)):
+            pieces.append(to_inner(np.column_stack([part, np.zeros(len(part))]), pose)[:, :2])
+            found.append(kind_of(index))
+    return _sorted(pieces, found, classes)
+
+
+def _sorted(pieces: list[F64], kinds: list[int], classes: Mask) -> LineTruth:
     if not pieces:
         return LineTruth(np.zeros((0, POLYLINE_POINTS, 2)), np.zeros(0, np.int32), classes)
     points = np.stack([evenly_along(piece, POLYLINE_POINTS) for piece in pieces])

@@ -111,4 +111,4 @@ def _distortion(fisheye: bool, field: float, rng: np.random.Generator) -> F64:
     if fisheye:
         return np.array([rng.normal(0.0, 0.01), rng.normal(0.0, 0.003), 0.0, 0.0])
     barrel = -float(rng.uniform(0.0, 0.16)) * min(1.0, 1.2 / field) ** 2
-    return np.array([barrel, -0.25 * barrel, rng.normal(0.0, 3e-4), rng.normal(0.0, 3e-4), 0.0])
+    return np.asarray([barrel, -0.25 * barrel, rng.normal(0.0, 3e-4), rng.normal(0.0, 3e-4), 0.0])

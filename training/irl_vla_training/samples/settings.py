@@ -33,6 +33,10 @@ class SampleSettings:
     per_seed: int = 22
     format: str = FORMAT
 
+    def __post_init__(self) -> None:
+        # Heights belong to the network alone: no truth of the ground depends on them.
+        object.__setattr__(self, "grid", replace(self.grid, heights=(0.0,)))
+
     @staticmethod
     def of(preset: Preset, per_seed: int = 22) -> SampleSettings:
         """For a preset."""
