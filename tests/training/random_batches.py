@@ -74,7 +74,8 @@ def random_batch(preset: Preset, count: int, seed: int) -> Batch:
     return Batch(
         tuple(f"{seed}-{k}" for k in range(count)), ("tiny3",) * count, ("clear",) * count,
         views(preset, count, rng), memory, ego, classes(SEG_CLASSES, cells), known,
-        yes(count, len(SEG_CLASSES), dtype=torch.bool), known, (numbers(rng.random(cells)) > 0.8).float(),
+        yes(count, len(SEG_CLASSES), dtype=torch.bool), known,
+        (numbers(rng.random(cells)) > 0.8).float(),
         yes(whole, dtype=torch.bool), numbers(boxes), classes(AGENT_CLASSES, two),
         yes(two, dtype=torch.bool), torch.zeros(two, dtype=torch.bool), yes(two, dtype=torch.bool),
         yes(whole, dtype=torch.bool), numbers(lines), classes(MAP_CLASSES, (count, LINES)),

@@ -24,6 +24,11 @@ COMMANDS = {  # name -> where it is, and the sentence that help shows; imported 
         "irl_vla_training.perception.command:perceive_command",
         "Train the eyes: the networks from pictures to scene tokens.",
     ),
+    "evaluate": (
+        "irl_vla_training.evaluate.command:evaluate_command",
+        "How well trained networks see, on scenes that nobody trained on.",
+    ),
+    "ship": ("irl_vla_training.ship:ship_command", "Export a run's weights as a bundle."),
 }
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
 
 from irl_vla.types import F64
 from irl_vla_training.checkpoint import write_whole
@@ -57,23 +55,5 @@ def _series(entries: Iterable[Mapping[str, Any]]) -> dict[str, F64]:
 
 
 def redraw(folder: RunFolder) -> None:
-    """`curves.png` of a run, and its log as events for TensorBoard."""
-    entries = list(folder.entries())
-    write_whole(folder.path / "curves.png", curves_png(entries))
-    write_events(folder.path / "events", entries)
-
-
-def write_events(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """The entries that TensorBoard does not have yet; `written` says up to which step it does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "written"
-    last = int(place.read_text()) if place.exists() else -1
-    fresh = [entry for entry in entries if entry.get("step", 0) > last]
-    if not fresh:
-        return
-    with SummaryWriter(str(folder)) as events:
-        for entry in fresh:
-            for name, value in entry.items():
-                if name != "step" and isinstance(value, (int, float)):
-                    events.add_scalar(name, value, entry["step"])
-    write_whole(place, str(fresh[-1]["step"]).encode())
+    """`curves.png` of a run."""
+    write_whole(folder.path / "curves.png", curves_png(folder.entries()))

@@ -37,7 +37,8 @@ class RunFolder:
     @staticmethod
     def begin(path: Path, recipe: Recipe, data_hash: str, more_data: bool = False) -> RunFolder:
         """A new run, or the one that is there if it is the same. Raises InputError where another
-        recipe or other samples were used. more_data: other samples are meant; origin.json says so."""
+        recipe or other samples were used. more_data: other samples are meant; origin.json says
+        so."""
         folder = RunFolder(path)
         if (path / "recipe.yaml").exists():
             folder._refuse_another(recipe, data_hash, more_data)

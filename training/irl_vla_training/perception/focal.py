@@ -22,7 +22,7 @@ def focal(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def focal_cost(logits: Tensor) -> Tensor:
-    """What it would change to call an entry present: focal(y = 1) - focal(y = 0). (...) -> (...)."""
+    """What calling an entry present would change: focal(y = 1) - focal(y = 0). (...) -> (...)."""
     p = logits.sigmoid()
     present = ALPHA * (1.0 - p) ** GAMMA * -nn.functional.logsigmoid(logits)
     absent = (1.0 - ALPHA) * p**GAMMA * -nn.functional.logsigmoid(-logits)

@@ -15,9 +15,10 @@ from time import perf_counter
 from lightning_fabric import Fabric
 
 from irl_vla_training.curves import redraw
+from irl_vla_training.events import EventFile
 from irl_vla_training.interrupt import Interruptible
 from irl_vla_training.perception.trainer import EyesTrainer, StepRecord
-from irl_vla_training.recipe import Recipe
+from irl_vla_training.recipe import PerceiveRecipe, Recipe
 from irl_vla_training.run import RunFolder
 from irl_vla_training.samples.batch import Batch
 
@@ -58,7 +59,7 @@ def perceive(
         tell(f"goes on after step {trainer.step}" if resumed else "begins")
     first = trainer.step * settings.accumulate
     batches = read(first, fabric.global_rank, fabric.world_size)
-    pace = Pace()
+    pace, note = Pace(), Notes(folder, trainer.step, tell)
     with Interruptible() as asked:
         while not trainer.over and not asked.to_end:
             group = [batch.to(fabric.device) for batch in islice(batches, settings.accumulate)]
@@ -67,13 +68,13 @@ def perceive(
             record = trainer.take(group)
             pace.count(settings.batch * settings.accumulate * fabric.world_size)
             if fabric.is_global_zero:
-                _note(trainer, record, folder, pace, tell)
+                note.take(record, settings, pace)
             if trainer.step % settings.checkpoint_every == 0:
                 trainer.save()
     if trainer.step % settings.checkpoint_every:
         trainer.save()
     if fabric.is_global_zero:
-        redraw(folder)
+        note.close()
     return Ended(trainer.step, trainer.over)
 
 
@@ -98,17 +99,28 @@ def _choose(trainer: EyesTrainer, batch: Batch, folder: RunFolder, tell: Tell) -
         tell(f"computes with {trainer.precision}, measured [s] {took}")
 
 
-def _note(
-    trainer: EyesTrainer, record: StepRecord, folder: RunFolder, pace: Pace, tell: Tell
-) -> None:
-    settings = trainer.recipe.perceive
-    if record.step % settings.log_every == 0:
-        entry = {**record.entry(), "samples_per_s": round(pace.samples_per_s, 3)}
-        folder.log(entry)
-        left_min = (settings.steps - record.step) * pace.step_s / 60.0
-        tell(
-            f"step {record.step} of {settings.steps}  loss {entry['loss']:.3f}  norm"
-            f" {record.norm:.2f}  {pace.samples_per_s:.1f} samples/s  {left_min:.0f} min left"
-        )
-    if record.step % settings.checkpoint_every == 0:
-        redraw(folder)
+class Notes:
+    """What is kept of the steps: log, events, curves, and a line for who watches."""
+
+    def __init__(self, folder: RunFolder, after: int, tell: Tell) -> None:
+        self._folder, self._tell = folder, tell
+        self._events = EventFile(folder.path / "events", after)
+
+    def take(self, record: StepRecord, settings: PerceiveRecipe, pace: Pace) -> None:
+        """A step is over."""
+        if record.step % settings.log_every == 0:
+            entry = {**record.entry(), "samples_per_s": round(pace.samples_per_s, 3)}
+            self._folder.log(entry)
+            self._events.add(entry)
+            left_min = (settings.steps - record.step) * pace.step_s / 60.0
+            self._tell(
+                f"step {record.step} of {settings.steps}  loss {entry['loss']:.3f}  norm"
+                f" {record.norm:.2f}  {pace.samples_per_s:.1f} samples/s  {left_min:.0f} min left"
+            )
+        if record.step % settings.checkpoint_every == 0:
+            redraw(self._folder)
+
+    def close(self) -> None:
+        """Curves once more; the events are on disk."""
+        self._events.close()
+        redraw(self._folder)

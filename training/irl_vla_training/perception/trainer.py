@@ -164,8 +164,8 @@ class EyesTrainer:
         newest = self.folder.newest
         kept_one = "no checkpoint yet" if newest is None else f"the last good one is {newest}"
         raise TrainingStopped(
-            f"step {self.step + 1}: {what} (norm {norm:.3g}, allowed {limit:g}). Stopped; {kept_one}."
-            " Lower optimiser.peak_rate, or look at the samples of this step"
+            f"step {self.step + 1}: {what} (norm {norm:.3g}, allowed {limit:g}). Stopped;"
+            f" {kept_one}. Lower optimiser.peak_rate, or look at the samples of this step"
         )
 
 
@@ -181,7 +181,7 @@ def load_eyes(eyes: Eyes, checkpoint: Checkpoint, where: str) -> None:
     for name, value in expected.items():
         if value.shape != found[name].shape:
             raise InputError(
-                f"{where}: weight '{name}': preset '{eyes.preset.name}' has {list(value.shape)}, the"
-                f" checkpoint {list(found[name].shape)}"
+                f"{where}: weight '{name}': preset '{eyes.preset.name}' has {list(value.shape)},"
+                f" the checkpoint {list(found[name].shape)}"
             )
     eyes.load_state_dict(found)

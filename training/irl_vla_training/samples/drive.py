@@ -98,10 +98,10 @@ class Seen:
     truth: CameraTruth
 
 
-def sample_of(view: DriveView, at: Instant) -> Seen:
-    """Pictures, memory, truth and answers of an instant."""
+def sample_of(view: DriveView, at: Instant, age: int | None = None) -> Seen:
+    """Pictures, memory, truth and answers of an instant. age: of the memory [steps], None: drawn"""
     cameras = view.cameras
-    age = int(view.rng.integers(*AGES))
+    age = int(view.rng.integers(*AGES)) if age is None else age
     then = at.past[-age]
     found = cameras.measure(view.renderer, at.now)
     around = _around(view, at, found)

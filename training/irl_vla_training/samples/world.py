@@ -7,21 +7,22 @@ May import: irl_vla, samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from irl_vla.camera.rig import Rig
 from irl_vla.frames import to_inner
 from irl_vla.scoring.scene import HEADING, X, Y
 from irl_vla.types import F64
 from irl_vla.world.benchmark.scenes import FIRST, Cutter
 from irl_vla.world.build import STEPS, simulation_of
 from irl_vla.world.driver.expert import Expert
-from irl_vla.world.episode import WorldState
+from irl_vla.world.episode import Episode, WorldState
 from irl_vla.world.simulated_sensors import ego_pose
 from irl_vla.world.simulation import Simulation, episode_from
-from irl_vla_training.samples.cameras import prepared_cameras
+from irl_vla_training.samples.cameras import fitted, prepared_cameras
 from irl_vla_training.samples.drive import AGES, DriveView, Instant, sample_of, way_of
 from irl_vla_training.samples.foresight import foreseen
 from irl_vla_training.samples.instants import Instants, instants_of_drive, steps_to_relight
@@ -32,6 +33,8 @@ from irl_vla_training.samples.settings import SampleSettings
 
 SEED = 611  # tells the random numbers of samples from those of the world
 RECOVERED, RELIT = "r", "l"  # marks at the end of keys
+MEMORY_STEPS = 5  # in evaluation: the age that the car looks for
+SCENE_EVERY = 5  # steps between instants that may be scenes (splits.CANDIDATES)
 EVERY = 2  # steps between instants that may be samples
 DRIVES = 41  # moments of a drive that begins at a sample: now and 4 s
 RECOVERY_SHARE, OTHER_WAY_SHARE = 0.1, 0.5
@@ -48,18 +51,20 @@ class SeedWorld:
     view: DriveView
 
     @staticmethod
-    def of(seed: int, settings: SampleSettings) -> SeedWorld:
-        """Drives the seed and sets up its cameras."""
+    def of(
+        seed: int, settings: SampleSettings, rig: Rig | None = None, every: int = EVERY
+    ) -> SeedWorld:
+        """Drives the seed and sets up its cameras: those of a rig, or drawn ones."""
         rng = np.random.default_rng([seed, SEED])
         simulation = simulation_of(seed)
         moments, copies = [simulation.moment], {}
         for step in range(STEPS):
-            if step % EVERY == 0 and FIRST <= step < STEPS - DRIVES + 1:
+            if step % every == 0 and FIRST <= step < STEPS - DRIVES + 1:
                 copies[step] = simulation.copy()
             if step < STEPS - 1:
                 moments.append(simulation.step())
         cutter = Cutter(episode_from(simulation, moments, seed))
-        cameras = prepared_cameras(rng, settings)
+        cameras = prepared_cameras(rng, settings) if rig is None else fitted(rig, settings)
         view = DriveView.of("world", f"{seed:07d}", seed, cutter, cameras, rng)
         return SeedWorld(seed, moments, copies, view)
 
@@ -75,17 +80,31 @@ def samples_of_seed(seed: int, settings: SampleSettings) -> Iterator[Sample]:
         yield _relit(world, step)
 
 
-def _instant(world: SeedWorld, step: int) -> Instant:
-    past = tuple(world.moments[step - AGES[1] : step])
-    twin, rng = world.copies[step].copy(), world.view.rng
-    driver = twin.driver
+def samples_at(
+    seed: int, settings: SampleSettings, rig: Rig, steps: Callable[[Episode], Sequence[int]]
+) -> Iterator[Sample]:
+    """For evaluation: chosen instants of a seed, each a multiple of SCENE_EVERY, through one rig as
+    it is, with the memory that the car would have. steps: which instants of the drive"""
+    world = SeedWorld.of(seed, settings, rig, SCENE_EVERY)
+    for step in steps(world.view.cutter.episode):
+        sample = sample_of(world.view, _on_its_way(world, step), MEMORY_STEPS).sample
+        yield replace(sample, scene=SceneReference(seed, step))
+
+
+def _on_its_way(world: SeedWorld, step: int) -> Instant:
+    driver = world.copies[step].driver
     assert isinstance(driver, Expert)
+    past = tuple(world.moments[step - AGES[1] : step])
+    return Instant(world.view.cutter, step, world.moments[step], past, driver.copy())
+
+
+def _instant(world: SeedWorld, step: int) -> Instant:
+    on_way, rng = _on_its_way(world, step), world.view.rng
     if rng.random() >= RECOVERY_SHARE:
-        return Instant(world.view.cutter, step, world.moments[step], past, driver.copy())
-    off = rng.uniform(-1.0, 1.0, 3)
-    now, past = displaced(world.moments[step], past, off)
+        return on_way
+    twin, begin = world.copies[step].copy(), on_way.driver
+    now, past = displaced(world.moments[step], on_way.past, rng.uniform(-1.0, 1.0, 3))
     twin.moment = now
-    begin = driver.copy()
     moments = [now, *(twin.step() for _ in range(DRIVES - 1))]
     cutter = Cutter(episode_from(twin, moments, world.seed))
     return Instant(cutter, 0, now, past, begin, RECOVERED, recovery=True)
