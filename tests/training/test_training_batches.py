@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lab_seeds import PER_SEED, SEEDS
 from torch import Tensor
 
 from irl_vla.camera.camera import Camera
@@ -35,6 +39,7 @@ from irl_vla_training.samples.loader import Loader
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.shards import SampleStore
 
 LENSES = {
     "barrel": (CameraModel.PLUMB_BOB, (-0.2, 0.05, -0.003, 0.004, 0.0)),
@@ -202,6 +207,47 @@ def same(one: Batch, other: Batch) -> None:
         if isinstance(value, Tensor):
             assert torch.equal(value.nan_to_num(), getattr(other, name).nan_to_num()), name
     assert torch.equal(one.views.images, other.views.images)
+
+
+# ------------------------------------------------------------------------------- preparing
+
+PREPARE = """
+import sys
+from rich.console import Console
+from irl_vla.perception.preset import load_preset
+from irl_vla_training.samples.prepare import prepare
+from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.sources import WorldSource
+source = WorldSource(range({first}, {end}), per_shard=1)
+prepare(sys.argv[1], SampleSettings.of(load_preset("nano"), {per_seed}), source, 1, None,
+        Console(quiet=True))
+"""
+
+
+def test_a_killed_preparation_goes_on_and_gives_the_same_bytes(
+    prepared: Path, tmp_path: Path
+) -> None:
+    """Killed once its first shard is whole; then the same command runs to its end."""
+    code = PREPARE.format(first=SEEDS.start, end=SEEDS.stop, per_seed=PER_SEED)
+    command, folder = [sys.executable, "-c", code, str(tmp_path / "set")], tmp_path / "set"
+    first = subprocess.Popen(command)
+    while not list(folder.glob("world-*.json")) and first.poll() is None:
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    whole = len(list(folder.glob("world-*.json")))
+    assert 0 < whole < len(SEEDS)
+    subprocess.run(command, check=True)
+    for path in sorted(prepared.glob("world-*")):
+        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
+    leftovers = {path.name for path in folder.iterdir()} - {p.name for p in prepared.iterdir()}
+    assert all(name.startswith(".") for name in leftovers)
+
+
+def test_a_set_that_was_begun_in_another_way_is_not_added_to(prepared: Path) -> None:
+    store = SampleStore.at(str(prepared))
+    with pytest.raises(InputError, match="begun with another per_seed"):
+        store.begin(replace(store.settings(), per_seed=PER_SEED + 1))
 
 
 # --------------------------------------------------------------------------------- bad input

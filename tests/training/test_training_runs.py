@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import (
@@ -96,6 +97,21 @@ def test_a_log_line_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
     assert [entry["step"] for entry in folder.entries()] == [1, 2]
     folder.forget_after(1)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1]
+
+
+def test_tensorboard_shows_what_is_logged_and_not_what_a_kill_undid(tmp_path: Path) -> None:
+    folder = RunFolder.begin(tmp_path, Recipe(name="a", preset="nano"), "s")
+    for step in (1, 2, 3):
+        folder.log({"step": step, "loss": 10.0 * step, "losses": {"seg": 1.0}, "precision": "bf16"})
+    folder._events.close()
+    again = RunFolder(tmp_path)
+    again.forget_after(1)
+    again.log({"step": 2, "loss": 25.0})
+    again._events.close()
+    shown = EventAccumulator(str(tmp_path / "events"))
+    shown.Reload()
+    assert [(e.step, e.value) for e in shown.Scalars("loss")] == [(1, 10.0), (2, 25.0)]
+    assert "losses/seg" in shown.Tags()["scalars"]
 
 
 COMMAND = [sys.executable, "-m", "irl_vla_training.app"]

@@ -86,7 +86,7 @@ def test_known_boxes_of_a_recording_are_told_without_pixels(settings: SampleSett
 
 
 def test_a_navsim_frame_knows_its_map_and_no_pixels(settings: SampleSettings) -> None:
-    shelf = shelf_of(shared("navsim/data"), "navtest")
+    shelf = shelf_of(shared("navsim/data"), "syn_test")
     found = [sample for log in shelf.index.by_log() for sample in shelf.samples(log, settings)]
     assert found
     for sample in found:
