@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab_seeds import PER_SEED, SEEDS
+from lab_seeds import ENVIRONMENT, PER_SEED, SEEDS
 from torch import Tensor
 
 from irl_vla.camera.camera import Camera
@@ -230,14 +230,14 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_bytes(
     """Killed once its first shard is whole; then the same command runs to its end."""
     code = PREPARE.format(first=SEEDS.start, end=SEEDS.stop, per_seed=PER_SEED)
     command, folder = [sys.executable, "-c", code, str(tmp_path / "set")], tmp_path / "set"
-    first = subprocess.Popen(command)
+    first = subprocess.Popen(command, env=ENVIRONMENT)
     while not list(folder.glob("world-*.json")) and first.poll() is None:
         time.sleep(0.02)
     first.kill()
     first.wait()
     whole = len(list(folder.glob("world-*.json")))
     assert 0 < whole < len(SEEDS)
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env=ENVIRONMENT)
     for path in sorted(prepared.glob("world-*")):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     leftovers = {path.name for path in folder.iterdir()} - {p.name for p in prepared.iterdir()}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab_seeds import ENVIRONMENT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from irl_vla.types import InputError
@@ -136,13 +137,13 @@ def test_what_cannot_be_prepared_is_a_sentence(
 
 def test_bad_input_ends_with_one_sentence_and_exit_code_3(tmp_path: Path) -> None:
     line = [*COMMAND, "prepare", "--out", str(tmp_path / "out"), "--seeds", "5"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.returncode == 3
     assert done.stderr.startswith("error: seeds '5'") and done.stderr.count("\n") == 1
 
 
 def test_help_names_the_commands_without_torch() -> None:
     code = "import sys, irl_vla_training.app; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=ENVIRONMENT).returncode == 0
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert "prepare" in done.stdout
