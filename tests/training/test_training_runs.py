@@ -144,6 +144,8 @@ def test_bad_input_ends_with_one_sentence_and_exit_code_3(tmp_path: Path) -> Non
 
 def test_help_names_the_commands_without_torch() -> None:
     code = "import sys, irl_vla_training.app; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, env=ENVIRONMENT).returncode == 0
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(line, check=False, env=ENVIRONMENT).returncode == 0
+    line = [*COMMAND, "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert "prepare" in done.stdout
