@@ -28,12 +28,11 @@ from irl_vla_training.recipe import AugmentRecipe
 from irl_vla_training.samples.augment import (
     Variation,
     drawn_variation,
-    mirrored_camera,
     mirrored_truth,
 )
 from irl_vla_training.samples.batch import Batch
 from irl_vla_training.samples.collate import collated, item_of
-from irl_vla_training.samples.decoded import Window, decoded, region
+from irl_vla_training.samples.decoded import Window, decoded, mirrored_camera, region
 from irl_vla_training.samples.grids import grid_of
 from irl_vla_training.samples.loader import Loader
 from irl_vla_training.samples.sample import Sample
@@ -77,11 +76,9 @@ def test_a_mirrored_camera_sees_mirrored_points_in_the_mirrored_place(lens: str)
 def test_the_grid_of_a_cut_picture_is_that_of_its_camera(
     samples: list[Sample], nano: Preset, mirror: bool
 ) -> None:
-    from irl_vla_training.samples.augment import mirrored_picture
-
     for sample in samples[:6]:
         picture = decoded(sample.pictures.wide[0], None, Window(0.3, 0.9, 0.2), (64, 32))
-        picture = mirrored_picture(picture) if mirror else picture
+        picture = picture.mirror() if mirror else picture
         at, visible = grid_of(picture, nano.bev)
         exact = sampling_grid([picture.camera], nano.bev)
         border = np.abs(np.abs(exact.grid[0]).max(axis=1) - 1.0) < 1e-4

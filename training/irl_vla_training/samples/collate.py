@@ -25,7 +25,6 @@ from irl_vla.types import F32, F64, U8, IntentDirection
 from irl_vla_training.samples.augment import (
     PLAIN,
     Variation,
-    mirrored_picture,
     mirrored_truth,
     varied_pixels,
 )
@@ -135,7 +134,7 @@ def _decoded(
     done = []
     for k, one in enumerate(found):
         picture = replace(one, pixels=varied_pixels(one.pixels, how, k))
-        done.append(mirrored_picture(picture) if how.mirror else picture)
+        done.append(picture.mirror() if how.mirror else picture)
     wide = len(pictures.wide)
     return DecodedPictures(tuple(done[:wide]), done[wide] if len(done) > wide else None)
 
