@@ -254,7 +254,9 @@ def collated(items: Sequence[Item], preset: Preset) -> Batch:
     """Tensors of several items, padded to the fullest of them."""
     views = [item.views for item in items]
     there = [item.memory is not None for item in items]
-    memory = _view_batch([item.memory or _absent(item.views) for item in items])
+    now = _view_batch(views)
+    then = [item.memory or _absent(item.views) for item in items]
+    memory = _view_batch(then, _same_grids(then, views, now))
     truth = {
         name: torch.from_numpy(_stacked([item.truth[name] for item in items], name in PADDED))
         for name in items[0].truth
@@ -266,7 +268,7 @@ def collated(items: Sequence[Item], preset: Preset) -> Batch:
                             for h, w in ((spec.height, spec.width), tele))  # fmt: skip
     return Batch(
         keys=tuple(item.key for item in items), rigs=tuple(item.rig for item in items),
-        weathers=tuple(item.weather for item in items), views=_view_batch(views),
+        weathers=tuple(item.weather for item in items), views=now,
         memory=MemoryBatch(
             memory, _tensor([item.ego_now_from_memory for item in items]),
             torch.tensor([[item.age_s] for item in items], dtype=torch.float32),
@@ -287,17 +289,25 @@ def _absent(like: ViewItem) -> ViewItem:
     )  # fmt: skip
 
 
-def _view_batch(items: Sequence[ViewItem]) -> ViewBatch:
-    width = max(1, *(len(item.images) for item in items))
-    high, wide = next((i.images.shape[1:3] for i in items if len(i.images)), items[0].images.shape[
-        1:3])  # fmt: skip
+def _same_grids(
+    then: Sequence[ViewItem], now: Sequence[ViewItem], batch: ViewBatch
+) -> Tensor | None:  # fmt: skip
+    """The grids of a batch, if others have the very same: a megabyte a sample is not copied."""
+    same = all(a.grid is b.grid for a, b in zip(then, now, strict=True))
+    return batch.sampling_grid if same else None
+
+
+def _view_batch(items: Sequence[ViewItem], grids: Tensor | None = None) -> ViewBatch:
+    width = max([1, *(len(item.images) for item in items)])
+    high, wide = items[0].images.shape[1:3]
     images = np.zeros((len(items), width, high, wide, 3), np.uint8)
     for k, item in enumerate(items):
         images[k, : len(item.images)] = item.images
     tele = np.stack([item.tele for item in items])
     return ViewBatch(
         torch.from_numpy(images).permute(0, 1, 4, 2, 3),
-        _tensor([item.present for item in items]), _tensor([item.grid for item in items]),
+        _tensor([item.present for item in items]),
+        _tensor([item.grid for item in items]) if grids is None else grids,
         _tensor([item.visible for item in items]), torch.from_numpy(tele).permute(0, 3, 1, 2),
         torch.tensor([item.tele_present for item in items]),
         _tensor([item.tele_grid for item in items]),
@@ -327,8 +337,7 @@ def _squeezed(pixels: PixelBatch) -> PixelBatch:
 def _stacked(values: Sequence[NDArray[Any]], padded: bool) -> NDArray[Any]:
     if not padded:
         return np.stack(values)
-    longest = max(1, *(len(value) for value in values)) if len(values) > 1 else max(
-        1, len(values[0]))  # fmt: skip
+    longest = max([1, *(len(value) for value in values)])
     out = np.zeros((len(values), longest, *values[0].shape[1:]), values[0].dtype)
     for k, value in enumerate(values):
         out[k, : len(value)] = value
