@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -239,6 +240,25 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_bytes(
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     leftovers = {path.name for path in folder.iterdir()} - {p.name for p in prepared.iterdir()}
     assert all(name.startswith(".") for name in leftovers)
+
+
+def test_a_disk_that_becomes_full_is_a_sentence_and_whole_shards_stay(
+    settings: SampleSettings, samples: list[Sample], tmp_path: Path
+) -> None:
+    store = SampleStore.at(str(tmp_path / "set"))
+    store.begin(settings)
+    store.add("first", samples[:1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(InputError, match=r"second.tar: cannot be written: File too large"):
+            store.add("second", samples)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [note.name for note in store.notes()] == ["first"]
+    assert {path.name for path in (tmp_path / "set").iterdir()} == {
+        "samples.json", "first.tar", "first.json",
+    }  # fmt: skip
 
 
 def test_a_set_that_was_begun_in_another_way_is_not_added_to(prepared: Path) -> None:
