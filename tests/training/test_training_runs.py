@@ -19,6 +19,7 @@ from irl_vla_training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
+from irl_vla_training.events import EventFile
 from irl_vla_training.recipe import RECIPES, Recipe, load_recipe
 from irl_vla_training.run import RunFolder
 from irl_vla_training.samples.command import prepare_command
@@ -101,15 +102,14 @@ def test_a_log_line_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
 
 
 def test_tensorboard_shows_what_is_logged_and_not_what_a_kill_undid(tmp_path: Path) -> None:
-    folder = RunFolder.begin(tmp_path, Recipe(name="a", preset="nano"), "s")
+    first = EventFile(tmp_path)
     for step in (1, 2, 3):
-        folder.log({"step": step, "loss": 10.0 * step, "losses": {"seg": 1.0}, "precision": "bf16"})
-    folder._events.close()
-    again = RunFolder(tmp_path)
-    again.forget_after(1)
-    again.log({"step": 2, "loss": 25.0})
-    again._events.close()
-    shown = EventAccumulator(str(tmp_path / "events"))
+        first.add({"step": step, "loss": 10.0 * step, "losses": {"seg": 1.0}, "name": "bf16"})
+    first.close()
+    again = EventFile(tmp_path, after=1)
+    again.add({"step": 2, "loss": 25.0})
+    again.close()
+    shown = EventAccumulator(str(tmp_path))
     shown.Reload()
     assert [(e.step, e.value) for e in shown.Scalars("loss")] == [(1, 10.0), (2, 25.0)]
     assert "losses/seg" in shown.Tags()["scalars"]

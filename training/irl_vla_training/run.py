@@ -13,7 +13,6 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +23,6 @@ import yaml
 import irl_vla
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import newest_checkpoint, write_whole
-from irl_vla_training.events import EventFile
 from irl_vla_training.recipe import Recipe, load_recipe
 
 LOG = "log.jsonl"
@@ -69,16 +67,9 @@ class RunFolder:
         return load_recipe(str(self.path / "recipe.yaml"))
 
     def log(self, entry: Mapping[str, Any]) -> None:
-        """Adds one line; it is on disk when this returns. TensorBoard gets its numbers."""
-        self._events.add(entry)
+        """Adds one line; it is on disk when this returns."""
         with (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(entry)) + "\n")
-
-    @cached_property
-    def _events(self) -> EventFile:
-        """Of this process; what was written for steps after the last that is logged is void."""
-        last = max((int(entry.get("step", 0)) for entry in self.entries()), default=0)
-        return EventFile(self.path / "events", last)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """What was logged. A last line that was cut off by a kill is left out."""
