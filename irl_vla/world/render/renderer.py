@@ -59,11 +59,11 @@ class PixelTruth:
 
 
 class Scanned(NamedTuple):
-    """nearest: (H, W) inverse depth and found: (H, W) quad of each sample; count: of the quads."""
+    """nearest: (H, W) inverse depth and found: (H, W) quad of each sample; quads: how many."""
 
     nearest: F32
     found: NDArray[np.int32]
-    count: int
+    quads: int
 
 
 class Renderer:
@@ -132,9 +132,8 @@ class Renderer:
         for index, camera in enumerate(self.rig.cameras):
             scanned = self._scan(self._views[index], scene)
             truth = self._truth(index, moment, scene, scanned)
-            if self._fine[index] is not None:
-                scanned = None  # a fine picture is scanned more finely
-            found[camera.name] = self._picture(index, moment, scene, scanned), truth
+            same = scanned if self._fine[index] is None else None  # fine ones are scanned finer
+            found[camera.name] = self._picture(index, moment, scene, same), truth
         return found
 
     def ground(self, places: F64) -> U8:

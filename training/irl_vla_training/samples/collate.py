@@ -172,7 +172,7 @@ def _truth(
     cells = grid.cells
     looked = (views.visible & views.present[:, None]).any(axis=0)
     looked = looked | (views.tele_visible & views.tele_present)
-    seen = looked.reshape(*cells, -1).any(axis=-1)
+    seen = np.asarray(looked.reshape(*cells, -1).any(axis=-1), np.bool_)
     ground, answers, way = sample.ground, sample.answers, sample.way
     empty = np.zeros(cells, np.bool_)
     found: Arrays = {
@@ -209,7 +209,7 @@ def _box_arrays(
     inside = _inside(known.boxes[:, :2], grid)
     shown = np.where(there, known.pixels, 0)
     seen = settings.is_seen(shown, wide) | (known.pixels < 0).all(axis=1)
-    velocity = np.isfinite(known.boxes[:, 7:9]).all(axis=1)
+    velocity = np.asarray(np.isfinite(known.boxes[:, 7:9]).all(axis=1))
     return {
         "boxes": np.nan_to_num(known.boxes).astype(np.float32),
         "box_kind": known.kind.astype(np.int64), "box_valid": inside & seen,
