@@ -288,7 +288,9 @@ def test_files_and_functions_stay_readable() -> None:
 # ------------------------------------------------------------------------------------ the lab
 
 LAB = "training/irl_vla_training/"
-LAB_GROUND = {"recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser"}  # under the stages
+LAB_GROUND = {  # under the stages
+    "recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser",
+}  # fmt: skip
 STAGES = ("samples", "perception", "language", "imitation", "reward", "reinforce", "evaluate")
 LOOPS = {"lightning_fabric"}  # who imports it holds a training loop
 

@@ -33,9 +33,9 @@ from irl_vla_training.samples.settings import SampleSettings
 
 SEED = 611  # tells the random numbers of samples from those of the world
 RECOVERED, RELIT = "r", "l"  # marks at the end of keys
-EVERY = 2  # steps between instants that may be samples
-SCENE_EVERY = 5  # steps between instants that may be scenes (splits.CANDIDATES)
 MEMORY_STEPS = 5  # in evaluation: the age that the car looks for
+SCENE_EVERY = 5  # steps between instants that may be scenes (splits.CANDIDATES)
+EVERY = 2  # steps between instants that may be samples
 DRIVES = 41  # moments of a drive that begins at a sample: now and 4 s
 RECOVERY_SHARE, OTHER_WAY_SHARE = 0.1, 0.5
 ASIDE_M, TURNED_RAD, FASTER = 0.5, np.radians(2.0), 0.15  # most, of recovery
@@ -87,8 +87,8 @@ def samples_at(
     it is, with the memory that the car would have. steps: which instants of the drive"""
     world = SeedWorld.of(seed, settings, rig, SCENE_EVERY)
     for step in steps(world.view.cutter.episode):
-        seen = sample_of(world.view, _on_its_way(world, step), MEMORY_STEPS).sample
-        yield replace(seen, scene=SceneReference(seed, step))
+        sample = sample_of(world.view, _on_its_way(world, step), MEMORY_STEPS).sample
+        yield replace(sample, scene=SceneReference(seed, step))
 
 
 def _on_its_way(world: SeedWorld, step: int) -> Instant:
@@ -102,11 +102,9 @@ def _instant(world: SeedWorld, step: int) -> Instant:
     on_way, rng = _on_its_way(world, step), world.view.rng
     if rng.random() >= RECOVERY_SHARE:
         return on_way
-    twin, past = world.copies[step].copy(), on_way.past
-    off = rng.uniform(-1.0, 1.0, 3)
-    now, past = displaced(world.moments[step], past, off)
+    twin, begin = world.copies[step].copy(), on_way.driver
+    now, past = displaced(world.moments[step], on_way.past, rng.uniform(-1.0, 1.0, 3))
     twin.moment = now
-    begin = on_way.driver
     moments = [now, *(twin.step() for _ in range(DRIVES - 1))]
     cutter = Cutter(episode_from(twin, moments, world.seed))
     return Instant(cutter, 0, now, past, begin, RECOVERED, recovery=True)
