@@ -186,7 +186,7 @@ def test_ctrl_c_ends_after_the_step_and_keeps_it(tmp_path: Path) -> None:
 
 def test_a_gradient_that_explodes_stops_the_run(tmp_path: Path) -> None:
     settings = OptimiserRecipe(explodes_at=1e-3)
-    with pytest.raises(TrainingStopped, match="step 1: gradient norm .*no checkpoint yet"):
+    with pytest.raises(TrainingStopped, match=r"step 1: gradient norm .*no checkpoint yet"):
         trained(tmp_path / "run", recipe(optimiser=settings))
 
 
