@@ -100,13 +100,13 @@ def _report(
     rows: list[Row],
     out: Path,
 ) -> None:
-    """The averages as a table, what is in no mean, and what was written."""
+    """The averages as a table, what is excluded from the means, and what was written."""
     averages = [row for row in rows if str(row["token"]) not in index.places]
     console.print(averages_table(averages))
     if skipped:
         console.print(
-            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are in "
-            f"no mean; first: {skipped[0].reason}",
+            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are "
+            f"excluded from the means; first reason: {skipped[0].reason}",
             style="yellow", markup=False, highlight=False,
         )  # fmt: skip
     for path in sorted(out.glob("s*.*")):
