@@ -23,3 +23,8 @@ def resource(name: str) -> Path:
             f"'{name}' did not come with this installation: expected {path}. Install irl-vla again"
         )
     return path.resolve()
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file or folder came with the installed software, not from a user."""
+    return path.resolve().is_relative_to(_SHIPPED)

@@ -33,6 +33,7 @@ MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras
 GRAPHS = ("camera", "bev", "planner")  # that every network bundle has
 OPTIONAL_GRAPHS = ("language", "reward")  # that it may have
 MAX_TOLERANCE = 0.05  # of golden answers: a bundle that asks for more calls a fault a rounding
+MAX_TOLERANCES = {"fp32": 0.005}  # of variants that need less: processors add in other orders
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -76,6 +77,15 @@ class GraphSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     variants: dict[str, Variant]
+
+    def __post_init__(self) -> None:
+        for name, variant in self.variants.items():
+            limit = MAX_TOLERANCES.get(name, MAX_TOLERANCE)
+            if variant.tolerance > limit:
+                raise ValueError(
+                    f"variant '{name}': tolerance: expected at most {limit}, got "
+                    f"{variant.tolerance}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +139,10 @@ class NetworkPart:
     seed: int  # of the initial weights
     quantisation: Quantisation | None = None
 
+    def variants(self) -> tuple[Variant, ...]:
+        """Of all graphs, at every precision."""
+        return tuple(v for graph in self.graphs.values() for v in graph.variants.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
@@ -168,10 +182,15 @@ class Manifest:
         """Every file that some entry of the manifest refers to."""
         if self.network is None:
             return (str(self.parameters),)
-        variants = [v for graph in self.network.graphs.values() for v in graph.variants.values()]
+        variants = self.network.variants()
         report = () if self.network.quantisation is None else (self.network.quantisation.report,)
         files = [name for variant in variants for name in (variant.onnx, variant.golden)]
         return (self.network.weights, self.network.equality, *files, *report)
+
+    def onnx_files(self) -> tuple[str, ...]:
+        """The graphs, at every precision."""
+        variants = () if self.network is None else self.network.variants()
+        return tuple(variant.onnx for variant in variants)
 
 
 def refuse_path(name: str) -> None:
