@@ -23,7 +23,9 @@ from irl_vla.resources import resource
 
 ROOT = Path(__file__).parents[1]
 STRACE = shutil.which("strace")
-CALLS = "connect,sendto,socket,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
+CALLS = (
+    "connect,sendto,socket,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
+)
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT")
 LIBRARY = "onnxruntime"
 ONLY_IMPORTER = "irl_vla/engine/onnx_runner.py"

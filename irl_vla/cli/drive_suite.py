@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
@@ -73,7 +73,7 @@ def _write(suite: Suite, rows: dict[SuiteDrive, Row], out: Path, console: Consol
     }
     head = f"{VERSION}, seeds {suite.seeds.start}:{suite.seeds.stop}"
     numbers = {
-        "version": VERSION, "bundle": suite.bundle_name, "bundle_id": suite.bundle_id,
+        "version": VERSION, "bundle": suite.bundle_label, "bundle_id": suite.bundle_id,
         "rig": suite.rig.name, "quality": suite.quality,
         "seeds": [suite.seeds.start, suite.seeds.stop], "drivers": found,
         "drives": [

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from irl_vla.bag.source import open_source
+from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck, read_followed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show import given_rig

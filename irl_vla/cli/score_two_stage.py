@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.frames import to_outer
 from irl_vla.scoring.batch import SceneOutcome
 from irl_vla.scoring.scene import Scene

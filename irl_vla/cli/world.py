@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
@@ -95,7 +95,7 @@ def table(
         loaded = load_bundle(bundle)
         cameras = rig or resource(DEFAULT_RIG)
         load_rig(cameras)  # refused here rather than in every process
-        drivers[loaded.manifest.name] = BundlePlanMaker(bundle, cameras)
+        drivers[loaded.manifest.label(drivers)] = BundlePlanMaker(bundle, cameras)
         more = f":{loaded.id}:{cameras.name}"
     _folder(out)
     journal = Journal(out / f"{wanted.name}.journal")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from irl_vla.camera.rig import load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.world_bag import WorldBag

@@ -1,8 +1,8 @@
 """Bundles: a folder whose manifest hashes every file in it. Read only what was hashed; no pickle.
 
 A bundle is written beside its place and moved there in one rename, so that nobody sees half of
-one. Nothing outside the folder is ever read: plain relative names only, no symbolic or hard links. Every
-graph is checked (`onnx_check.py`) before anything runs it.
+one. Nothing outside the folder is ever read: plain relative names only, no symbolic or hard links.
+Every graph is checked (`onnx_check.py`) before anything runs it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, NoReturn
 
@@ -29,6 +30,7 @@ MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
 NETWORK = "network"  # kind of the bundles that hold networks
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
+LONGEST_NAME = 100  # characters of a bundle's name
 MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
 GRAPHS = ("camera", "bev", "planner")  # that every network bundle has
 OPTIONAL_GRAPHS = ("language", "reward")  # that it may have
@@ -163,6 +165,10 @@ class Manifest:
     training_data: tuple[DataSource, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        if not (1 <= len(self.name) <= LONGEST_NAME and self.name.isprintable()):
+            raise ValueError(
+                f"name: expected 1 to {LONGEST_NAME} printable characters, got {self.name!r:.80}"
+            )
         has = (self.parameters is not None, self.network is not None)
         named({NETWORK: None, **POLICIES}, self.kind, "kind")
         if has != (self.kind != NETWORK, self.kind == NETWORK):
@@ -191,6 +197,16 @@ class Manifest:
         """The graphs, at every precision."""
         variants = () if self.network is None else self.network.variants()
         return tuple(variant.onnx for variant in variants)
+
+    def label(self, taken: Iterable[str]) -> str:
+        """Its name in a table beside others: never one of theirs, whatever it is called."""
+        others = {_as_read(name) for name in taken}
+        return f"{self.name} (bundle)" if _as_read(self.name) in others else self.name
+
+
+def _as_read(name: str) -> str:
+    """A name as a reader takes it."""
+    return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def refuse_path(name: str) -> None:

@@ -27,18 +27,24 @@ NUMBER_TYPES = {  # of ONNX -> bytes of one number
     1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2,
 }  # fmt: skip
 OPERATORS = frozenset(
-    """
-    Abs Add And ArgMax ArgMin Atan AveragePool BatchNormalization Cast Ceil Clip Concat Constant
-    Conv ConvTranspose Cos DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor
-    Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
-    GridSample GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization IsInf IsNaN
-    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mish
-    Mod Mul Neg Not Or Pad Pow PRelu QuantizeLinear Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp
-    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
-    RMSNormalization Round ScatterElements ScatterND Shape Sigmoid Sign Sin Slice Softmax Softplus
-    SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
-    """.split()
-)
+    {
+        "Abs", "Add", "And", "ArgMax", "ArgMin", "Atan", "AveragePool",
+        "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Constant", "Conv",
+        "ConvTranspose", "Cos", "DepthToSpace", "DequantizeLinear", "Div", "Elu", "Equal",
+        "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND",
+        "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
+        "GridSample", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity",
+        "InstanceNormalization", "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu",
+        "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean",
+        "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "PRelu",
+        "QuantizeLinear", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSumExp",
+        "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+        "ReduceSumSquare", "Relu", "Reshape", "Resize", "RMSNormalization", "Round",
+        "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Slice",
+        "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum",
+        "Tan", "Tanh", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+    }
+)  # fmt: skip
 SIZES = {"Expand": (1,), "Pad": (1,), "Resize": (2, 3), "Tile": (1,), "TopK": (1,)}  # input numbers
 
 Shape = tuple[int, ...]  # with the largest batch
@@ -51,7 +57,6 @@ class Node:
     operator: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    has_tensor: bool
 
 
 def check_onnx(content: bytes, where: str) -> None:
@@ -94,7 +99,7 @@ def _node(entry: Any, where: str) -> Node:
     inputs, outputs = (
         tuple(wire.as_text(name, where) for name in values.get(number, [])) for number in (1, 2)
     )
-    return Node(operator, inputs, outputs, bool(tensors))
+    return Node(operator, inputs, outputs)
 
 
 def _refuse_domain(domain: str, where: str) -> None:

@@ -44,7 +44,7 @@ class Suite:
 
     bundle: Path
     bundle_id: str
-    bundle_name: str
+    bundle_label: str  # never EXPERT
     rig: Rig
     quality: Quality
     situations: tuple[str, ...]
@@ -62,14 +62,14 @@ class Suite:
         _stack(bundle)
         chosen = tuple(name for name in NAMES if name in names or not names)
         return Suite(
-            bundle, loaded.id, loaded.manifest.name, load_rig(rig), quality, chosen,
+            bundle, loaded.id, loaded.manifest.label([EXPERT]), load_rig(rig), quality, chosen,
             seed_range(seeds), expert,
         )  # fmt: skip
 
     @property
     def drivers(self) -> tuple[str, ...]:
         """Who drives: the bundle, and the expert where it is asked for."""
-        return (self.bundle_name, EXPERT) if self.expert else (self.bundle_name,)
+        return (self.bundle_label, EXPERT) if self.expert else (self.bundle_label,)
 
     def units(self) -> list[SuiteDrive]:
         """Every drive, in the order of the table."""
