@@ -2,7 +2,7 @@
 
 A log, a recording or a scene may say any name for a file: "../../x", "/etc/passwd". Every such name
 becomes a path here and nowhere else: `inside` for a file that is there to be read, `file_name` for
-one that is written and only called after it. May import: types.
+one that is written and only called after it. May import: types, foreign.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path, PurePath
 
+from irl_vla.foreign import brief
 from irl_vla.types import InputError
 
 LONGEST_NAME = 255  # [B] of one part of a path; Linux: NAME_MAX
@@ -27,17 +28,17 @@ def inside(folder: Path, name: object, where: str) -> Path:
     followed: data sets are often put together of them, and who can make one needs no name.
     """
     if not isinstance(name, str):
-        raise InputError(f"{where}: expected the name of a file, got {name!r:.80}")
+        raise InputError(f"{where}: expected the name of a file, got {brief(name)}")
     pure = PurePath(name)
     parts = pure.parts
     if not parts or pure.root or ".." in parts:
         raise InputError(
-            f"{where}: expected a relative path that stays in its folder, got {name!r:.200}. Is "
+            f"{where}: expected a relative path that stays in its folder, got {brief(name)}. Is "
             "the file damaged, or from an untrusted source?"
         )
     if "\0" in name or any(_bytes(part) > LONGEST_NAME for part in parts):
         raise InputError(
-            f"{where}: no file can have this name: {name!r:.80} (at most {LONGEST_NAME} bytes a "
+            f"{where}: no file can have this name: {brief(name)} (at most {LONGEST_NAME} bytes a "
             "part, no zero bytes)"
         )
     return folder / name

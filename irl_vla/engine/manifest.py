@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from irl_vla import __version__
 from irl_vla.config import UnknownSetting, from_json, named
+from irl_vla.foreign import brief, cut
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import Preset
@@ -167,7 +168,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if not (1 <= len(self.name) <= LONGEST_NAME and self.name.isprintable()):
             raise ValueError(
-                f"name: expected 1 to {LONGEST_NAME} printable characters, got {self.name!r:.80}"
+                f"name: expected 1 to {LONGEST_NAME} printable characters, got {brief(self.name)}"
             )
         has = (self.parameters is not None, self.network is not None)
         named({NETWORK: None, **POLICIES}, self.kind, "kind")
@@ -307,7 +308,7 @@ def from_bytes(content: bytes, where: str) -> Manifest:
             object_pairs_hook=_refuse_twins,
         )  # fmt: skip
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not a JSON manifest: {error}") from None
+        raise InputError(f"{where}: not a JSON manifest: {cut(error)}") from None
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected a JSON object, got {type(data).__name__}")
     _refuse_other_format(data, where)
@@ -325,7 +326,7 @@ def _refuse_other_format(data: dict[str, Any], where: str) -> None:
     found = data.get("format")
     if found == FORMAT:
         return
-    what = f"{where}: format: expected '{FORMAT}', got {found!r}"
+    what = f"{where}: format: expected '{FORMAT}', got {brief(found)}"
     if found == f"{FAMILY}1":
         raise InputError(
             f"{what}, which is not read any more. Export the policy again: `irl-vla export "

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import cut, parse_json, read_whole
 from irl_vla.scoring.epdms import PlanScores, SubScores, score, score_case
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import scene_to, try_scenes
@@ -73,11 +74,15 @@ def load_proposals(path: Path) -> Proposals:
             arrays = read_npz(path, f"{path}")
             named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(read_whole(path), f"{path}")
             data = {"trajectories": data} if isinstance(data, list) else data
             named = {name: np.asarray(plans, np.float64) for name, plans in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as proposals (.npz or .json): {error}") from None
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"{path}: cannot be read as proposals (.npz or .json): {cut(error)}"
+        ) from None
     for name, plans in named.items():
         if plans.ndim != 3 or plans.shape[1:] != (8, 3):
             raise InputError(f"{path}: '{name}': expected plans (P, 8, 3), got {plans.shape}")

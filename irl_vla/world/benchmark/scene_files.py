@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import parse_json, read_whole
 from irl_vla.scoring.scene import FORMAT, HEADING, VX, Scene, X, Y
 from irl_vla.scoring.scene_io import scene_to
 from irl_vla.types import F64, Intent
@@ -112,6 +113,6 @@ def _packed(scenes: Sequence[Scene], about: Mapping[str, Any]) -> bytes:
 
 def groups_in(path: Path) -> dict[str, Any] | None:
     """The group that a file of world-hard holds, as a mapping, or None."""
-    data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
+    data = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")
     group: dict[str, Any] | None = data["world"].get("group")
     return group
