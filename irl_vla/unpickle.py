@@ -100,7 +100,7 @@ def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     return np.dtype(code)
 
 
-class _Shell(np.ndarray):  # type: ignore[type-arg]
+class _Shell(np.ndarray):
     """An array that a pickle fills with its state. Arrays of objects hold plain values only: an
     array in an array in an array.. ends Python when it is thrown away."""
 

@@ -13,7 +13,7 @@ from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, 
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.evaluation.drive_suite import Row, Suite, SuiteDrive, drive_all
-from irl_vla.scoring.batch import Journal, SceneOutcome
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.world.situations.situation import VERSION
 
@@ -30,7 +30,7 @@ def run_suite(suite: Suite, out: Path, jobs: int) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
-    journal, units = Journal(out / JOURNAL), suite.units()
+    journal, units = Journal(out / JOURNAL, suite.settings()), suite.units()
     left = [unit for unit in units if suite.key(unit) not in journal.done]
     if kept := len(units) - len(left):
         console.print(f"kept      {kept} drives that are in {out / JOURNAL}", highlight=False)

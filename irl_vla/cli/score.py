@@ -14,15 +14,16 @@ from rich.table import Table
 
 from irl_vla.cli.console import Console
 from irl_vla.cli.score_two_stage import score_two_stage
+from irl_vla.resources import software
 from irl_vla.scoring.batch import (
-    Journal,
     Proposals,
-    SceneOutcome,
     load_proposals,
+    proposals_hash,
     read_tasks,
     scene_files,
     score_files,
 )
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
@@ -89,7 +90,7 @@ def _score_scenes(
     console = Console()
     tasks = list(read_tasks(files, plans))
     _refuse_twins([task.scene.id for task in tasks if not isinstance(task.scene, InputError)])
-    journal = Journal(out.with_name(out.name + ".journal"))
+    journal = Journal(out.with_name(out.name + ".journal"), score_settings(plans))
     left = [task for task in tasks if task.key not in journal.done]
     if len(left) < len(tasks):
         console.print(f"{len(tasks) - len(left)} scenes are in {journal.path} already")
@@ -112,6 +113,11 @@ def _score_scenes(
         )
     console.print(f"wrote  {out}", markup=False, highlight=False, soft_wrap=True)
     return [*scored, *failed]
+
+
+def score_settings(plans: Proposals | None) -> dict[str, str]:
+    """Of the journal: what besides the scene can change its score."""
+    return {"plans": proposals_hash(plans), **software()}
 
 
 def _refuse_twins(ids: list[str]) -> None:

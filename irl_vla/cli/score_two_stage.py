@@ -16,7 +16,7 @@ from rich.table import Table
 from irl_vla.cli.console import Console
 from irl_vla.foreign import cut, parse_json, read_whole
 from irl_vla.frames import to_outer
-from irl_vla.scoring.batch import SceneOutcome
+from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
 from irl_vla.scoring.simulate import sample_plans, simulate

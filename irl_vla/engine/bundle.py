@@ -130,6 +130,17 @@ def load_bundle(path: Path) -> Bundle:
     return bundle
 
 
+def same_bundle(path: Path, bundle_id: str) -> Bundle:
+    """A bundle that was opened before. Raises InputError where it has been replaced since."""
+    bundle = load_bundle(path)
+    if bundle.id != bundle_id:
+        raise InputError(
+            f"bundle {path}: was {bundle_id[:12]} when this run began and is {bundle.id[:12]} now. "
+            "Leave a bundle alone while it is evaluated; run the command again"
+        )
+    return bundle
+
+
 def file_entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
     """Contents by name -> what a manifest says of them."""
     return {

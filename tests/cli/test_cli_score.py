@@ -75,9 +75,11 @@ def test_two_ray_workers_give_the_same_results(few: Path, tmp_path: Path) -> Non
 def test_an_interrupted_run_goes_on_and_ignores_a_torn_line(few: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole.json", tmp_path / "results.json"
     run("score", str(few), "--out", str(whole))
-    from irl_vla.scoring.batch import Journal, read_tasks, run_task
+    from irl_vla.cli.score import score_settings
+    from irl_vla.scoring.batch import read_tasks, run_task
+    from irl_vla.scoring.journal import Journal
 
-    journal = Journal(out.with_name("results.json.journal"))
+    journal = Journal(out.with_name("results.json.journal"), score_settings(None))
     first = next(iter(read_tasks([few], None)))
     journal.add(run_task(first, None))
     with journal.path.open("a") as file:
