@@ -50,7 +50,10 @@ def bag(
     town, actors = simulation.town, simulation.others.actors
     route = RoutePath.of(town, simulation.driver.route)
     render = Renderer(town, actors, cameras, seed or 0, "full" if full else "plain").render
-    with interruptible() as pressed, WorldBag(out, cameras, town, actors, route) as writer:
+    with (
+        interruptible() as pressed,
+        WorldBag(out, cameras, town, actors, route, seed or 0) as writer,
+    ):
         ticks = track(range(steps), "recording", console=Console(stderr=True), transient=True)
         for tick in ticks:
             writer.write(simulation.moment, exposures(simulation.moment, render))
