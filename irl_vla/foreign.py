@@ -61,7 +61,7 @@ def read_whole(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file; it does not exist") from None
     except (OSError, MemoryError) as error:
         why = getattr(error, "strerror", None) or "too large for this machine"
         raise InputError(f"{path}: cannot be read: {why}") from None

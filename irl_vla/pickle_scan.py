@@ -64,11 +64,11 @@ STEPS = {ord(op.code): _step(op) for op in pickletools.opcodes}
 def refuse_unsound(data: mmap | bytes) -> None:
     """Raises UnsoundPickle for a pickle that is cut, nested deeper than MAX_DEPTH, states lengths
     beyond its end, or skips places of its memo."""
-    _Scan(data).run()
+    _PickleScan(data).run()
 
 
 @dataclass
-class _Scan:
+class _PickleScan:
     data: mmap | bytes
     at: int = 0
     stack: list[Depth] = field(default_factory=list)
