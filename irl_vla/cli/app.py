@@ -19,7 +19,7 @@ EXIT_INPUT = 3
 BAG = {
     "info": CommandEntry(
         "irl_vla.cli.bag:info",
-        "Topics with counts, rates and gaps; what is damaged; what is missing for a replay.",
+        "List topics with counts, rates and gaps, what is damaged, and what a replay would lack.",
     ),
 }
 WORLD = {
@@ -36,26 +36,28 @@ WORLD = {
     ),
     "statistics": CommandEntry(
         "irl_vla.cli.world_statistics:statistics",
-        "Histograms of how both move, how much they differ, and where plans lose points.",
+        "Compare the built-in world with recorded ones: histograms of motion, how much they "
+        "differ, and where plans lose points.",
     ),
 }
 COMMANDS: dict[str, CommandEntry | GroupEntry] = {
     "show": CommandEntry(
         "irl_vla.cli.show:show",
-        "Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; "
-        "of the built-in world and of scenarios the town and the drive from above.",
+        "Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration, "
+        "or, for the built-in world and for scenarios, the town and the drive from above.",
     ),
     "replay": CommandEntry(
         "irl_vla.cli.replay:replay",
-        "Drive a recording: plans, pictures, latency, refusals.",
+        "Run a policy over a recording: plans, pictures, latency, refusals.",
     ),
     "drive": CommandEntry(
         "irl_vla.cli.drive:drive",
-        "Drive until the route ends: animation, report and Bench2Drive's measures.",
+        "Drive a policy to the end of a route in closed loop; write an animation, a report and "
+        "Bench2Drive's measures.",
     ),
     "demo": CommandEntry(
         "irl_vla.cli.demo:demo",
-        "Drive the `rule` policy through a town: an animation and a report that open offline.",
+        "Drive the `rule` policy through a town; write an animation and a report for offline use.",
     ),
     "score": CommandEntry(
         "irl_vla.cli.score:score",
@@ -71,15 +73,17 @@ COMMANDS: dict[str, CommandEntry | GroupEntry] = {
     ),
     "bench": CommandEntry(
         "irl_vla.cli.bench:bench",
-        "Latency of each graph on random scenes; the last line is one JSON object.",
+        "Measure the latency of each graph on random scenes; the last line printed is one JSON "
+        "object.",
     ),
-    "bag": GroupEntry("Recordings.", BAG),
+    "bag": GroupEntry("Inspect recordings.", BAG),
     "world": GroupEntry("The built-in world: scenes, tables, bags.", WORLD),
 }
 
 app = typer.Typer(
     cls=lazy_group(COMMANDS),
-    help="A driving policy that sees, reasons and acts: look at recordings, replay, score.",
+    help="A camera-only driving policy: look at recordings, replay them, drive in a built-in world "
+    "and score plans.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

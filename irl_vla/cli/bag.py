@@ -20,7 +20,7 @@ def info(
         typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
 ) -> None:
-    """Topics with counts, rates and gaps; what is damaged; what is missing for a replay."""
+    """List topics with counts, rates and gaps, what is damaged, and what a replay would lack."""
     with open_source(source, topics) as recording:
         found = recording.info()
     console = Console()

@@ -26,7 +26,7 @@ Scenario = Annotated[
     Path | None, typer.Option(dir_okay=False, help="ScenarioNet file to drive in instead of a seed")
 ]
 RouteLength = Annotated[
-    float | None, typer.Option(help="metres; default: 200, or what was driven in a scenario")
+    float | None, typer.Option(help="metres; default: 200, in a scenario as far as was driven")
 ]
 RigFile = Annotated[
     Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
@@ -35,17 +35,19 @@ Full = Annotated[bool, typer.Option("--full", help="better pictures, at half the
 BagFolder = Annotated[Path | None, typer.Option(help="also record what the cameras saw (rosbag2)")]
 Names = Annotated[
     list[str] | None,
-    typer.Option("--situation", help="with --seed: drive it; with --suite: only these"),
+    typer.Option(
+        "--situation", help="named situation: with --seed this one; with --suite only these"
+    ),
 ]
 WholeSuite = Annotated[
     bool, typer.Option("--suite", help="every named situation, many seeds each, as a table")
 ]
 Seeds = Annotated[
-    str | None, typer.Option(help=f"of --suite: A:B, the seeds A to B - 1; default: {SEEDS}")
+    str | None, typer.Option(help=f"for --suite: A:B, the seeds A to B - 1; default: {SEEDS}")
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="processes of --suite")]
+Jobs = Annotated[int, typer.Option(min=1, help="for --suite: number of processes")]
 WithExpert = Annotated[
-    bool, typer.Option("--with-expert", help="--suite: also drive the expert, as reference")
+    bool, typer.Option("--with-expert", help="for --suite: also drive the expert, as reference")
 ]
 Out = Annotated[Path | None, typer.Option(help="folder for the results; default: out/drive/NAME")]
 
@@ -56,8 +58,8 @@ def drive(
     suite: WholeSuite = False, seeds: Seeds = None, jobs: Jobs = 1,
     with_expert: WithExpert = False, out: Out = None,
 ) -> None:  # fmt: skip
-    """Drive until the route ends: animation, report and Bench2Drive's measures. The same seed and
-    bundle give the same drive."""
+    """Drive a policy to the end of a route in closed loop; write an animation, a report and
+    Bench2Drive's measures. The same seed and bundle give the same drive."""
     names = situation or []
     if suite:
         _refuse({"--seed": seed, "--scenario": scenario, "--route-length": route_length,
@@ -108,7 +110,7 @@ def say(summary: dict[str, Any], folder: Path, interrupted: bool) -> None:
         )
 
     if interrupted:
-        line("stopped", "interrupted; the results are valid up to there", "yellow")
+        line("stopped", "interrupted; the results are valid up to that point", "yellow")
     line(
         "drove",
         f"{summary['route_completion']:.0f} % of {summary['route_m']:.0f} m in "

@@ -24,7 +24,7 @@ FAILED, INTERRUPTED = 4, 130  # exit codes, see cli/app.py
 def run_suite(suite: Suite, out: Path, jobs: int) -> int:
     """Drives what is not in the journal yet, writes the tables and returns the exit code: 0, or
     FAILED: some drives were not possible and count as no success, or INTERRUPTED by Ctrl-C: the
-    same command goes on from there."""
+    same command continues from there."""
     console = Console()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -33,14 +33,16 @@ def run_suite(suite: Suite, out: Path, jobs: int) -> int:
     journal, units = Journal(out / JOURNAL, suite.settings()), suite.units()
     left = [unit for unit in units if suite.key(unit) not in journal.done]
     if kept := len(units) - len(left):
-        console.print(f"kept      {kept} drives that are in {out / JOURNAL}", highlight=False)
+        console.print(
+            f"kept      {kept} drives that are already in {out / JOURNAL}", highlight=False
+        )
     outcomes = {key: journal.done[key] for u in units if (key := suite.key(u)) in journal.done}
     for outcome in _watched(drive_all(suite, left, jobs), len(left)):
         journal.add(outcome)
         outcomes[outcome.key] = outcome
     if len(outcomes) < len(units):
-        console.print(f"stopped   {len(outcomes)} of {len(units)} drives are done; run the "
-                      "same command again to go on", style="yellow", highlight=False)  # fmt: skip
+        console.print(f"stopped   {len(outcomes)} of {len(units)} drives are done; run "
+                      "the same command to continue", style="yellow", highlight=False)  # fmt: skip
         return INTERRUPTED
     _write(suite, {unit: _row(outcomes[suite.key(unit)]) for unit in units}, out, console)
     failed = [outcome for outcome in outcomes.values() if outcome.results is None]

@@ -99,12 +99,12 @@ def _report(
     rows: list[Row],
     out: Path,
 ) -> None:
-    """The averages as a table, what is in no mean, and what was written."""
+    """The averages as a table, what is excluded from the means, and what was written."""
     console.print(averages_table(rows[len(scored) :]))
     if skipped:
         console.print(
-            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are in "
-            f"no mean; first: {skipped[0].reason}",
+            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are "
+            f"excluded from the means; first reason: {skipped[0].reason}",
             style="yellow", markup=False, highlight=False,
         )  # fmt: skip
     for path in sorted(out.glob("s*.*")):

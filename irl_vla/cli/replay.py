@@ -51,17 +51,17 @@ def replay(
         ),
     ] = None,
     check: Annotated[
-        Path | None, typer.Option(help="folder of an earlier replay: fail if the plans drift")
+        Path | None, typer.Option(help="folder of an earlier replay: fail if the plans differ")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="of --check: metres, and tenths of a radian", min=0.0)
+        float, typer.Option(help="for --check: metres; in radians a tenth of it", min=0.0)
     ] = 0.01,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/replay/NAME")
     ] = None,
 ) -> None:
-    """Drive a recording: plans, pictures, latency, refusals. The same input gives the same plans,
-    byte for byte."""
+    """Run a policy over a recording: plans, pictures, latency, refusals. The same input gives the
+    same plans, byte for byte."""
     if follow_tolerance is not None and follow is None:
         raise typer.BadParameter("--follow-tolerance belongs to --follow")
     loaded = load_bundle(bundle)
@@ -130,7 +130,7 @@ def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:
                       soft_wrap=True)  # fmt: skip
 
     if interrupted:
-        line("stopped", "interrupted; the results are valid up to there", "yellow")
+        line("stopped", "interrupted; the results are valid up to that point", "yellow")
     plans, refusals = sum(run.tally.plans.values()), sum(run.tally.refusals.values())
     line("replayed", f"{plans + refusals} anchors: {plans} plans, {refusals} refusals")
     for reason, count in run.tally.refusals.most_common():

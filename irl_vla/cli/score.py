@@ -45,20 +45,20 @@ def score(
     two_stage: Annotated[
         Path | None, typer.Option(help="mapping of first frames to follow-ups (.json, .json.gz)")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="number of processes")] = 1,
     ray: Annotated[
         str | None, typer.Option(help='"local", or the address of a Ray cluster')
     ] = None,
-    navsim: Annotated[Path | None, typer.Option(help="NAVSIM data: score a split of it")] = None,
-    split: Annotated[str, typer.Option(help="of --navsim: name of a split")] = "navtest",
+    navsim: Annotated[Path | None, typer.Option(help="folder of NAVSIM data to score")] = None,
+    split: Annotated[str, typer.Option(help="for --navsim: name of a split")] = "navtest",
     agent: Annotated[
-        str, typer.Option(help="of --navsim: constant_velocity, human, pdm_closed, bundle:DIR")
+        str, typer.Option(help="for --navsim: constant_velocity, human, pdm_closed, bundle:DIR")
     ] = "constant_velocity",
     traffic: Annotated[
-        str | None, typer.Option(help="of --navsim: log_replay or reactive; default: the devkit's")
+        str | None, typer.Option(help="for --navsim: log_replay or reactive; default: the devkit's")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="of --navsim: folder for prepared scenes")
+        Path | None, typer.Option(help="for --navsim: folder for prepared scenes")
     ] = Path("~/.cache/irl-vla/navsim"),
 ) -> None:
     """Score driving as the NAVSIM v2 benchmark does, to the last digit. Interrupted runs continue
@@ -93,7 +93,7 @@ def _score_scenes(
     journal = Journal(out.with_name(out.name + ".journal"), score_settings(plans))
     left = [task for task in tasks if task.key not in journal.done]
     if len(left) < len(tasks):
-        console.print(f"{len(tasks) - len(left)} scenes are in {journal.path} already")
+        console.print(f"{len(tasks) - len(left)} scenes are already in {journal.path}")
     failed: list[SceneOutcome] = []
     for outcome in _progress(score_files(left, plans, jobs, ray), len(left), console):
         if outcome.results is None:

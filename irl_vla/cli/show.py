@@ -49,18 +49,18 @@ def show(
         Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
     ] = None,
     navsim: Annotated[
-        Path | None, typer.Option(help="NAVSIM data: draw the scene of this token")
+        Path | None, typer.Option(help="folder of NAVSIM data; the source is then a token")
     ] = None,
-    scene: Annotated[str | None, typer.Option(help="of scoring scenes: which one")] = None,
+    scene: Annotated[str | None, typer.Option(help="for scoring scenes: id of one")] = None,
     trajectory: Annotated[
-        Path | None, typer.Option(help="of scoring scenes: a plan (8, 3) (.npz or .json)")
+        Path | None, typer.Option(help="for scoring scenes: a plan (8, 3) (.npz or .json)")
     ] = None,
     animate: Annotated[
-        bool, typer.Option("--animate", help="of worlds and scenarios: also the drive, as WebP")
+        bool, typer.Option("--animate", help="for worlds and scenarios: also a WebP animation")
     ] = False,
 ) -> None:
-    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
-    built-in world and of scenarios the town and the drive from above."""
+    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration, or,
+    for the built-in world and for scenarios, the town and the drive from above."""
     if navsim is not None:
         from irl_vla.cli.navsim_show import show_navsim  # with pyarrow and pyproj
 
@@ -116,7 +116,7 @@ def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
                       soft_wrap=True)  # fmt: skip
 
     if interrupted:
-        line("stopped", "interrupted; the results show the recording up to there", "yellow")
+        line("stopped", "interrupted; the results show the recording up to that point", "yellow")
     for text in page.missing:
         line("missing", text, "yellow")
     for text in page.warnings:

@@ -45,7 +45,7 @@ SplitName = Annotated[
     str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")
 ]
 SeedRange = Annotated[str | None, typer.Option("--seeds", help="A:B, the seeds A to B - 1")]
-Jobs = Annotated[int, typer.Option(help="processes", min=1)]
+Jobs = Annotated[int, typer.Option(help="number of processes", min=1)]
 
 
 def scenes(
@@ -54,15 +54,15 @@ def scenes(
     seeds: SeedRange = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Write scoring scenes, one file per seed. Files that are there already are kept, so a stopped
-    run continues where it stopped; the same seed gives the same bytes."""
+    """Write scoring scenes, one file per seed. Files that exist already are kept, so a stopped run
+    continues where it stopped; the same seed gives the same bytes."""
     wanted, console = _wanted(split, seeds), Console()
     _folder(out)
     paths = {seed: out / file_name(seed) for seed in wanted.seeds}
     left = [s for s, path in paths.items() if not is_whole(path, s, wanted.groups)]
     kept = len(wanted.seeds) - len(left)
     if kept:
-        console.print(f"kept      {kept} files that are there already")
+        console.print(f"kept      {kept} files that exist already")
     work = partial(_write_seed, out, wanted.groups)
     stopped = _all(spread(left, work, jobs), len(left), "writing scenes")
     if wanted.groups and not stopped:
@@ -82,10 +82,10 @@ def table(
     seeds: SeedRange = None,
     jobs: Jobs = 1,
     bundle: Annotated[
-        Path | None, typer.Option(help="also this policy, from rendered pictures")
+        Path | None, typer.Option(help="also score this policy, on rendered pictures")
     ] = None,
     rig: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="its cameras (YAML); default: tiny3")
+        Path | None, typer.Option(dir_okay=False, help="cameras of --bundle (YAML); default: tiny3")
     ] = None,
 ) -> None:
     """Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a split.

@@ -30,11 +30,15 @@ LONGEST_S = 3600.0
 
 def bag(
     out: Annotated[Path, typer.Argument(help="bag to make: a folder, or one file NAME.mcap")],
-    seed: Annotated[int | None, typer.Option(help="of the world", min=0, max=MOST_SEED)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="seed of the world", min=0, max=MOST_SEED)
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option(dir_okay=False, help="ScenarioNet file instead of a seed")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="default: 20, or all")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="length; default: 20, or the whole scenario")
+    ] = None,
     rig: Annotated[
         Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
     ] = None,

@@ -34,10 +34,11 @@ SUB_SCORE_NAMES = tuple(name for name in COLUMNS if name != "score")
 
 def statistics(
     scenarios: Annotated[list[Path], typer.Argument(help="ScenarioNet files to compare with")],
-    seeds: Annotated[str, typer.Option(help="A:B, of the built-in world")] = "0:30",
-    out: Annotated[Path, typer.Option(help="folder")] = Path("out/statistics"),
+    seeds: Annotated[str, typer.Option(help="A:B, the seeds A to B - 1 of the world")] = "0:30",
+    out: Annotated[Path, typer.Option(help="folder for the results")] = Path("out/statistics"),
 ) -> None:
-    """Histograms of how both move, how much they differ, and where plans lose points."""
+    """Compare the built-in world with recorded ones: histograms of motion, how much they
+    differ, and where plans lose points."""
     console = Console()
     wanted = split_of(None, seeds).seeds
     both = [

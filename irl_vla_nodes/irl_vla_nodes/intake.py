@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from irl_vla.camera.camera import Camera
-from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, prepared, preprocess
+from irl_vla.camera.preprocess import CalibratedImages, ImageSpec, prepared
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser
-from irl_vla.drive.perception_stage import BAD_IMAGE
+from irl_vla.drive.perception_stage import usable_pictures
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.messages import DECODE_DAMAGE
@@ -209,11 +209,5 @@ class Intake:
         lost = {name: f"{NO_CALIBRATION}: {why}" for name, why in self._trouble.items()}
         images = {n: image for n, image in frames.images.items() if n not in lost}
         frames = replace(frames, images=images, missing={**frames.missing, **lost})
-        while True:
-            try:
-                return ArrivedFrameSet(frames, rig, preprocess(frames, rig, self._spec))
-            except BadImage as error:
-                why = str(error).removeprefix(f"camera '{error.camera}': ")
-                images = {n: image for n, image in frames.images.items() if n != error.camera}
-                missing = {**frames.missing, error.camera: f"{BAD_IMAGE}: {why}"}
-                frames = replace(frames, images=images, missing=missing)
+        frames, pixels = usable_pictures(frames, rig, self._spec)
+        return ArrivedFrameSet(frames, rig, pixels)
