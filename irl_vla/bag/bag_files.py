@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import yaml
 import zstandard
 
 from irl_vla.bag.file_sections import FileSection, StoredFile
@@ -19,6 +18,7 @@ from irl_vla.bag.rosbag1_file import MAGIC as ROSBAG1_MAGIC
 from irl_vla.bag.rosbag1_file import scan_rosbag1
 from irl_vla.bag.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.bag.sqlite_file import scan_sqlite
+from irl_vla.foreign import MAX_YAML_BYTES, cut, parse_yaml, read_whole
 from irl_vla.messages.records import StoredTopic, TopicStats
 from irl_vla.paths import inside
 from irl_vla.types import InputError
@@ -175,12 +175,12 @@ def _listed(metadata: Path, bag: StoredBag) -> list[Path]:
     """The files that metadata.yaml lists, [] where it cannot be used; the files speak for
     themselves. Old recorders put the folder's name before that of the file."""
     try:
-        data: Any = yaml.safe_load(metadata.read_text(encoding="utf-8", errors="replace"))
+        data: Any = parse_yaml(read_whole(metadata, MAX_YAML_BYTES), "it")
         names = data["rosbag2_bagfile_information"]["relative_file_paths"]
         paths = [inside(metadata.parent, name, "relative_file_paths") for name in names]
         return [metadata.parent / path.name for path in paths]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = str(error).split("\n")[0]
+    except (KeyError, TypeError, ValueError) as error:
+        reason = cut(error).split("\n")[0]
         bag.notes.append(f"metadata.yaml cannot be used ({reason}); the files are read without it")
         return []
 

@@ -26,7 +26,9 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
+from irl_vla.bag import drive_record
 from irl_vla.bag.bag_files import Closing
+from irl_vla.bag.drive_record import DriveRecord
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.rig import Rig
 from irl_vla.messages.geometry_messages import (
@@ -143,7 +145,7 @@ class BagWriter(Closing):
         data = typestore().serialize_cdr(message, msgtype)
         with self._storage():
             if topic not in self._connections:
-                qos = LATCHED if topic == TF_STATIC else STREAMED
+                qos = LATCHED if topic in (TF_STATIC, drive_record.TOPIC) else STREAMED
                 self._connections[topic] = self._writer.add_connection(
                     topic, msgtype, typestore=typestore(), offered_qos_profiles=[qos]
                 )
@@ -178,6 +180,11 @@ class BagWriter(Closing):
         self.write(TF_STATIC, "tf2_msgs/msg/TFMessage", message, stamp_ns)
         for camera in rig.cameras:
             self.write_camera_info(camera, stamp_ns)
+
+    def write_drive_record(self, rig: Rig, seed: int, stamp_ns: int) -> None:
+        """The rig and seed of a drive, to the last bit -> std_msgs/String."""
+        message = new(drive_record.MSGTYPE, data=DriveRecord.of(rig, seed).text())
+        self.write(drive_record.TOPIC, drive_record.MSGTYPE, message, stamp_ns)
 
     def write_motion(self, motion: EgoMotion) -> None:
         """Ego motion -> nav_msgs/Odometry and, where it is finite, /tf map -> base_link."""

@@ -122,11 +122,9 @@ def _refuse(error: ValueError) -> None:
 
     if not isinstance(error, InputError):
         raise error
-    from rich.console import Console
+    from irl_vla.cli.console import Console
 
-    Console(stderr=True, emoji=False).print(
-        f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
     sys.exit(EXIT_INPUT)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import open_source
+from irl_vla.cli.console import Console
 
 
 def info(

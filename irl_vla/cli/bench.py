@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from irl_vla.camera.rig import MAX_CAMERAS
+from irl_vla.cli.console import Console
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.latency import Latency, latency
 from irl_vla.engine.manifest import GRAPHS

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.drive_film import RESULTS, film
 from irl_vla.cli.drive_suite import run_suite
 from irl_vla.cli.results import Results

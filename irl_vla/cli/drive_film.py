@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.drive.closed_loop import ClosedLoop, Tick
 from irl_vla.evaluation.drive_run import DriveRun
@@ -48,6 +48,7 @@ def film(run: DriveRun, folder: Path, banner: str, bag: Path | None = None) -> b
                 plans.write(tick.step, loop.core)
                 if recorder is not None:
                     recorder.write(tick.moment, list(tick.step.frames.images.values()))
+                    recorder.write_plan(tick.step)
                 look = painter.paint(tick)
                 page.add(tick, look)
                 done = loop.monitor.completed * 100.0
@@ -68,7 +69,7 @@ def _recorder(run: DriveRun, bag: Path | None) -> AbstractContextManager[WorldBa
     if bag is None:
         return nullcontext()
     town, actors = run.drive.simulation.town, run.drive.simulation.others.actors
-    return WorldBag(bag, run.rig, town, actors, run.loop.path)
+    return WorldBag(bag, run.rig, town, actors, run.loop.path, run.drive.seed)
 
 
 def _finish(run: DriveRun, folder: Path, page: DrivePageBuilder) -> None:

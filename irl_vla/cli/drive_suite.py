@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.evaluation.drive_suite import Row, Suite, SuiteDrive, drive_all
-from irl_vla.scoring.batch import Journal, SceneOutcome
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.world.situations.situation import VERSION
 
@@ -30,7 +30,7 @@ def run_suite(suite: Suite, out: Path, jobs: int) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
-    journal, units = Journal(out / JOURNAL), suite.units()
+    journal, units = Journal(out / JOURNAL, suite.settings()), suite.units()
     left = [unit for unit in units if suite.key(unit) not in journal.done]
     if kept := len(units) - len(left):
         console.print(
@@ -75,7 +75,7 @@ def _write(suite: Suite, rows: dict[SuiteDrive, Row], out: Path, console: Consol
     }
     head = f"{VERSION}, seeds {suite.seeds.start}:{suite.seeds.stop}"
     numbers = {
-        "version": VERSION, "bundle": suite.bundle_name, "bundle_id": suite.bundle_id,
+        "version": VERSION, "bundle": suite.bundle_label, "bundle_id": suite.bundle_id,
         "rig": suite.rig.name, "quality": suite.quality,
         "seeds": [suite.seeds.start, suite.seeds.stop], "drivers": found,
         "drives": [

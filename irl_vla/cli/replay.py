@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from irl_vla.bag.source import open_source
+from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
@@ -37,7 +37,9 @@ def replay(
         IntentDirection | None,
         typer.Option(help="navigation intent to use instead of the recording's"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="seed of the planner's noise")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="seed of the planner's noise; default: the recording's, or 0")
+    ] = None,
     follow: Annotated[
         Path | None,
         typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule, expect its plans"),

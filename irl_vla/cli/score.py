@@ -9,20 +9,21 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.score_two_stage import score_two_stage
+from irl_vla.resources import software
 from irl_vla.scoring.batch import (
-    Journal,
     Proposals,
-    SceneOutcome,
     load_proposals,
+    proposals_hash,
     read_tasks,
     scene_files,
     score_files,
 )
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
@@ -89,7 +90,7 @@ def _score_scenes(
     console = Console()
     tasks = list(read_tasks(files, plans))
     _refuse_twins([task.scene.id for task in tasks if not isinstance(task.scene, InputError)])
-    journal = Journal(out.with_name(out.name + ".journal"))
+    journal = Journal(out.with_name(out.name + ".journal"), score_settings(plans))
     left = [task for task in tasks if task.key not in journal.done]
     if len(left) < len(tasks):
         console.print(f"{len(tasks) - len(left)} scenes are already in {journal.path}")
@@ -103,7 +104,7 @@ def _score_scenes(
     replace_file(out, (json.dumps(results) + "\n").encode())
     journal.path.unlink(missing_ok=True)
     if scored:
-        console.print(_table(scored))
+        console.print(_table(scored, of_proposals=plans is not None))
     for outcome in failed:
         console.print(f"failed  {outcome.error}", style="red", markup=False, soft_wrap=True)
     if failed:
@@ -112,6 +113,11 @@ def _score_scenes(
         )
     console.print(f"wrote  {out}", markup=False, highlight=False, soft_wrap=True)
     return [*scored, *failed]
+
+
+def score_settings(plans: Proposals | None) -> dict[str, str]:
+    """Of the journal: what besides the scene can change its score."""
+    return {"plans": proposals_hash(plans), **software()}
 
 
 def _refuse_twins(ids: list[str]) -> None:
@@ -131,12 +137,12 @@ def _progress(
             yield outcome
 
 
-def _table(scored: list[SceneOutcome]) -> Table:
+def _table(scored: list[SceneOutcome], of_proposals: bool) -> Table:
     """Means over scenes (each the mean of its plans), in percent, with 95 % intervals."""
     rows: dict[str, list[float]] = {}
     plans = 0
     for outcome in scored:
-        columns = _columns(outcome)
+        columns = _columns(outcome, of_proposals)
         plans += len(columns["epdms"])
         for name, values in columns.items():
             known = [value for value in values if value is not None]
@@ -151,10 +157,10 @@ def _table(scored: list[SceneOutcome]) -> Table:
     return table
 
 
-def _columns(outcome: SceneOutcome) -> dict[str, list[float | None]]:
+def _columns(outcome: SceneOutcome, of_proposals: bool) -> dict[str, list[float | None]]:
     """Results of either form as one list per column."""
     assert outcome.results is not None
-    if "proposals" in outcome.results:
+    if of_proposals:
         columns: dict[str, list[float | None]] = outcome.results["proposals"]
         return columns
     columns = {name: [] for name in ("epdms", "epdms_raw", "ec")}

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from irl_vla.cli.console import Console
+from irl_vla.foreign import cut, parse_json, read_whole
 from irl_vla.frames import to_outer
-from irl_vla.scoring.batch import SceneOutcome
+from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
 from irl_vla.scoring.simulate import sample_plans, simulate
@@ -56,7 +57,7 @@ def score_two_stage(
 def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     """Groups, and the id of the candidate that counts. Raises InputError."""
     try:
-        content = json.loads(gunzipped(path.read_bytes(), f"{path}"))
+        content = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")
         groups = [
             Group(
                 str(entry["now"]), str(entry["previous"]),
@@ -66,9 +67,9 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
         ]  # fmt: skip
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: not a mapping: {error!r}. Expected JSON with 'mappings': a list of 'now', "
+            f"{path}: not a mapping: {cut(error)}. Expected JSON with 'mappings': a list of 'now', "
             "'previous' and 'second_stage' (pairs of scene ids)"
         ) from None
     return groups, content.get("candidate")

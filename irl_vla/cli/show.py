@@ -7,17 +7,17 @@ from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topics import Role
-from irl_vla.paths import inside
+from irl_vla.paths import file_name
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.drawing import png
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
@@ -64,7 +64,7 @@ def show(
     if navsim is not None:
         from irl_vla.cli.navsim_show import show_navsim  # with pyarrow and pyproj
 
-        picture = None if out is None else inside(out, f"{source}.png", "token")
+        picture = None if out is None else out / file_name(str(source), ending=".png")
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
     drives = drives_of(source)

@@ -9,10 +9,10 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file

@@ -9,7 +9,6 @@ they are asked for.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import sqlite3
 import struct
@@ -24,6 +23,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from irl_vla.foreign import parse_json, read_whole
 from irl_vla.paths import inside
 from irl_vla.types import F64, InputError
 
@@ -65,11 +65,11 @@ def map_file(maps: Path, city: str) -> Path:
     """
     index = maps / "nuplan-maps-v1.0.json"
     try:
-        versions = json.loads(index.read_text(encoding="utf-8"))
+        versions = parse_json(read_whole(index), f"{index}")
         version = versions[city]["version"]
-    except FileNotFoundError:
-        raise InputError(f"{index}: no such file. Download the nuPlan maps (v1.0)") from None
-    except (json.JSONDecodeError, TypeError) as error:
+    except InputError as error:
+        raise InputError(f"{error}. Download the nuPlan maps (v1.0)") from None
+    except TypeError as error:
         raise InputError(f"{index}: no map index ({error})") from None
     except KeyError:
         raise InputError(

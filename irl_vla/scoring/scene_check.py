@@ -5,17 +5,20 @@ May import: types, scoring.scene.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import shapely
 
+from irl_vla.foreign import brief
 from irl_vla.scoring.scene import STEP_US, STEPS, Polygons, Scene
 from irl_vla.types import F64, InputError
 
 MAX_FRAME_GAP_US = 550_000  # two frames that belong together are less than this apart
 MIN_VERTICES = 3
+LARGEST_WHOLE = 2**62  # microseconds, steps, seeds: what numpy still adds
 
 
 class Field:
@@ -26,7 +29,7 @@ class Field:
 
     def wrong(self, expected: str) -> InputError:
         """The error that this field is not what was expected."""
-        return InputError(f"{self.where}: expected {expected}, got {self.value!r:.120}")
+        return InputError(f"{self.where}: expected {expected}, got {brief(self.value)}")
 
     def __getitem__(self, key: str) -> Field:
         if not isinstance(self.value, dict):
@@ -76,22 +79,28 @@ class Field:
         """A whole number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.wrong("a whole number")
+        if abs(self.value) > LARGEST_WHOLE:
+            raise self.wrong(f"a whole number of at most {LARGEST_WHOLE}")
         return self.value
 
     def number(self) -> float:
         """A finite number."""
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self.wrong("a number")
-        if not np.isfinite(self.value):
+        try:
+            value = float(self.value)
+        except OverflowError:  # a whole number of hundreds of digits
+            value = math.inf
+        if not math.isfinite(value):
             raise self.wrong("a finite number")
-        return float(self.value)
+        return value
 
     def array(self, rows: int | None, columns: int) -> F64:
         """Finite numbers of shape (rows, columns); rows None: any number of them."""
         shape = f"({'n' if rows is None else rows}, {columns})"
         try:
             array = np.array(self.value, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.wrong(f"numbers of shape {shape}") from None
         if array.size == 0 and rows is None:
             return np.zeros((0, columns))

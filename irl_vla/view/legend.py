@@ -6,7 +6,7 @@ May import: perception (class names), detections, palette, report.
 from __future__ import annotations
 
 from irl_vla.perception.classes import SceneClasses
-from irl_vla.view.detections import MAP_STROKES, OTHER_STROKE, SEG_COLORS
+from irl_vla.view.detections import CLOSED_COLOR, MAP_STROKES, OTHER_STROKE, SEG_COLORS
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION, WHITE, class_color, hex_color
 from irl_vla.view.report import Legend, LegendEntry
 
@@ -52,6 +52,7 @@ def detected_legends(anchors: int, found: int, classes: SceneClasses) -> tuple[L
     ]
     painted = [name for name in classes.seg if name in SEG_COLORS]
     ground = [LegendEntry("area", hex_color(SEG_COLORS[name]), name) for name in painted]
+    ground.append(LegendEntry("area", hex_color(CLOSED_COLOR), "closed by a red light"))
     ground.append(LegendEntry("dashed", hex_color(MUTED), "border of the observed area"))
     note = f"Something was detected at {found} of {anchors} anchors."
     if found == 0:

@@ -68,6 +68,9 @@ def test_the_numbers_of_every_drive_are_kept(whole: tuple[Path, str]) -> None:
     assert blind["ending"] == "collision" and "collisions_vehicle" in blind["infractions"]
     assert sees["success"] and not sees["infractions"]
     assert sees["happened"][0][0] == "cut-in"
+    for drive in numbers["drives"]:
+        assert 0.0 < drive["efficiency"] < 200.0, "[%] of the traffic's speed"
+        assert 0.0 <= drive["route_completion"] <= 100.0
     assert numbers["drivers"]["rule"]["cut_in"] == summed(numbers["drives"][:2])
 
 
