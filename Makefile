@@ -54,7 +54,7 @@ demo: $(READY)
 lab-smoke: $(READY)
 	@$(BIN)/irl-vla-train prepare --preset nano --seeds 1980000:1980004 --per-seed 8 --out out/lab-smoke/samples
 	@rm -rf out/lab-smoke/run
-	@$(BIN)/irl-vla-train perceive --recipe smoke --samples out/lab-smoke/samples --out out/lab-smoke/run
+	@$(BIN)/irl-vla-train perceive --recipe smoke --data out/lab-smoke/samples --out out/lab-smoke/run
 	@$(BIN)/irl-vla-train evaluate --eyes --run out/lab-smoke/run --seeds 2000000:2000002 --out out/lab-smoke/evaluation
 
 test: $(READY)

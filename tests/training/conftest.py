@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lab_seeds import PER_SEED, SEEDS
 from rich.console import Console
 
 from irl_vla.perception.preset import Preset, load_preset
@@ -13,9 +14,6 @@ from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.sources import WorldSource
-
-SEEDS = range(1_990_000, 1_990_003)
-PER_SEED = 6
 
 
 @pytest.fixture(scope="session")

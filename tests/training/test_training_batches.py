@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lab_seeds import ENVIRONMENT, PER_SEED, SEEDS
 from torch import Tensor
 
 from irl_vla.camera.camera import Camera
@@ -24,17 +29,17 @@ from irl_vla_training.recipe import AugmentRecipe
 from irl_vla_training.samples.augment import (
     Variation,
     drawn_variation,
-    mirrored_camera,
     mirrored_truth,
 )
 from irl_vla_training.samples.batch import Batch
 from irl_vla_training.samples.collate import collated, item_of
-from irl_vla_training.samples.decoded import Window, decoded, region
+from irl_vla_training.samples.decoded import Window, decoded, mirrored_camera, region
 from irl_vla_training.samples.grids import grid_of
 from irl_vla_training.samples.loader import Loader
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.shards import SampleStore
 
 LENSES = {
     "barrel": (CameraModel.PLUMB_BOB, (-0.2, 0.05, -0.003, 0.004, 0.0)),
@@ -72,11 +77,9 @@ def test_a_mirrored_camera_sees_mirrored_points_in_the_mirrored_place(lens: str)
 def test_the_grid_of_a_cut_picture_is_that_of_its_camera(
     samples: list[Sample], nano: Preset, mirror: bool
 ) -> None:
-    from irl_vla_training.samples.augment import mirrored_picture
-
     for sample in samples[:6]:
         picture = decoded(sample.pictures.wide[0], None, Window(0.3, 0.9, 0.2), (64, 32))
-        picture = mirrored_picture(picture) if mirror else picture
+        picture = picture.mirror() if mirror else picture
         at, visible = grid_of(picture, nano.bev)
         exact = sampling_grid([picture.camera], nano.bev)
         border = np.abs(np.abs(exact.grid[0]).max(axis=1) - 1.0) < 1e-4
@@ -202,6 +205,66 @@ def same(one: Batch, other: Batch) -> None:
         if isinstance(value, Tensor):
             assert torch.equal(value.nan_to_num(), getattr(other, name).nan_to_num()), name
     assert torch.equal(one.views.images, other.views.images)
+
+
+# ------------------------------------------------------------------------------- preparing
+
+PREPARE = """
+import sys
+from rich.console import Console
+from irl_vla.perception.preset import load_preset
+from irl_vla_training.samples.prepare import prepare
+from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.sources import WorldSource
+source = WorldSource(range({first}, {end}), per_shard=1)
+prepare(sys.argv[1], SampleSettings.of(load_preset("nano"), {per_seed}), source, 1, None,
+        Console(quiet=True))
+"""
+
+
+def test_a_killed_preparation_goes_on_and_gives_the_same_bytes(
+    prepared: Path, tmp_path: Path
+) -> None:
+    """Killed once its first shard is whole; then the same command runs to its end."""
+    code = PREPARE.format(first=SEEDS.start, end=SEEDS.stop, per_seed=PER_SEED)
+    command, folder = [sys.executable, "-c", code, str(tmp_path / "set")], tmp_path / "set"
+    first = subprocess.Popen(command, env=ENVIRONMENT)
+    while not list(folder.glob("world-*.json")) and first.poll() is None:
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    whole = len(list(folder.glob("world-*.json")))
+    assert 0 < whole < len(SEEDS)
+    subprocess.run(command, check=True, env=ENVIRONMENT)
+    for path in sorted(prepared.glob("world-*")):
+        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
+    leftovers = {path.name for path in folder.iterdir()} - {p.name for p in prepared.iterdir()}
+    assert all(name.startswith(".") for name in leftovers)
+
+
+def test_a_disk_that_becomes_full_is_a_sentence_and_whole_shards_stay(
+    settings: SampleSettings, samples: list[Sample], tmp_path: Path
+) -> None:
+    store = SampleStore.at(str(tmp_path / "set"))
+    store.begin(settings)
+    store.add("first", samples[:1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(InputError, match=r"second.tar: cannot be written: File too large"):
+            store.add("second", samples)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [note.name for note in store.notes()] == ["first"]
+    assert {path.name for path in (tmp_path / "set").iterdir()} == {
+        "samples.json", "first.tar", "first.json",
+    }  # fmt: skip
+
+
+def test_a_set_that_was_begun_in_another_way_is_not_added_to(prepared: Path) -> None:
+    store = SampleStore.at(str(prepared))
+    with pytest.raises(InputError, match="begun with another per_seed"):
+        store.begin(replace(store.settings(), per_seed=PER_SEED + 1))
 
 
 # --------------------------------------------------------------------------------- bad input

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lab_seeds import ENVIRONMENT
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import (
@@ -17,6 +19,7 @@ from irl_vla_training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
+from irl_vla_training.events import EventFile
 from irl_vla_training.recipe import RECIPES, Recipe, load_recipe
 from irl_vla_training.run import RunFolder
 from irl_vla_training.samples.command import prepare_command
@@ -98,6 +101,20 @@ def test_a_log_line_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1]
 
 
+def test_tensorboard_shows_what_is_logged_and_not_what_a_kill_undid(tmp_path: Path) -> None:
+    first = EventFile(tmp_path)
+    for step in (1, 2, 3):
+        first.add({"step": step, "loss": 10.0 * step, "losses": {"seg": 1.0}, "name": "bf16"})
+    first.close()
+    again = EventFile(tmp_path, after=1)
+    again.add({"step": 2, "loss": 25.0})
+    again.close()
+    shown = EventAccumulator(str(tmp_path))
+    shown.Reload()
+    assert [(e.step, e.value) for e in shown.Scalars("loss")] == [(1, 10.0), (2, 25.0)]
+    assert "losses/seg" in shown.Tags()["scalars"]
+
+
 COMMAND = [sys.executable, "-m", "irl_vla_training.app"]
 FAULTS: list[tuple[dict[str, str], str]] = [
     ({"source": "mars"}, "source 'mars': expected one of"),
@@ -120,13 +137,15 @@ def test_what_cannot_be_prepared_is_a_sentence(
 
 def test_bad_input_ends_with_one_sentence_and_exit_code_3(tmp_path: Path) -> None:
     line = [*COMMAND, "prepare", "--out", str(tmp_path / "out"), "--seeds", "5"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.returncode == 3
     assert done.stderr.startswith("error: seeds '5'") and done.stderr.count("\n") == 1
 
 
 def test_help_names_the_commands_without_torch() -> None:
     code = "import sys, irl_vla_training.app; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(line, check=False, env=ENVIRONMENT).returncode == 0
+    line = [*COMMAND, "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert "prepare" in done.stdout

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from render_cases import front_rig, moment, seen_from, street, users
 
 from irl_vla.camera.rig import ViewDirection
 from irl_vla.scoring.scene import AGENT_TYPES
 from irl_vla.world.closed_lanes import closed_lanes
 from irl_vla.world.render.quads import OBSTACLE, ROAD
-from irl_vla.world.render.renderer import Renderer, ego_pose
+from irl_vla.world.render.renderer import Quality, Renderer, ego_pose
 from irl_vla.world.town import Light, Prop
 
 CONE = Prop("traffic_cone", np.array([9.0, -1.0, 0.0]), np.array([0.35, 0.35, 0.75]))
@@ -68,6 +69,17 @@ def test_another_rig_s_pictures_are_those_of_a_renderer_of_its_own() -> None:
     assert np.array_equal(twin.render(now)["front"], alone.render(now)["front"])
     assert np.array_equal(twin.measure(now)["front"].depth, alone.measure(now)["front"].depth)
     assert shared.render(now)["front"].shape == (400, 704, 3)
+
+
+@pytest.mark.parametrize("quality", ["plain", "full"])
+def test_observing_gives_what_rendering_and_measuring_give(quality: Quality) -> None:
+    actors, states = users(("car", (14.0, 1.0, 0.3)))
+    renderer = Renderer(street(CONE, heads=[HEAD]), actors, front_rig(), 5, quality)
+    now = moment(states)
+    picture, truth = renderer.observe(now)["front"]
+    assert np.array_equal(picture, renderer.render(now)["front"])
+    for name, value in vars(renderer.measure(now)["front"]).items():
+        assert np.array_equal(getattr(truth, name), value), name
 
 
 def test_bare_ground_is_told_at_any_place() -> None:

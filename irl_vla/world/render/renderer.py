@@ -11,7 +11,7 @@ May import: types, frames, camera, scoring.compiled, world.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,14 @@ class PixelTruth:
     instance: NDArray[np.int32]
     semantic: U8
     lamp: U8
+
+
+class Scanned(NamedTuple):
+    """nearest: (H, W) inverse depth and found: (H, W) quad of each sample; quads: how many."""
+
+    nearest: F32
+    found: NDArray[np.int32]
+    quads: int
 
 
 class Renderer:
@@ -116,12 +124,23 @@ class Renderer:
             for index, camera in enumerate(self.rig.cameras)
         }
 
+    def observe(self, moment: WorldState) -> dict[str, tuple[U8, PixelTruth]]:
+        """What `render` and `measure` give, by each camera's name, for little more than one."""
+        self._ground.prepare(moment.ego[:2], self._reach)
+        scene = self._geometry.at(moment)
+        found = {}
+        for index, camera in enumerate(self.rig.cameras):
+            scanned = self._scan(self._views[index], scene)
+            truth = self._truth(index, moment, scene, scanned)
+            same = scanned if self._fine[index] is None else None  # fine ones are scanned finer
+            found[camera.name] = self._picture(index, moment, scene, same), truth
+        return found
+
     def ground(self, places: F64) -> U8:
         """(n,) index into quads.CLASSES of the bare ground at places (n, 2), world [m]."""
         return self._ground.classes(places)
 
-    def _scan(self, view: View, scene: RenderScene) -> tuple[F32, NDArray[np.int32], int]:
-        """Inverse depth and quad of each sample, and how many quads there are."""
+    def _scan(self, view: View, scene: RenderScene) -> Scanned:
         batches = self._geometry.seen(scene, view.cam_from_ego)
         size = np.array(view.size, np.int64)
         count = place(
@@ -131,11 +150,13 @@ class Renderer:
         found = np.full(nearest.shape, -1, np.int32)
         scan(self._floats, self._ints, count, view.rays,
              self._geometry.atlas.finest, nearest, found)  # fmt: skip
-        return nearest, found, count
+        return Scanned(nearest, found, count)
 
-    def _picture(self, index: int, moment: WorldState, scene: RenderScene) -> U8:
+    def _picture(
+        self, index: int, moment: WorldState, scene: RenderScene, scanned: Scanned | None = None
+    ) -> U8:
         view, fine = self._views[index], self._fine[index]
-        far, found, _ = self._scan(fine or view, scene)
+        far, found, _ = scanned or self._scan(fine or view, scene)
         shadow = np.ones(view.ground_w.shape, np.float32)
         cast(scene.boxes, scene.shifts, self.weather.shade, view.cam_from_ego, view.lens,
              np.array(view.size, np.int64), view.backdrop, shadow)  # fmt: skip
@@ -156,9 +177,11 @@ class Renderer:
         develop(colours, found, far, shadow, self._haze, grain(), cut, picture)
         return picture
 
-    def _truth(self, index: int, moment: WorldState, scene: RenderScene) -> PixelTruth:
+    def _truth(
+        self, index: int, moment: WorldState, scene: RenderScene, scanned: Scanned | None = None
+    ) -> PixelTruth:
         view = self._views[index]
-        nearest, found, count = self._scan(view, scene)
+        nearest, found, count = scanned or self._scan(view, scene)
         kinds = np.empty(found.shape, np.uint8)
         ground_classes(
             view.level,

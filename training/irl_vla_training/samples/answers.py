@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from irl_vla.perception.preset import AGENT_CLASSES
+from irl_vla.scoring.scene import I8
 from irl_vla.types import F64
 from irl_vla.world.driver.decision import CROSSING, ENDING, FREE, LEADER, STOPPING, WAITING
 from irl_vla.world.routes import RoutePath, StopPoint
@@ -34,7 +35,7 @@ REASON_OF = {
 }  # fmt: skip
 
 
-def light_ahead(path: RoutePath, place: float, front: float, lights: F64) -> tuple[int, float]:
+def light_ahead(path: RoutePath, place: float, front: float, lights: I8) -> tuple[int, float]:
     """Index into LAMPS and way [m] to the stop line of the next light on the path; "none" and NaN
     without one. place: s of the rear axle; front: from there to the bumper; lights: (S,)."""
     stop = stop_ahead(path, place, front)

@@ -13,24 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from irl_vla.camera.camera import Camera
-from irl_vla.camera.lens_models import CameraModel
 from irl_vla.language.commands import PathCommand
 from irl_vla.types import U8, EgoStatus, Intent, IntentDirection
 from irl_vla_training.recipe import AugmentRecipe
-from irl_vla_training.samples.decoded import TELE_ABOVE, DecodedPicture, Window
+from irl_vla_training.samples.decoded import TELE_ABOVE, Window
 from irl_vla_training.samples.sample import (
     BoxTruth,
     GroundTruth,
     LineTruth,
-    PictureTruth,
     Sample,
     Way,
 )
 
-FLIP = np.diag([1.0, -1.0, 1.0, 1.0])  # of the ego frame: left and right exchanged
-FLIP_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])  # of a camera's frame
-TANGENTIAL = 3  # index of the coefficient that bends pictures sideways
 TELE_MIDDLE = Window(0.0, 0.5, TELE_ABOVE)  # what the car cuts, out of the larger crop
 NOISE_LEVELS = 6.0  # most standard deviation of added noise
 OTHER_SIDE = {
@@ -125,29 +119,6 @@ def _tile() -> NDArray[np.int16]:
 
 
 # ------------------------------------------------------------------------------------- mirroring
-
-
-def mirrored_camera(camera: Camera) -> Camera:
-    """What takes the mirrored picture of the mirrored street."""
-    k = camera.intrinsics.copy()
-    k[0, 2], k[0, 1] = camera.width - 1.0 - k[0, 2], -k[0, 1]
-    distortion = camera.distortion.copy()
-    if camera.model != CameraModel.EQUIDISTANT and len(distortion) > TANGENTIAL:
-        distortion[TANGENTIAL] *= -1.0
-    pose = FLIP @ camera.ego_from_cam @ FLIP_CAMERA
-    return replace(camera, intrinsics=k, distortion=distortion, ego_from_cam=pose)
-
-
-def mirrored_picture(picture: DecodedPicture) -> DecodedPicture:
-    """Pixels, camera and truth."""
-    truth = picture.truth
-    if truth is not None:
-        truth = PictureTruth(truth.kind[:, ::-1], truth.lamp[:, ::-1], truth.depth[:, ::-1])
-    pixels = np.ascontiguousarray(picture.pixels[:, ::-1])
-    return replace(
-        picture, camera=mirrored_camera(picture.camera), pixels=pixels, truth=truth,
-        mirrored=not picture.mirrored,
-    )  # fmt: skip
 
 
 def mirrored_truth(sample: Sample) -> Sample:

@@ -164,8 +164,9 @@ class BagReader:
         return Memory(pictures, to_inner(poses[1], poses[0]), age)
 
     def _way(self, anchor: Anchor) -> Way | None:
-        steps = np.arange(HORIZON_POSES + 1) * PLAN_DT_S * SECOND_NS
-        poses = self._track.at(anchor.frames.anchor_stamp_ns + steps)
+        steps = np.arange(HORIZON_POSES + 1) * (PLAN_DT_S * SECOND_NS)
+        stamps = np.asarray(anchor.frames.anchor_stamp_ns + steps, np.float64)
+        poses = self._track.at(stamps)
         if poses is None:
             return None
         future = to_inner(poses[1:], poses[0])

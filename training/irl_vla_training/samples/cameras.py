@@ -30,8 +30,9 @@ TRIES = 20  # rigs drawn before one must do
 @dataclass(frozen=True)
 class CameraTruth:
     """all: of each picture, the tele crop's last; counts: (A, pictures) pixels of each road user;
-    seen: (A,) by the settings' measure."""
+    seen: (A,) by the settings' measure; pictures: of the same moment."""
 
+    pictures: Pictures
     all: tuple[PixelTruth, ...]
     counts: I32
     seen: Mask
@@ -47,16 +48,16 @@ class PreparedCameras:
     tele: Rig | None
     settings: SampleSettings
 
-    def measure(self, renderer: Renderer, moment: WorldState) -> CameraTruth:
-        """What every pixel of a moment is. renderer: of `wide`"""
-        count = len(moment.present)
-        wide = tuple(renderer.measure(moment).values())
-        crop: tuple[PixelTruth, ...] = ()
+    def observe(self, renderer: Renderer, moment: WorldState) -> CameraTruth:
+        """The pictures of a moment and what every pixel is. renderer: of `wide`"""
+        wide, told = _observed(renderer, moment)
+        crop: tuple[Picture, ...] = ()
         if self.tele is not None:
-            crop = tuple(renderer.through(self.tele).measure(moment).values())
-        found = (*wide, *crop)
-        counts = np.stack([pixels_of(one, count) for one in found], axis=1)
-        return CameraTruth(found, counts, self.settings.is_seen(counts, len(wide)))
+            crop, more = _observed(renderer.through(self.tele), moment)
+            told += more
+        counts = np.stack([pixels_of(one, len(moment.present)) for one in told], axis=1)
+        pictures = Pictures(wide, crop[0] if crop else None)
+        return CameraTruth(pictures, told, counts, self.settings.is_seen(counts, len(wide)))
 
     def shot(self, renderer: Renderer, moment: WorldState) -> Pictures:
         """The pictures of a moment. renderer: of `wide`"""
@@ -87,6 +88,16 @@ def fitted(native: Rig, settings: SampleSettings) -> PreparedCameras:
         for camera in rig.cameras:
             view_of(camera)
     return PreparedCameras(native, wide, tele, settings)
+
+
+def _observed(
+    renderer: Renderer, moment: WorldState
+) -> tuple[tuple[Picture, ...], tuple[PixelTruth, ...]]:
+    found = renderer.observe(moment)
+    pictures = tuple(
+        Picture(camera, jpeg(found[camera.name][0])) for camera in renderer.rig.cameras
+    )
+    return pictures, tuple(found[camera.name][1] for camera in renderer.rig.cameras)
 
 
 def _pictures(renderer: Renderer, moment: WorldState) -> tuple[Picture, ...]:

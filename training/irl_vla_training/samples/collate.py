@@ -25,7 +25,6 @@ from irl_vla.types import F32, F64, U8, IntentDirection
 from irl_vla_training.samples.augment import (
     PLAIN,
     Variation,
-    mirrored_picture,
     mirrored_truth,
     varied_pixels,
 )
@@ -135,7 +134,7 @@ def _decoded(
     done = []
     for k, one in enumerate(found):
         picture = replace(one, pixels=varied_pixels(one.pixels, how, k))
-        done.append(mirrored_picture(picture) if how.mirror else picture)
+        done.append(picture.mirror() if how.mirror else picture)
     wide = len(pictures.wide)
     return DecodedPictures(tuple(done[:wide]), done[wide] if len(done) > wide else None)
 
@@ -173,7 +172,7 @@ def _truth(
     cells = grid.cells
     looked = (views.visible & views.present[:, None]).any(axis=0)
     looked = looked | (views.tele_visible & views.tele_present)
-    seen = looked.reshape(*cells, -1).any(axis=-1)
+    seen = np.asarray(looked.reshape(*cells, -1).any(axis=-1), np.bool_)
     ground, answers, way = sample.ground, sample.answers, sample.way
     empty = np.zeros(cells, np.bool_)
     found: Arrays = {
@@ -210,7 +209,7 @@ def _box_arrays(
     inside = _inside(known.boxes[:, :2], grid)
     shown = np.where(there, known.pixels, 0)
     seen = settings.is_seen(shown, wide) | (known.pixels < 0).all(axis=1)
-    velocity = np.isfinite(known.boxes[:, 7:9]).all(axis=1)
+    velocity = np.asarray(np.isfinite(known.boxes[:, 7:9]).all(axis=1))
     return {
         "boxes": np.nan_to_num(known.boxes).astype(np.float32),
         "box_kind": known.kind.astype(np.int64), "box_valid": inside & seen,
@@ -255,7 +254,9 @@ def collated(items: Sequence[Item], preset: Preset) -> Batch:
     """Tensors of several items, padded to the fullest of them."""
     views = [item.views for item in items]
     there = [item.memory is not None for item in items]
-    memory = _view_batch([item.memory or _absent(item.views) for item in items])
+    now = _view_batch(views)
+    then = [item.memory or _absent(item.views) for item in items]
+    memory = _view_batch(then, _same_grids(then, views, now))
     truth = {
         name: torch.from_numpy(_stacked([item.truth[name] for item in items], name in PADDED))
         for name in items[0].truth
@@ -267,7 +268,7 @@ def collated(items: Sequence[Item], preset: Preset) -> Batch:
                             for h, w in ((spec.height, spec.width), tele))  # fmt: skip
     return Batch(
         keys=tuple(item.key for item in items), rigs=tuple(item.rig for item in items),
-        weathers=tuple(item.weather for item in items), views=_view_batch(views),
+        weathers=tuple(item.weather for item in items), views=now,
         memory=MemoryBatch(
             memory, _tensor([item.ego_now_from_memory for item in items]),
             torch.tensor([[item.age_s] for item in items], dtype=torch.float32),
@@ -288,17 +289,25 @@ def _absent(like: ViewItem) -> ViewItem:
     )  # fmt: skip
 
 
-def _view_batch(items: Sequence[ViewItem]) -> ViewBatch:
-    width = max(1, *(len(item.images) for item in items))
-    high, wide = next((i.images.shape[1:3] for i in items if len(i.images)), items[0].images.shape[
-        1:3])  # fmt: skip
+def _same_grids(
+    then: Sequence[ViewItem], now: Sequence[ViewItem], batch: ViewBatch
+) -> Tensor | None:  # fmt: skip
+    """The grids of a batch, if others have the very same: a megabyte a sample is not copied."""
+    same = all(a.grid is b.grid for a, b in zip(then, now, strict=True))
+    return batch.sampling_grid if same else None
+
+
+def _view_batch(items: Sequence[ViewItem], grids: Tensor | None = None) -> ViewBatch:
+    width = max([1, *(len(item.images) for item in items)])
+    high, wide = items[0].images.shape[1:3]
     images = np.zeros((len(items), width, high, wide, 3), np.uint8)
     for k, item in enumerate(items):
         images[k, : len(item.images)] = item.images
     tele = np.stack([item.tele for item in items])
     return ViewBatch(
         torch.from_numpy(images).permute(0, 1, 4, 2, 3),
-        _tensor([item.present for item in items]), _tensor([item.grid for item in items]),
+        _tensor([item.present for item in items]),
+        _tensor([item.grid for item in items]) if grids is None else grids,
         _tensor([item.visible for item in items]), torch.from_numpy(tele).permute(0, 3, 1, 2),
         torch.tensor([item.tele_present for item in items]),
         _tensor([item.tele_grid for item in items]),
@@ -328,8 +337,7 @@ def _squeezed(pixels: PixelBatch) -> PixelBatch:
 def _stacked(values: Sequence[NDArray[Any]], padded: bool) -> NDArray[Any]:
     if not padded:
         return np.stack(values)
-    longest = max(1, *(len(value) for value in values)) if len(values) > 1 else max(
-        1, len(values[0]))  # fmt: skip
+    longest = max([1, *(len(value) for value in values)])
     out = np.zeros((len(values), longest, *values[0].shape[1:]), values[0].dtype)
     for k, value in enumerate(values):
         out[k, : len(value)] = value

@@ -5,34 +5,53 @@ May import: irl_vla, samples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from irl_vla.camera.camera import Camera, Region, resized
+from irl_vla.camera.lens_models import CameraModel
 from irl_vla.types import U8, InputError
 from irl_vla_training.samples.batch import PIXEL_STRIDE
 from irl_vla_training.samples.pixels import HALF
 from irl_vla_training.samples.sample import Picture, PictureTruth
 
+FLIP = np.diag([1.0, -1.0, 1.0, 1.0])  # of the ego frame: left and right exchanged
+FLIP_CAMERA = np.diag([-1.0, 1.0, 1.0, 1.0])  # of a camera's frame
+TANGENTIAL = 3  # index of the coefficient that bends pictures sideways
 TELE_ABOVE = 0.6  # share of the tele crop's rows above the horizon (camera.tele.ABOVE)
 
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """pixels: (H, W, 3) uint8 RGB; camera: of these pixels; truth: (H / 4, W / 4) or None.
+    """pixels: (H, W, 3) uint8 RGB; truth: (H / 4, W / 4) or None.
 
     prepared: the camera of the whole stored picture; part: what was cut out of it; mirrored:
     whether the cut was mirrored then
     """
 
-    camera: Camera
     pixels: U8
     truth: PictureTruth | None
     prepared: Camera
     part: Region
     mirrored: bool = False
+
+    @cached_property
+    def camera(self) -> Camera:
+        """Of these very pixels. Made when asked for: reading needs it not (grids.py)."""
+        height, width = self.pixels.shape[:2]
+        cut = resized(self.prepared, width, height, self.part)
+        return mirrored_camera(cut) if self.mirrored else cut
+
+    def mirror(self) -> DecodedPicture:
+        """What a mirrored camera takes of a mirrored street."""
+        truth = self.truth
+        if truth is not None:
+            truth = PictureTruth(truth.kind[:, ::-1], truth.lamp[:, ::-1], truth.depth[:, ::-1])
+        pixels = np.ascontiguousarray(self.pixels[:, ::-1])
+        return DecodedPicture(pixels, truth, self.prepared, self.part, not self.mirrored)
 
 
 @dataclass(frozen=True)
@@ -58,11 +77,9 @@ def decoded(
     cut = bgr[rows, part.left : part.left + part.width]
     if (part.width, part.height) != size:
         cut = cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
-    pixels = cv2.cvtColor(np.ascontiguousarray(cut), cv2.COLOR_BGR2RGB)
-    return DecodedPicture(
-        resized(camera, *size, part), np.asarray(pixels, np.uint8),
-        None if truth is None else cut_truth(truth, part, size), camera, part,
-    )  # fmt: skip
+    pixels = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
+    told = None if truth is None else cut_truth(truth, part, size)
+    return DecodedPicture(np.asarray(pixels, np.uint8), told, camera, part)
 
 
 def region(camera: Camera, window: Window, size: tuple[int, int]) -> Region:
@@ -90,3 +107,14 @@ def cut_truth(truth: PictureTruth, part: Region, size: tuple[int, int]) -> Pictu
     grown = np.asarray(cv2.dilate(lamp, np.ones((HALF, HALF), np.uint8), anchor=(1, 1)), np.uint8)
     lamps = np.where(truth.lamp[index] == 255, 255, grown[index]).astype(np.uint8)
     return PictureTruth(truth.kind[index], lamps, truth.depth[index])
+
+
+def mirrored_camera(camera: Camera) -> Camera:
+    """What takes the mirrored picture of the mirrored street."""
+    k = camera.intrinsics.copy()
+    k[0, 2], k[0, 1] = camera.width - 1.0 - k[0, 2], -k[0, 1]
+    distortion = camera.distortion.copy()
+    if camera.model != CameraModel.EQUIDISTANT and len(distortion) > TANGENTIAL:
+        distortion[TANGENTIAL] *= -1.0
+    pose = FLIP @ camera.ego_from_cam @ FLIP_CAMERA
+    return replace(camera, intrinsics=k, distortion=distortion, ego_from_cam=pose)

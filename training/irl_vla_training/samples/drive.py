@@ -103,7 +103,7 @@ def sample_of(view: DriveView, at: Instant, age: int | None = None) -> Seen:
     cameras = view.cameras
     age = int(view.rng.integers(*AGES)) if age is None else age
     then = at.past[-age]
-    found = cameras.measure(view.renderer, at.now)
+    found = cameras.observe(view.renderer, at.now)
     around = _around(view, at, found)
     truths = tuple(picture_truth(one) for one in found.all)
     shown = {int(v) for one in truths for v in np.unique(one.lamp)}
@@ -113,7 +113,7 @@ def sample_of(view: DriveView, at: Instant, age: int | None = None) -> Seen:
     step = round((at.now.time_s - view.cutter.episode.moment(0).time_s) * 10)
     sample = Sample(
         key=f"{view.name}-{step:03d}{at.mark}", source=view.source,
-        pictures=cameras.shot(view.renderer, at.now), memory=memory, ego=_status(at),
+        pictures=found.pictures, memory=memory, ego=_status(at),
         way=way_of(at.cutter, at.step),
         ground=ground_truth(
             view.cutter.episode.town, at.now, around.boxes, around.seen, view.renderer.ground,

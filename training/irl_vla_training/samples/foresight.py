@@ -14,9 +14,11 @@ import numpy as np
 from irl_vla.types import F64
 from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.driver.expert import Expert
+from irl_vla.world.town import NONE
 from irl_vla_training.samples.sample import Mask
 
 MATTERS_M = 1.0  # [m] apart after 4 s: it drove because of that
+LIGHTS_M = 140.0  # [m] on the way: nobody slows down for a light farther ahead
 STEPS = 40
 HIDDEN, CLOCK = "hidden road user", "light's clock"
 
@@ -30,7 +32,8 @@ def foreseen(driver: Expert, cutter: Cutter, step: int, seen: Mask) -> str:
     hidden = cutter.episode.present[step : step + STEPS] & ~shown
     if hidden.any() and _apart(_driven(driver.copy(), cutter, step, shown), end):
         return HIDDEN
-    if len(cutter.episode.town.signals):
+    place = float(cutter.places[step])
+    if any(place < stop.s < place + LIGHTS_M for stop in cutter.path.stops if stop.signal != NONE):
         everybody = np.ones_like(shown)
         if _apart(_driven(driver.without_clock(), cutter, step, everybody), end):
             return CLOCK

@@ -73,8 +73,10 @@ def steps_to_relight(found: Instants, taken: Sequence[int], most: int) -> list[i
     lit = set(found.steps[found.lamps > 0].tolist())
     steps = [step for step in taken if step in lit]
     count = min(len(steps), max(1, round(RELIT_SHARE * most)))
-    index = np.unique(np.linspace(0, len(steps) - 1, count).round().astype(int)) if steps else []
-    return [steps[k] for k in index]
+    if not steps:
+        return []
+    index = np.unique(np.linspace(0, len(steps) - 1, count).round().astype(int))
+    return [steps[k] for k in index.tolist()]
 
 
 def _alike(found: Instants, a: int, b: int) -> bool:

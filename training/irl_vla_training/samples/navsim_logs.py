@@ -19,6 +19,7 @@ from irl_vla.evaluation.bundle_agent import motions
 from irl_vla.frames import to_inner
 from irl_vla.language.labels import PATHS, SPEEDS, label
 from irl_vla.navsim.calibration import rig_of
+from irl_vla.navsim.centerline import drivable_map
 from irl_vla.navsim.city_map import CityMap, LayerName
 from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
 from irl_vla.navsim.records import LogFrame, SceneWindow
@@ -138,7 +139,7 @@ def _ground(
 ) -> GroundTruth:
     """Road users that nobody annotated are unknown classes."""
     pose = frame.pose
-    roads = _shapes(city, pose, LayerName.DRIVABLE_AREA)
+    roads = [area.polygon for area in drivable_map(city, pose[:2])]
     walks = _shapes(city, pose, LayerName.WALKWAYS)
 
     def at(places: F64) -> U8:

@@ -114,9 +114,12 @@ def _make(
     notes: Iterator[ShardNote] = spread(units, work, jobs, ray)
     with bar:
         task = bar.add_task("", total=len(units), samples=0)
-        for note in notes:
+        for count, note in enumerate(notes, start=1):
             made += len(note.keys)
             bar.update(task, advance=1, samples=made)
+            tenths = [10 * shards // len(units) for shards in (count - 1, count)]
+            if not console.is_terminal and tenths[0] < tenths[1]:  # a log shows no bar
+                console.print(f"made      {count} of {len(units)} shards, {made:,} samples")
 
 
 def _duration(seconds: float) -> str:

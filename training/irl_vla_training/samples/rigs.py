@@ -79,7 +79,7 @@ def _bent_lens(intrinsics: F64, rng: np.random.Generator) -> F64:
     k = intrinsics.copy()
     k[[0, 1], [0, 1]] *= 1.0 + rng.normal(0.0, HOME_FOCAL)
     k[:2, 2] += rng.normal(0.0, HOME_CENTRE_PX, 2)
-    return k
+    return np.asarray(k)
 
 
 def _camera(

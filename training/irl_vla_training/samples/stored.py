@@ -164,8 +164,9 @@ def _sample(key: str, about: Any, arrays: Arrays, files: Mapping[str, bytes]) ->
 
 
 def _as_camera(entry: Any) -> Camera:
+    width, height = entry["size"]
     return Camera(
-        entry["name"], *entry["size"], entry["model"], np.array(entry["intrinsics"], np.float64),
+        entry["name"], width, height, entry["model"], np.array(entry["intrinsics"], np.float64),
         np.array(entry["distortion"], np.float64), np.array(entry["ego_from_cam"], np.float64),
         entry["offset_ns"],
     )  # fmt: skip
