@@ -104,7 +104,8 @@ class ReplayRun:
         }
         follow = {} if check is None else check.followed.schedules
         loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
-        banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
+        manifest = bundle.manifest
+        banner = banner_of(manifest.kind, manifest.trained, manifest.training_run)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, loop, facts, page, check)
 

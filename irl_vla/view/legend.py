@@ -12,18 +12,21 @@ from irl_vla.view.report import Legend, LegendEntry
 
 RULE_BANNER = "The rule policy has no perception: it continues the present motion."
 UNTRAINED_BANNER = "These weights are untrained: the plans are meaningless."
+PART_BANNER = "Only a part of these weights is trained ({}): the plans are meaningless."
 
 
-def banner_of(kind: str, trained: bool) -> str:
+def banner_of(kind: str, trained: bool, training_run: str | None = None) -> str:
     """What a reader must know before looking at the plans; empty for trained networks.
 
-    kind: "network" or the name of a policy without one; both as in a bundle's manifest
+    kind: "network" or the name of a policy without one; all as in a bundle's manifest
     """
     if kind == "rule":
         return RULE_BANNER
     if kind != "network":
         return f"The policy '{kind}' has no network."
-    return "" if trained else UNTRAINED_BANNER
+    if trained:
+        return ""
+    return UNTRAINED_BANNER if training_run is None else PART_BANNER.format(training_run)
 
 
 def plan_legend() -> Legend:

@@ -260,6 +260,8 @@ def test_the_banner_says_what_the_plans_are_worth(tmp_path: Path) -> None:
     assert banner_of("rule", False) == RULE_BANNER
     assert banner_of("network", False) == UNTRAINED_BANNER
     assert banner_of("network", True) == ""
+    assert banner_of("network", True, "run 7") == ""
+    assert "eyes: run 7" in banner_of("network", False, "eyes: run 7")
     for text, shown in ((UNTRAINED_BANNER, 1), ("", 0)):
         page = ReplayPageBuilder("drive", [], banner=text).page({})
         write_replay_page(page, tmp_path / "report.html")

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from irl_vla.config import load_yaml, named
 
@@ -91,6 +92,9 @@ class PerceiveRecipe:
     losses: LossRecipe = field(default_factory=LossRecipe)
     memory_from: float = 0.3  # share of the steps without memory, before it is worth remembering
     accumulate: int = 1  # batches per step
+    precision: Literal["measured", "fp32", "channels_last", "bf16", "bf16+channels_last"] = (
+        "measured"  # at the start of the run: the fastest on that machine
+    )
     checkpoint_every: int = 250  # steps
     log_every: int = 10
 

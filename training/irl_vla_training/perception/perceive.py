@@ -96,7 +96,8 @@ def _choose(trainer: EyesTrainer, batch: Batch, folder: RunFolder, tell: Tell) -
     took = trainer.measure(batch)
     if trainer.fabric.is_global_zero:
         folder.log({"step": 0, "precision_s": took})
-        tell(f"computes with {trainer.precision}, measured [s] {took}")
+        assert trainer.precision is not None
+        tell(f"computes with {trainer.precision.name}; measured [s]: {took}")
 
 
 class Notes:

@@ -25,6 +25,18 @@ class Precision:
     bf16: bool
     channels_last: bool
 
+    @staticmethod
+    def of(name: str) -> Precision:
+        """By its name in recipes."""
+        parts = name.split("+")
+        return Precision("bf16" in parts, "channels_last" in parts)
+
+    @property
+    def name(self) -> str:
+        """As in recipes."""
+        parts = [name for name, on in asdict(self).items() if on]
+        return "+".join(parts) or "fp32"
+
     def context(self, device: str) -> AbstractContextManager[object]:
         """In which networks are called."""
         return torch.autocast(device, torch.bfloat16) if self.bf16 else nullcontext()
@@ -52,9 +64,4 @@ def fastest(
         took[precision] = min(times)
     best = min(took, key=took.__getitem__)
     best.lay_out(net)
-    return best, {_name(precision): round(seconds, 4) for precision, seconds in took.items()}
-
-
-def _name(precision: Precision) -> str:
-    parts = [name for name, on in asdict(precision).items() if on]
-    return "+".join(parts) or "fp32"
+    return best, {precision.name: round(seconds, 4) for precision, seconds in took.items()}

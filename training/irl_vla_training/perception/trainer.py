@@ -67,6 +67,9 @@ class EyesTrainer:
         self._net: nn.Module
         self._net, self._wrapped = fabric.setup(self.eyes, self._optimiser)
         self.precision: Precision | None = None
+        if recipe.perceive.precision != "measured":
+            self.precision = Precision.of(recipe.perceive.precision)
+            self.precision.lay_out(self.eyes)
         self.step = 0
 
     @property
