@@ -1,9 +1,9 @@
 """The built-in world as a live car: `ros2 launch irl_vla_bringup world.launch.py seed:=3
 bundle:=models/rule`. The world waits for each trajectory (lock-step on /clock), then drives it."""
 
-from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given
-from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler
-from launch.event_handlers import OnProcessExit
+from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given, number
+from irl_vla_nodes.restart import after
+from launch.actions import EmitEvent, OpaqueFunction
 from launch.events import Shutdown
 
 from launch import LaunchContext, LaunchDescription
@@ -29,7 +29,7 @@ def _world(context: LaunchContext) -> list:
             given(context, "cameras").split(","),
             "/sensing/{camera}/image/compressed", "/sensing/{camera}/camera_info",
         ),
-        python=given(context, "python"), use_sim_time=True, reliable=True,
+        python=given(context, "python"), use_sim_time=True, reliable=True, essential=True,
         enclaves=given(context, "enclaves"),
         settings={
             "camera_node": {"frozen_after": 0},  # a world that stands still looks the same
@@ -40,19 +40,18 @@ def _world(context: LaunchContext) -> list:
         },
     )  # fmt: skip
     ready = car.ready()
-    world = car.player(
+    world = car.node(
         "world_node",
         {
             "seed": seed, "rig": full_path(given(context, "rig")),
-            "route_m": float(given(context, "route_m")),
+            "route_m": number(context, "route_m"),
             "results": full_path(given(context, "results")),
         },
     )  # fmt: skip
     end = [EmitEvent(event=Shutdown(reason="the drive is over"))]
     return [
         *car.nodes(), ready,
-        RegisterEventHandler(OnProcessExit(target_action=ready, on_exit=[world])),
-        RegisterEventHandler(OnProcessExit(target_action=world, on_exit=end)),
+        after(ready, "await_active", [world]), after(world, "world_node", end),
     ]  # fmt: skip
 
 

@@ -175,6 +175,8 @@ class ReplayLoop:
         self._note(f"{notice.kind.value}: {notice.text}")
         if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
             self._sync.spoil(notice.camera, notice.text)
+        if notice.kind is NoticeKind.MOTION_UNPLACED:
+            self.core.history.spoil(notice.stamp_ns, notice.text)
         now = notice.now
         if notice.kind is NoticeKind.CALIBRATION_CHANGED and now and not self.rig_is_given:
             cameras = tuple(

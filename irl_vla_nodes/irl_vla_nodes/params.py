@@ -21,6 +21,10 @@ from irl_vla_nodes.ring import FOLDER
 P = TypeVar("P")
 NOTICING_S = 0.040  # [s] from silence to the first stop on a topic, on a busy machine
 TEXTS = tuple[str, ...]
+NAMES_OF_TYPES: dict[Any, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text",
+    TEXTS: "a list of texts",
+}  # fmt: skip
 
 
 def setting(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
@@ -82,6 +86,9 @@ class CameraParams(Common):
     def __post_init__(self) -> None:
         if not self.cameras:
             raise ValueError("cameras: expected at least one name")
+        for name in self.cameras:
+            if name != name.strip():
+                raise ValueError(f"cameras: the name '{name}' begins or ends with a blank")
         if len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f"cameras: a name is given twice in {', '.join(self.cameras)}")
         if len(self.image_topics) != len(self.cameras):
@@ -96,7 +103,11 @@ class CameraParams(Common):
             )
         if self.anchor and self.anchor not in self.cameras:
             raise ValueError(f"anchor: '{self.anchor}' is none of {', '.join(self.cameras)}")
-        _ = self.sync
+        if not self.tolerance_ms <= self.deadline_ms <= self.silence_ms:
+            raise ValueError(
+                "expected tolerance_ms <= deadline_ms <= silence_ms, got "
+                f"{self.tolerance_ms}, {self.deadline_ms}, {self.silence_ms}"
+            )
 
     @property
     def sync(self) -> SyncSpec:
@@ -105,6 +116,7 @@ class CameraParams(Common):
             tolerance_ns=self.tolerance_ms * NS_PER_MS,
             deadline_ns=self.deadline_ms * NS_PER_MS,
             silence_ns=self.silence_ms * NS_PER_MS,
+            jump_ns=max(SyncSpec.jump_ns, 2 * self.silence_ms * NS_PER_MS),
         )
 
     @property
@@ -249,16 +261,36 @@ def from_values(kind: type[P], values: Mapping[str, Any], where: str) -> P:
     for entry in _fields(kind):
         if entry.name not in values:
             continue
-        value = values[entry.name]
-        wanted = hints[entry.name]
-        if wanted == TEXTS:
-            value = tuple(text for text in (value or ()) if text)  # ROS has no empty list of text
-        given[entry.name] = float(value) if wanted is float else value
-        _refuse_outside(entry, given[entry.name], where)
+        value = fitting(kind, entry.name, values[entry.name], where)
+        if hints[entry.name] == TEXTS:
+            value = tuple(text for text in value if text)  # ROS has no empty list of text
+        given[entry.name] = value
     try:
         return kind(**given)
     except (ValueError, TypeError) as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def fitting(kind: type, name: str, value: Any, where: str) -> Any:
+    """The value as the parameter takes it: whole numbers are numbers, too. Raises InputError for
+    another type, and outside the bounds."""
+    wanted = get_type_hints(kind)[name]
+    entry = next(e for e in _fields(kind) if e.name == name)
+    if wanted == TEXTS:
+        fits = all(isinstance(text, str) for text in value or ())
+        value = list(value or ()) or [""]
+    elif wanted is float:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        value = float(value) if fits else value
+    else:
+        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+    if not fits:
+        raise InputError(
+            f"{where}: parameter '{name}' is {value!r}, expected {NAMES_OF_TYPES[wanted]}: "
+            f"{entry.metadata['about']}"
+        )
+    _refuse_outside(entry, value, where)
+    return value
 
 
 def default_values(kind: type) -> dict[str, Any]:

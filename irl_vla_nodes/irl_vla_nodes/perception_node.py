@@ -59,12 +59,14 @@ from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
 RING = "tokens"
 TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
-TICK_S = 0.02  # how soon it is noticed that ego motion does not come
+LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 MAP_COLOUR = Colour(0.9, 0.6, 0.0, 0.9)
 
 
 class PerceptionNode(CarNode[PerceptionParams]):
     """See the module."""
+
+    outputs = (TOKENS,)
 
     def __init__(self) -> None:
         super().__init__("perception_node", PerceptionParams)
@@ -85,11 +87,15 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._boxes = ManagedPublisher(self, "vision_msgs/msg/Detection3DArray", DETECTIONS, SHOWN)
         self._map = ManagedPublisher(self, "visualization_msgs/msg/MarkerArray", MAP, SHOWN)
         self._seg = ManagedPublisher(self, "nav_msgs/msg/OccupancyGrid", SEGMENTATION, SHOWN)
-        self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
+        self._inbox = EgoInbox(self, params, self._on_event, self.core.history, params.intent_topic)
         self._frames = RawSubscription(
             self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
         )
-        self.every(TICK_S, self._go)
+        self._patience = self.alarm(self._go)
+
+    def wake(self) -> None:
+        """See CarNode."""
+        self._waiting.clear()
 
     def tear_down(self) -> None:
         """See CarNode."""
@@ -99,10 +105,15 @@ class PerceptionNode(CarNode[PerceptionParams]):
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):
-            self.core.add_motion(event)
+            self._motion(event)
         elif isinstance(event, Intent):
             self.core.add_intent(event)
         self._go()
+
+    def _motion(self, motion: EgoMotion) -> None:
+        wrong = self.core.add_motion(motion)
+        if wrong:
+            self.dropped("ego motion", wrong)
 
     def _on_frames(self, data: bytes) -> None:
         value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
@@ -115,14 +126,18 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        drain([*self._inbox.inlets, self._frames])
-        if self._params.latest_only:
-            # Only for a newer one that can be perceived now: else each would be dropped waiting.
-            while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
-                self._waiting.popleft()  # the monitor sees the gap and counts it
-        while self._waiting and not self._is_early(self._waiting[0]):
-            self._step(self._waiting.popleft())
-        self._busy = False
+        try:
+            drain([*self._inbox.inlets, self._frames])
+            if self._params.latest_only:
+                # Only for one that can be perceived now: else each would be dropped waiting.
+                while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
+                    self._waiting.popleft()  # the monitor sees the gap and counts it
+            while self._waiting and not self._is_early(self._waiting[0]):
+                self._step(self._waiting.popleft())
+        finally:
+            self._busy = False
+        if self._waiting:
+            self._patience.ring_in(LOOK_S)
 
     def _is_early(self, value: FramesHandle) -> bool:
         """Whether ego motion may still come that this anchor needs (as at the desk)."""

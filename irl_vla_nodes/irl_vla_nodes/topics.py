@@ -1,5 +1,5 @@
-"""Names of the graph's topics and services, relative to the car's namespace. Imports nothing, so
-that a node knows what another one publishes without loading what that one needs."""
+"""Names of the graph's nodes, topics and services, relative to the car's namespace. Imports
+nothing, so that a node knows what another one publishes without loading what that one needs."""
 
 FRAMES = "irl_vla/frames"  # camera_node
 TOKENS = "irl_vla/tokens"  # perception_node; the next three are for people
@@ -14,3 +14,5 @@ CANDIDATES = "irl_vla/candidates"  # for people
 TRAJECTORY = "irl_vla/trajectory"  # monitor_node
 AUTOWARE = "irl_vla/trajectory_autoware"
 DIAGNOSTICS = "/diagnostics"
+
+NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")

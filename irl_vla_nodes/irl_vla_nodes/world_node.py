@@ -60,6 +60,7 @@ from irl_vla_nodes.topics import PLAN, REFUSAL, TRAJECTORY
 
 IMAGE = "sensor_msgs/msg/CompressedImage"
 DISCOVERY_S = 1.0  # subscribers find the new publishers
+PATIENCE = 3  # moments in a row without an answer: the graph is gone
 
 
 class GraphCore:
@@ -106,6 +107,7 @@ class WorldNode(CarNode[WorldParams]):
         """See CarNode."""
         self._params = params
         self.rig = load_rig(params.rig or resource(DEFAULT_RIG))
+        self._unanswered, self._answered = 0, False  # moments in a row; whether ever
         self._plans: dict[int, Plan | Refusal] = {}
         self._paths: dict[int, Trajectory] = {}
         self._out: dict[str, Any] = {}
@@ -155,14 +157,22 @@ class WorldNode(CarNode[WorldParams]):
         while time.monotonic() < until:
             outcome = self._plans.get(anchor_ns)
             if isinstance(outcome, Refusal):
+                self._heard()
                 return outcome
             if outcome is not None and anchor_ns in self._paths:
+                self._heard()
                 self._plans.clear()
                 return replace(outcome, trajectory=self._paths.pop(anchor_ns))
             rclpy.spin_once(self, timeout_sec=0.05)
         detail = f"the graph did not answer within {self._params.answer_s} s"
+        self._unanswered += 1
+        if not self._answered or self._unanswered >= PATIENCE:
+            raise InputError(f"{detail}, {self._unanswered} times in a row; /diagnostics says why")
         self.get_logger().error(detail)
         return Refusal(anchor_ns, RefusalReason.STALE_INPUT, detail)
+
+    def _heard(self) -> None:
+        self._unanswered, self._answered = 0, True
 
     def _publish_rig(self) -> None:
         stamp = self.now_ns()
@@ -191,7 +201,8 @@ def main() -> None:
     """`ros2 run irl_vla_nodes world_node`."""
     rclpy.init()
     node = WorldNode()
-    node.start()
+    if not node.start():
+        sys.exit(node.report.failure)
     try:
         result = node.drive()
     except InputError as error:
