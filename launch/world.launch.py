@@ -15,6 +15,12 @@ ARGUMENTS = [
     argument("cameras", "front_left,front,front_right", "names of the rig's cameras"),
     argument("route_m", "0.0", "length of the route; 0: 200 m"),
     argument("results", "", "JSON file with the result of the drive"),
+    argument(
+        "control",
+        "trajectory",
+        "what moves the car: the trajectory, or a follower's commands",
+        ("trajectory", "twist", "ackermann"),
+    ),
     argument("threads", "1", "of the networks"),
     argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
     argument("python", "", "interpreter of the nodes; empty: the one they were built with"),
@@ -23,6 +29,7 @@ ARGUMENTS = [
 
 def _world(context: LaunchContext) -> list:
     seed, threads = int(given(context, "seed")), int(given(context, "threads"))
+    control = given(context, "control")
     car = CarConfig(
         bundle=full_path(given(context, "bundle")),
         cameras=cameras_of(
@@ -45,12 +52,13 @@ def _world(context: LaunchContext) -> list:
         {
             "seed": seed, "rig": full_path(given(context, "rig")),
             "route_m": number(context, "route_m"),
-            "results": full_path(given(context, "results")),
+            "results": full_path(given(context, "results")), "control": control,
         },
     )  # fmt: skip
+    follower = [] if control == "trajectory" else [car.follower(control)]
     end = [EmitEvent(event=Shutdown(reason="the drive is over"))]
     return [
-        *car.nodes(), ready,
+        *car.nodes(), *follower, ready,
         after(ready, "await_active", [world]), after(world, "world_node", end),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.bag.bag_info import BagInfo
-from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
+from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs, rig_as_driven
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
 from irl_vla.cli.followed import FollowCheck, read_followed
@@ -84,6 +84,7 @@ class ReplayRun:
                 followed.refuse_other_backend(stack.model)
             seed, check = followed.seed, FollowCheck(followed, options.follow_tolerance)
             driven = read_recorded_inputs(options.follow, seed)
+            used = rig_as_driven(used, driven)
         core = DrivingCore(stack or policy_stack_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,

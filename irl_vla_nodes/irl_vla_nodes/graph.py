@@ -76,6 +76,17 @@ class CarConfig:
         lost = (lambda why: [failed(why)]) if self.essential else lambda _: []
         return Restart(name, lambda: self.node(name, params), lost).actions()
 
+    def follower(self, command: str) -> Node:
+        """The example of a vehicle interface. command: twist or ackermann"""
+        return Node(
+            package="irl_vla_follower", executable="follower_node", name="follower_node",
+            namespace=self.namespace, output="screen", prefix=self.python or None,
+            parameters=[{
+                "command": command, "odometry_topic": self.odometry_topic,
+                "use_sim_time": self.use_sim_time,
+            }],
+        )  # fmt: skip
+
     def ready(self) -> ExecuteProcess:
         """A process that ends when all nodes are active."""
         prefix = "/".join(["", *[part for part in self.namespace.split("/") if part]])

@@ -21,6 +21,7 @@ from irl_vla_nodes.ring import FOLDER
 P = TypeVar("P")
 NOTICING_S = 0.040  # [s] from silence to the first stop on a topic, on a busy machine
 TEXTS = tuple[str, ...]
+CONTROLS = ("trajectory", "twist", "ackermann")
 NAMES_OF_TYPES: dict[Any, str] = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text",
     TEXTS: "a list of texts",
@@ -238,6 +239,15 @@ class WorldParams(Common):
         10.0, "[s of wall time] how long it waits for a trajectory", 0.1, 600.0
     )
     results: str = setting("", "JSON file for the result of the drive; empty: log only")
+    control: str = setting(
+        "trajectory",
+        "what moves the car: trajectory (the driven trajectory itself), twist (cmd_vel), ackermann "
+        "(ackermann_cmd) of a vehicle interface such as irl_vla_follower",
+    )
+
+    def __post_init__(self) -> None:
+        if self.control not in CONTROLS:
+            raise ValueError(f"control: '{self.control}', expected one of {', '.join(CONTROLS)}")
 
 
 @dataclass(frozen=True, kw_only=True)

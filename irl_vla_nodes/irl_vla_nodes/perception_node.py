@@ -18,7 +18,9 @@ from irl_vla.camera.rig import Rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.history import LATE_NS
+from irl_vla.drive.perception_model import NetworkPerception
 from irl_vla.drive.perception_stage import nothing_to_see
+from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import (
@@ -27,6 +29,7 @@ from irl_vla.messages.geometry_messages import (
     detections_message,
     marker_array_message,
 )
+from irl_vla.perception.tokens import bev_io, token_arrays
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -52,15 +55,26 @@ from irl_vla_nodes.convert import (
     tokens_to_message,
 )  # fmt: skip
 from irl_vla_nodes.params import PerceptionParams, folder_of
-from irl_vla_nodes.payload import pack, unpack
+from irl_vla_nodes.payload import pack, packed_size, unpack
 from irl_vla_nodes.ring import PayloadExpired, RingReader, RingWriter
 from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
 RING = "tokens"
-TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
+NOTES_BYTES = 4096  # beside the arrays of a slot
 LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 MAP_COLOUR = Colour(0.9, 0.6, 0.0, 0.9)
+
+
+def tokens_bytes(stack: PolicyStack) -> int:
+    """Of a slot of the ring: as much as the tokens of this bundle take."""
+    perception = stack.perception
+    if isinstance(perception, NetworkPerception):
+        outputs = bev_io(perception.preset, stack.classes).outputs
+        arrays = {o.name: np.zeros([int(n) for n in o.shape], o.dtype) for o in outputs}
+    else:
+        arrays = token_arrays(SceneTokens.blind(0, 0))
+    return packed_size(arrays, NOTES_BYTES)
 
 
 class PerceptionNode(CarNode[PerceptionParams]):
@@ -82,7 +96,8 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._waiting: deque[FramesHandle] = deque()
         self._busy = False
         self._frames_ring = RingReader(Path(params.ring_folder))
-        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
+        size = tokens_bytes(stack)
+        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
         self._out = ManagedPublisher(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
         self._boxes = ManagedPublisher(self, "vision_msgs/msg/Detection3DArray", DETECTIONS, SHOWN)
         self._map = ManagedPublisher(self, "visualization_msgs/msg/MarkerArray", MAP, SHOWN)

@@ -13,6 +13,8 @@ REFUSAL = "irl_vla/refusal"
 CANDIDATES = "irl_vla/candidates"  # for people
 TRAJECTORY = "irl_vla/trajectory"  # monitor_node
 AUTOWARE = "irl_vla/trajectory_autoware"
+TWIST = "cmd_vel"  # of a vehicle interface
+ACKERMANN = "ackermann_cmd"
 DIAGNOSTICS = "/diagnostics"
 
 NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")

@@ -3,13 +3,25 @@ afterwards, with every camera."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from real_graph import NODES, RULE, ProbeNode, TopicListener, launched, needs_ros, until
+from real_graph import (
+    NODES,
+    RULE,
+    ProbeNode,
+    TopicListener,
+    launched,
+    needs_ros,
+    pids_of,
+    until,
+)
 from sensors import Sensors
 
 pytestmark = pytest.mark.ros
@@ -82,6 +94,19 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driving]:
         Sensors(probe)
         until(lambda: len(car.paths.heard) > 10, 60.0, "the graph drives")
         yield car
+
+
+def test_a_lifecycle_manager_leads_the_nodes_also_one_that_was_killed(tmp_path: Path) -> None:
+    arguments = {"bundle": RULE, "cameras": NAMES, "namespace": "led"}
+    with ProbeNode("probe_led") as probe, launched(tmp_path, "managed.launch.py", **arguments):
+        paths = probe.subscribe("nav_msgs/msg/Path", "/led/irl_vla/trajectory")
+        plans = probe.subscribe("irl_vla_msgs/msg/Plan", "/led/irl_vla/plan")
+        Sensors(probe)
+        until(lambda: len(paths.heard) > 10, 60.0, "the graph drives")
+        pid = max(pids_of("perception_node"))
+        os.kill(pid, signal.SIGKILL)
+        begin = time.monotonic()
+        until(lambda: len(plans.since(begin + 1.0)) > 10, 30.0, "plans again")
 
 
 @pytest.mark.parametrize("node", NODES)
