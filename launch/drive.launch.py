@@ -12,6 +12,7 @@ from irl_vla_nodes.graph import (
     given,
     number,
 )
+from irl_vla_nodes.restart import after
 from irl_vla_nodes.topics import NODES
 from launch.actions import OpaqueFunction
 
@@ -30,6 +31,7 @@ ARGUMENTS = [
     argument("use_sim_time", "false", "take the time from /clock", BOOLEANS),
     argument("reliable", "false", "ask for reliable sensor topics", BOOLEANS),
     argument("respawn", "true", "start a node again when it dies", BOOLEANS),
+    argument("check", "false", "a dry run: say what is ready, start nothing", BOOLEANS),
     argument("autostart", "true", "nodes configure and activate themselves", BOOLEANS),
     argument("ring_folder", "", "for pictures and tokens; empty: one of domain and namespace"),
     argument("log_level", "info", "of the nodes", LOG_LEVELS),
@@ -70,6 +72,9 @@ def _car(context: LaunchContext) -> list:
         enclaves=text("enclaves"),
         cpus={name: cpus for name, cpus in pins.items() if cpus},
     )
+    if flag(context, "check"):
+        dry_run = car.check()
+        return [dry_run, after(dry_run, "the dry run", [])]
     return car.nodes()
 
 

@@ -76,6 +76,13 @@ class CarConfig:
         lost = (lambda why: [failed(why)]) if self.essential else lambda _: []
         return Restart(name, lambda: self.node(name, params), lost).actions()
 
+    def check(self) -> Node:
+        """A dry run in the place of the nodes."""
+        params = self._params("camera_node") | {
+            "odometry_topic": self.odometry_topic, "period_s": self.period_s, "autostart": True,
+        }  # fmt: skip
+        return self.node("check_car", params)
+
     def follower(self, command: str) -> Node:
         """The example of a vehicle interface. command: twist or ackermann"""
         return Node(

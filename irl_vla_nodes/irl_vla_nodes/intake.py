@@ -80,6 +80,11 @@ class Intake:
         self.drops: deque[tuple[str, str]] = deque(maxlen=100)  # topic, why it was of no use
 
     @property
+    def trouble(self) -> dict[str, str]:
+        """Why cameras have no calibration, by name."""
+        return dict(self._trouble)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether a frame set is open that time alone can close."""
         return self.sync.is_open or bool(self._waiting)

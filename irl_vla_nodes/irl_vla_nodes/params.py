@@ -131,6 +131,17 @@ class CameraParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckParams(CameraParams):
+    """check_car: a dry run."""
+
+    odometry_topic: str = setting(
+        "/localization/kinematic_state", "nav_msgs/Odometry; empty: the ego's motion comes from tf"
+    )
+    period_s: float = setting(0.1, "[s] between pictures, as they are expected", 0.02, 2.0)
+    listen_s: float = setting(4.0, "[s] how long it listens", 1.0, 60.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PerceptionParams(EgoParams):
     """perception_node."""
 

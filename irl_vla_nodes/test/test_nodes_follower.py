@@ -37,14 +37,14 @@ def test_straight_on_at_the_speed_that_is_driven_already_changes_nothing() -> No
 
 @pytest.mark.parametrize("curvature", [0.05, -0.05])
 def test_on_an_arc_the_curvature_is_that_of_the_arc(curvature: float) -> None:
-    assert pursue(arc(5.0, curvature), TIMES, 5.0, Limits()).curvature == pytest.approx(
-        curvature, rel=0.05
-    )
+    """To a tenth: poses are 2.5 m apart, and the chord between them lies inside the arc."""
+    wanted = pursue(arc(5.0, curvature), TIMES, 5.0, Limits())
+    assert wanted.curvature == pytest.approx(curvature, rel=0.1)
 
 
 def test_speed_and_curvature_never_leave_the_limits() -> None:
-    wanted = pursue(arc(30.0, 0.4), TIMES, 30.0, Limits(speed=10.0, curvature=0.1))
-    assert wanted.speed == 10.0 and wanted.curvature == 0.1
+    wanted = pursue(arc(8.0, 0.15), TIMES, 8.0, Limits(speed=5.0, curvature=0.1))
+    assert wanted.speed == 5.0 and wanted.curvature == 0.1
 
 
 def test_a_trajectory_that_is_over_asks_for_standing_still() -> None:
