@@ -16,7 +16,7 @@ from irl_vla.bag.drive_record import (
     read_drive_record,
     refuse_other_calibration,
 )
-from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
+from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs, rig_as_driven
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
 from irl_vla.cli.console import Console
@@ -91,6 +91,7 @@ class ReplayRun:
                 followed.refuse_other_backend(stack.model)
             seed, check = followed.seed, FollowCheck(followed, options.follow_tolerance)
             driven = read_recorded_inputs(options.follow, seed)
+            used = rig_as_driven(used, driven)
         core = DrivingCore(stack or policy_stack_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
