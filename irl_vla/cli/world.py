@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 from irl_vla.camera.rig import load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.lazy import only_with
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
@@ -76,6 +77,7 @@ def scenes(
         raise typer.Exit(130)
 
 
+@only_with(rig="bundle")
 def table(
     out: Annotated[Path, typer.Option(help="folder for table.md and table.json")],
     split: SplitName = None,
