@@ -12,6 +12,7 @@ import sys
 import typer
 
 from irl_vla import __version__
+from irl_vla.cli.interruption import leave_tidily
 from irl_vla.cli.lazy import CODES, HELP_NAMES, CommandEntry, GroupEntry, lazy_group
 
 EXIT_INPUT = 3
@@ -139,6 +140,7 @@ def main() -> None:
     # Python leaves Ctrl-C ignored where a script put the command into the background; who sends it
     # there means this command.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    leave_tidily()
     try:
         app()
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -190,7 +191,8 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
     """Does all of it with a bar and an estimate; True when somebody pressed Ctrl-C."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        interruptible() as pressed,
+        suppress(KeyboardInterrupt),
+        interruptible(between=False) as pressed,
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task(what, total=total)
@@ -198,4 +200,5 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
             bar.advance(task)
             if pressed.is_set():
                 return True
-    return False
+        return False
+    return True

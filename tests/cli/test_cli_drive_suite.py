@@ -84,7 +84,7 @@ def test_a_stopped_suite_goes_on_where_it_was(
     whole: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def pressed_at_once() -> Iterator[Event]:
+    def pressed_at_once(between: bool = True) -> Iterator[Event]:
         pressed = Event()
         pressed.set()
         yield pressed
