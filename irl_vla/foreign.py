@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,17 +71,25 @@ def read_whole(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     return content
 
 
-def parse_json(
-    content: bytes | str, where: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
-) -> Any:
-    """JSON -> lists, dicts, texts and numbers. where: for the error; pairs: makes the objects.
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers could choose differently between two values of one name. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"'{twin:.80}' is given twice")
+    return found
 
-    Raises InputError for what is no JSON, nested deeper than MAX_DEPTH, or holds numbers of
-    thousands of digits.
+
+def parse_json(content: bytes | str, where: str) -> Any:
+    """JSON -> lists, dicts, texts and numbers. where: for the error.
+
+    Raises InputError for what is no JSON, names something twice in one object, is nested deeper
+    than MAX_DEPTH, or holds numbers of thousands of digits.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=pairs)
+        value = json.loads(text, object_pairs_hook=without_twins)
     except RecursionError:
         raise InputError(f"{where}: not valid JSON: nested too deeply") from None
     except (ValueError, MemoryError) as error:

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GROUND = {
     "types",
+    "drafts",
     "frames",
     "config",
     "foreign",

@@ -18,6 +18,7 @@ from irl_vla.bag.rosbag1_file import MAGIC as ROSBAG1_MAGIC
 from irl_vla.bag.rosbag1_file import scan_rosbag1
 from irl_vla.bag.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.bag.sqlite_file import scan_sqlite
+from irl_vla.drafts import DraftFolder
 from irl_vla.foreign import MAX_YAML_BYTES, cut, parse_yaml, read_whole
 from irl_vla.messages.records import StoredTopic, TopicStats
 from irl_vla.paths import inside
@@ -67,7 +68,7 @@ class StoredBag:
     stats: dict[str, TopicStats] = field(default_factory=dict)
     sections: list[FileSection] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unpacked: tempfile.TemporaryDirectory[str] | None = None
+    unpacked: DraftFolder | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -77,7 +78,7 @@ class StoredBag:
     def close(self) -> None:
         """Drop what was unpacked."""
         if self.unpacked is not None:
-            self.unpacked.cleanup()
+            self.unpacked.close()
             self.unpacked = None
 
 
@@ -136,8 +137,8 @@ def _unpack(bag: StoredBag, path: Path) -> Path:
     """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place.
     Raises InputError where it unpacks to more than recordings do."""
     if bag.unpacked is None:
-        bag.unpacked = tempfile.TemporaryDirectory(prefix="irl-vla-bag-")
-    target = Path(bag.unpacked.name) / path.stem
+        bag.unpacked = DraftFolder(Path(tempfile.gettempdir()))
+    target = bag.unpacked.path / path.stem
     limit = max(UNPACKED_ALWAYS, UNPACKED_TIMES * path.stat().st_size)
     try:
         with path.open("rb") as packed, target.open("wb") as plain:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from irl_vla.bag.bag_files import Closing
 from irl_vla.bag.drive_record import DriveRecord
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.rig import Rig
+from irl_vla.drafts import DraftFolder
 from irl_vla.messages.geometry_messages import (
     BoxMarkers,
     LineMarkers,
@@ -93,11 +93,11 @@ class BagWriter(Closing):
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path}: exists already; remove it or choose another name")
         self._connections: dict[str, Connection] = {}
-        self._draft: Path | None = None
+        self._draft: DraftFolder | None = None
         with self._storage():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._draft = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
-            folder = self._draft / self.path.name.removesuffix(".mcap")
+            self._draft = DraftFolder(self.path.parent)
+            folder = self._draft.path / self.path.name.removesuffix(".mcap")
             self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
 
@@ -118,7 +118,7 @@ class BagWriter(Closing):
 
     def _drop(self) -> None:
         if self._draft is not None:
-            shutil.rmtree(self._draft, ignore_errors=True)
+            self._draft.close()
             self._draft = None
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -96,7 +97,8 @@ def _watched(work: Iterator[SceneOutcome], total: int) -> Iterator[SceneOutcome]
     """All of it with a bar and an estimate, until somebody presses Ctrl-C."""
     columns = (TextColumn("driving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        interruptible() as pressed,
+        suppress(KeyboardInterrupt),
+        interruptible(between=False) as pressed,
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task("driving", total=total)

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from irl_vla.cli.console import Console
+from irl_vla.cli.lazy import only_with
 from irl_vla.paths import file_name
 from irl_vla.scoring.batch import load_proposals, scene_files
 from irl_vla.scoring.epdms import score
@@ -24,6 +25,7 @@ from irl_vla.view.report import replace_file
 from irl_vla.view.scene import scene_png
 
 
+@only_with(candidate="!trajectory")
 def explain(
     scenes: Annotated[Path, typer.Argument(help="scene file, or folder with scenes.json.gz")],
     scene: Annotated[str | None, typer.Option(help="id of a scene; default: the first")] = None,

@@ -10,6 +10,7 @@ import typer
 from irl_vla.bag.source import open_source
 from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
+from irl_vla.cli.lazy import only_with
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
@@ -20,6 +21,7 @@ EXIT_FAILURES = 4
 SHOWN = 10  # changed anchors and warnings that are printed
 
 
+@only_with(follow_tolerance="follow", tolerance="check", seed="!follow")
 def replay(
     bag: Annotated[Path, typer.Argument(help="rosbag, or a DGP or nuScenes folder")],
     bundle: Annotated[Path, typer.Option(help="policy bundle, for example models/rule")],
@@ -62,8 +64,6 @@ def replay(
 ) -> None:
     """Run a policy over a recording: plans, pictures, latency, refusals. The same input gives the
     same plans, byte for byte."""
-    if follow_tolerance is not None and follow is None:
-        raise typer.BadParameter("--follow-tolerance belongs to --follow")
     loaded = load_bundle(bundle)
     folder = out or Path("out") / "replay" / bag.resolve().stem
     if check is not None:

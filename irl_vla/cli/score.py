@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from irl_vla.cli.console import Console
+from irl_vla.cli.lazy import only_with
 from irl_vla.cli.score_two_stage import score_two_stage
 from irl_vla.resources import software
 from irl_vla.scoring.batch import (
@@ -31,6 +32,10 @@ SOME_FAILED = 4
 SHOWN = ("epdms", "ec", "nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
 
 
+@only_with(
+    split="navsim", agent="navsim", traffic="navsim", cache="navsim", proposals="!navsim",
+    two_stage="!navsim",
+)  # fmt: skip
 def score(
     scenes: Annotated[
         list[Path] | None, typer.Argument(help="scene files, or folders with scenes.json.gz")

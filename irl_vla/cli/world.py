@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from rich.table import Table as Grid
 from irl_vla.camera.rig import load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.lazy import only_with
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
@@ -76,6 +78,7 @@ def scenes(
         raise typer.Exit(130)
 
 
+@only_with(rig="bundle")
 def table(
     out: Annotated[Path, typer.Option(help="folder for table.md and table.json")],
     split: SplitName = None,
@@ -188,7 +191,8 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
     """Does all of it with a bar and an estimate; True when somebody pressed Ctrl-C."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        interruptible() as pressed,
+        suppress(KeyboardInterrupt),
+        interruptible(between=False) as pressed,
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task(what, total=total)
@@ -196,4 +200,5 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
             bar.advance(task)
             if pressed.is_set():
                 return True
-    return False
+        return False
+    return True

@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.engine.manifest import (
     ENGINES,
     MANIFEST,
@@ -160,20 +159,17 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     if root.exists():
         return _same_bundle(root, content)
     root.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
+    with DraftFolder(root.parent) as draft:
+        beside = draft / root.name
+        beside.mkdir()
         for name, data in {**files, MANIFEST: content}.items():
             target = beside / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 file.write(data)
                 os.fsync(file.fileno())
-        beside.chmod(0o755)  # mkdtemp's 0o700 would hide it from other users of the machine
         load_bundle(beside)
         beside.rename(root)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
     return load_bundle(root)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from irl_vla import __version__
 from irl_vla.config import UnknownSetting, from_json, named
-from irl_vla.foreign import brief, cut
+from irl_vla.foreign import brief, cut, without_twins
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import Preset
@@ -314,7 +314,7 @@ def from_bytes(content: bytes, where: str) -> Manifest:
     try:
         data = json.loads(
             content.decode("utf-8"), parse_constant=_refuse_constant,
-            object_pairs_hook=_refuse_twins,
+            object_pairs_hook=without_twins,
         )  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not a JSON manifest: {cut(error)}") from None
@@ -344,15 +344,6 @@ def _refuse_other_format(data: dict[str, Any], where: str) -> None:
     if isinstance(found, str) and found.startswith(FAMILY):
         raise InputError(f"{what}. A newer version of irl-vla is needed to read it")
     raise InputError(f"{what}. This is not a bundle of irl-vla")
-
-
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers could choose differently between two values of one setting."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' is given twice")
-    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

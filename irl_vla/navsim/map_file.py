@@ -9,10 +9,8 @@ they are asked for.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 import struct
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.foreign import parse_json, read_whole
 from irl_vla.paths import inside
 from irl_vla.types import F64, InputError
@@ -113,8 +112,9 @@ def _key(path: Path) -> str:
 
 def _write_entry(entry: Path, layers: dict[str, pa.Table]) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
-    try:
+    with DraftFolder(entry.parent) as folder:
+        draft = folder / entry.name
+        draft.mkdir()
         for name, table in layers.items():
             file = pa.OSFile(str(draft / f"{name}.arrow"), "wb")
             with file as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -126,8 +126,6 @@ def _write_entry(entry: Path, layers: dict[str, pa.Table]) -> None:
             # Another process was first: its entry has the same key, so it holds the same layers.
             if not (entry / "complete").is_file():
                 raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _project(path: Path) -> dict[str, pa.Table]:

@@ -25,7 +25,7 @@ RIG = resource("calibration/rigs/tiny3.yaml")
 
 
 @contextmanager
-def pressed_at_once() -> Iterator[Event]:
+def pressed_at_once(between: bool = True) -> Iterator[Event]:
     pressed = Event()
     pressed.set()
     yield pressed

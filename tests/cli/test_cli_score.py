@@ -85,7 +85,7 @@ def test_an_interrupted_run_goes_on_and_ignores_a_torn_line(few: Path, tmp_path:
     with journal.path.open("a") as file:
         file.write('{"id": "p0001", "key": "torn')
     code, text = run("score", str(few), "--out", str(out))
-    assert code == 0 and "1 scenes are in" in text
+    assert code == 0 and "1 scenes are already in" in text
     assert read(out) == read(whole) and not journal.path.exists()
 
 
