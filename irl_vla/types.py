@@ -26,7 +26,15 @@ SECOND_NS = 1_000_000_000
 
 
 class InputError(ValueError):
-    """What a user gave cannot be used. The text says what, where, expected, got, and what to do."""
+    """What a user gave cannot be used. The text says what, where, expected, got, and what to do; of
+    a longer one than LONGEST the middle is left out, whatever a file made of it."""
+
+    LONGEST = 4000  # characters
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        half = self.LONGEST // 2
+        return text if len(text) <= self.LONGEST else f"{text[:half]} [..] {text[-half:]}"
 
 
 class IntentDirection(str, Enum):

@@ -34,7 +34,7 @@ from irl_vla_nodes.topics import FRAMES
 RING = "frames"
 RIG_BYTES = 64 * 1024  # of a rig as text
 DEPTH = 10  # pictures of one camera that may wait: 0.33 s at 30 Hz
-TICK_S = 0.02  # how soon a deadline is noticed
+LOOK_S = 0.02  # while a frame set is open: how soon its deadline is noticed
 GRACE_NS = 50_000_000  # on the way from the camera's clock to this node
 
 
@@ -48,6 +48,8 @@ def image_spec(bundle: str) -> ImageSpec:
 
 class CameraNode(CarNode[CameraParams]):
     """See the module."""
+
+    outputs = (FRAMES,)
 
     def __init__(self) -> None:
         super().__init__("camera_node", CameraParams)
@@ -71,9 +73,13 @@ class CameraNode(CarNode[CameraParams]):
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
         self._out = ManagedPublisher(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES)
         self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
-        self.every(TICK_S, self._on_tick)
+        self._deadline = self.alarm(self._look)
 
     def forget(self) -> None:
+        """See CarNode."""
+        self._intake.forget()
+
+    def wake(self) -> None:
         """See CarNode."""
         self._intake.forget()
 
@@ -91,20 +97,26 @@ class CameraNode(CarNode[CameraParams]):
 
     def _taker(self, topic: str) -> Callable[[bytes], None]:
         def take(data: bytes) -> None:
-            if not self.active:
-                return
+            if not self.active and self._intake.is_picture(topic):
+                return  # but latched messages come once: where cameras are is always taken
             start = perf_counter()
             for arrived in self._intake.take(topic, data, self.now_ns()):
                 self._publish(arrived, start)
             self._say()
+            self._wait()
 
         return take
 
-    def _on_tick(self) -> None:
+    def _wait(self) -> None:
+        if self._intake.is_waiting and not self._deadline.is_set:
+            self._deadline.ring_in(LOOK_S)
+
+    def _look(self) -> None:
         if self.active:
             drain(self._inlets)  # what waits here is not late
             for arrived in self._intake.advance(self.now_ns() - GRACE_NS):
                 self._publish(arrived, perf_counter())
+            self._wait()
 
     def _publish(self, arrived: ArrivedFrameSet, start: float) -> None:
         frames, rig, images = arrived.frames, arrived.rig, arrived.images
@@ -123,6 +135,8 @@ class CameraNode(CarNode[CameraParams]):
     def _say(self) -> None:
         while self._intake.notices:
             self.get_logger().warning(self._intake.notices.popleft())
+        while self._intake.drops:
+            self.dropped(*self._intake.drops.popleft())
         for event in self._intake.sync.take_events():
             self.get_logger().warning(f"camera '{event.camera}': {event.text}")
 

@@ -44,6 +44,7 @@ from irl_vla.types import (
     Boxes3D,
     EgoStatus,
     GraphRecord,
+    InputError,
     Intent,
     Refusal,
     RefusalReason,
@@ -117,12 +118,12 @@ def frames_to_message(value: FramesHandle, frame_id: str) -> Any:
 
 
 def frames_from_message(message: Any) -> FramesHandle:
-    """irl_vla_msgs/FrameSet -> FramesHandle."""
+    """irl_vla_msgs/FrameSet -> FramesHandle. Raises InputError where lists do not fit."""
     stamps = [int(stamp) for stamp in message.camera_stamps_ns]
     return FramesHandle(
         stamp_ns(message.header.stamp), _handle(message), str(message.rig),
-        dict(zip(message.cameras, stamps, strict=True)),
-        dict(zip(message.missing_cameras, message.missing_reasons, strict=True)),
+        _paired("cameras", message.cameras, stamps),
+        _paired("missing_cameras", message.missing_cameras, message.missing_reasons),
         latencies_from_message(message.latencies),
     )  # fmt: skip
 
@@ -149,10 +150,10 @@ def tokens_to_message(value: TokensHandle, frame_id: str) -> Any:
 
 
 def tokens_from_message(message: Any) -> TokensHandle:
-    """irl_vla_msgs/TokensHandle -> TokensHandle."""
+    """irl_vla_msgs/TokensHandle -> TokensHandle. Raises InputError for unknown reasons."""
     refusal = None
     if message.refusal_reason:
-        refusal = RefusalReason(message.refusal_reason), str(message.refusal_detail)
+        refusal = _reason(message.refusal_reason), str(message.refusal_detail)
     return TokensHandle(
         stamp_ns(message.header.stamp), _handle(message), refusal, str(message.bundle_id),
         int(message.epoch), int(message.memory_stamp_ns) if message.has_memory else None,
@@ -206,10 +207,10 @@ def refusal_to_message(
 
 
 def refusal_from_message(message: Any) -> Refusal:
-    """irl_vla_msgs/Refusal -> Refusal."""
+    """irl_vla_msgs/Refusal -> Refusal. Raises InputError for unknown reasons."""
     fallback = fallback_from_message(message.fallback) if message.has_fallback else None
     return Refusal(
-        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), fallback
+        stamp_ns(message.header.stamp), _reason(message.reason), str(message.detail), fallback
     )
 
 
@@ -349,6 +350,20 @@ def segmentation_to_message(
     )  # fmt: skip
     data = np.ascontiguousarray(cells.T).reshape(-1)
     return new("nav_msgs/msg/OccupancyGrid", header=stamp, info=info, data=data)
+
+
+def _paired(what: str, names: Any, values: Any) -> dict[str, Any]:
+    if len(names) != len(values):
+        raise InputError(f"{len(names)} {what} for {len(values)} values")
+    return dict(zip(names, values, strict=True))
+
+
+def _reason(name: str) -> RefusalReason:
+    try:
+        return RefusalReason(name)
+    except ValueError:
+        known = ", ".join(reason.value for reason in RefusalReason)
+        raise InputError(f"refusal for '{name}', expected one of {known}") from None
 
 
 def _handle_fields(handle: Handle) -> dict[str, Any]:
