@@ -33,6 +33,7 @@ __all__ = [
     "ego_from_look",
     "fingerprint",
     "load_rig",
+    "refuse_too_many",
     "resized",
     "save_rig",
 ]  # fmt: skip
@@ -52,11 +53,8 @@ class Rig:
     vehicle: Vehicle = PACIFICA
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.cameras) <= MAX_CAMERAS:
-            raise InputError(
-                f"rig '{self.name}': {len(self.cameras)} cameras, expected 1 to {MAX_CAMERAS}."
-                " Leave some out"
-            )
+        if not self.cameras:
+            raise InputError(f"rig '{self.name}': 0 cameras, expected 1 to {MAX_CAMERAS}")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise InputError(f"rig '{self.name}': camera name '{twice[0]}' is given twice")
@@ -77,6 +75,15 @@ class Rig:
     def fingerprint(self) -> str:
         """Changes when anything in the calibration of the cameras changes, and only then."""
         return fingerprint(self.cameras)
+
+
+def refuse_too_many(rig: Rig) -> None:
+    """Pages draw any number of cameras, a policy reads some. Raises InputError for more."""
+    if len(rig.cameras) > MAX_CAMERAS:
+        raise InputError(
+            f"rig '{rig.name}': {len(rig.cameras)} cameras, expected 1 to {MAX_CAMERAS}. Leave "
+            "some out: name those to use in a rig file, or in a topics file (--topics)"
+        )
 
 
 def fingerprint(cameras: Sequence[Camera]) -> str:
@@ -153,7 +160,9 @@ def load_rig(path: Path | str) -> Rig:
     content = load_yaml(Path(path), RigFile)
     try:
         cameras = tuple(_camera(entry) for entry in content.cameras)
-        return Rig(content.name, cameras, content.vehicle)
+        rig = Rig(content.name, cameras, content.vehicle)
+        refuse_too_many(rig)
+        return rig
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.bag_info import BagInfo, anchor_hint
 from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
@@ -26,12 +26,15 @@ from irl_vla.engine.bundle import Bundle
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import Tally, plan_line
 from irl_vla.evaluation.replay_loop import ReplayLoop
-from irl_vla.messages.topics import Role
-from irl_vla.types import InputError, IntentDirection, Plan
+from irl_vla.messages.events import Event
+from irl_vla.messages.notices import folded
+from irl_vla.messages.topic_roles import Role
+from irl_vla.types import CameraImage, EgoMotion, InputError, IntentDirection, Plan
 from irl_vla.view.drawing import png
 from irl_vla.view.legend import banner_of
+from irl_vla.view.recording_judge import RecordingJudge
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
-from irl_vla.view.report import Fact, write_replay_page
+from irl_vla.view.report import Fact, Verdict, write_replay_page
 
 RESULTS = ("plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html")
 SHOWN_REASONS = 4  # in the sentence that says why nothing could be replayed
@@ -40,7 +43,8 @@ READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """What a user may choose. follow: a bag with plans whose schedule is repeated.
+    """What a user may choose. follow: a bag with plans whose schedule is repeated; anchor: camera
+    that sets are built around.
 
     follow_tolerance: metres by which its plans may differ; None: not a bit
     """
@@ -50,6 +54,7 @@ class ReplayOptions:
     seed: int = 0
     follow: Path | None = None
     follow_tolerance: float | None = None
+    anchor: str | None = None
 
 
 @dataclass
@@ -60,6 +65,7 @@ class ReplayRun:
     loop: ReplayLoop
     facts: dict[str, Any]
     page: ReplayPageBuilder
+    judge: RecordingJudge
     follow_check: FollowCheck | None = None
     tally: Tally = field(default_factory=Tally)
     picture: bytes | None = None  # of the first plan, else of the first refusal
@@ -96,10 +102,12 @@ class ReplayRun:
             "seed": seed,
         }
         follow = {} if check is None else check.followed.schedules
-        loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
+        loop = ReplayLoop(
+            core, options.intent, options.rig is not None, options.anchor, follow, driven
+        )
         banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
-        return ReplayRun(info, loop, facts, page, check)
+        return ReplayRun(info, loop, facts, page, RecordingJudge(info, used), check)
 
     def drive(self, source: Source, folder: Path) -> bool:
         """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid). Raises
@@ -116,6 +124,7 @@ class ReplayRun:
                     plans.write(step, self.loop.core)
                     self._watch(step, source)
                 if event is not None:
+                    self._judge(event)
                     advance(self.tally)
                 if pressed.is_set():
                     break
@@ -129,13 +138,35 @@ class ReplayRun:
         self._finish(folder, interrupted)
         return interrupted
 
+    def _judge(self, event: Event) -> None:
+        if isinstance(event, CameraImage):
+            self.judge.add_image(event)
+        elif isinstance(event, EgoMotion):
+            self.judge.add_motion(event)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the recording, as `irl-vla show` gives it."""
+        return self.judge.verdict()
+
+    @property
+    def lost(self) -> int:
+        """Pictures and messages that could not be used."""
+        return max(self.loop.lost, sum(
+            count for what, count in self.tally.missing.items() if what.endswith(": bad_image")
+        ))  # fmt: skip
+
+    @property
+    def failed(self) -> bool:
+        """Whether something of the recording could not be used, or nothing came of it."""
+        return bool(self.lost) or not sum(self.tally.plans.values())
+
     def _heard(self, source: Source) -> list[str]:
         """What a person should know: of the recording, of the rig, of what happened on the way."""
-        notices = [
-            f"{text} ({n} times)" if n > 1 else text for text, n in self.loop.notices.items()
-        ]
-        about = _warnings(source.info(), self.loop.core.rig, self.loop.rig_is_given)
-        return [*about, *notices]
+        rig = self.loop.core.rig
+        about = _warnings(source.info(), rig, self.loop.rig_is_given)
+        hints = anchor_hint(self.info, rig.names, self.loop.anchor or rig.names[0])
+        return [*about, *hints, *folded(self.loop.notices)]
 
     def _watch(self, step: Step, source: Source) -> None:
         self.tally.add(step)
@@ -155,15 +186,22 @@ class ReplayRun:
         planned = isinstance(step.outcome, Plan)
         if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
             self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
+        self.judge.add_boxes(anchor.boxes)
         self.page.add(anchor)
 
     def _finish(self, folder: Path, interrupted: bool) -> None:
-        facts = {**self.facts, "interrupted": interrupted, "warnings": self.warnings}
+        facts = {
+            **self.facts, "interrupted": interrupted, "verdict": self.verdict.answer,
+            "verdict_sentence": self.verdict.sentence, "lost": self.lost, "warnings": self.warnings,
+        }  # fmt: skip
         summary = json.dumps(self.tally.summary(facts), indent=2)
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
         if self.picture is not None:
             (folder / "first.png").write_bytes(self.picture)
-        page = replace(self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings))
+        page = replace(
+            self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings),
+            verdict=self.verdict,
+        )  # fmt: skip
         write_replay_page(page, folder / "report.html")
 
 

@@ -23,7 +23,9 @@ from rosbags.typesys import (
 )
 from rosbags.typesys.store import Typestore
 
+from irl_vla.messages.foxglove_messages import FoxgloveDecoder
 from irl_vla.messages.records import StoredTopic
+from irl_vla.messages.topic_roles import is_foxglove
 from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, InputError
 from irl_vla.unpack import pieces
@@ -42,6 +44,7 @@ VISION_MSGS = {
 }
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 2**28  # [B] a picture of 9000x9000 RGB
+XCDR2 = range(0x06, 0x0C)  # second byte of a CDR header (DDS-XTypes 1.3, 7.6.2.1.2)
 IDL_SEPARATOR = "=" * 80 + "\n"
 DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
     SerdeError,
@@ -96,6 +99,9 @@ class Decoder:
 
     def __init__(self, topic: StoredTopic) -> None:
         self.msgtype = topic.msgtype
+        self.foxglove = FoxgloveDecoder(topic) if is_foxglove(topic) else None
+        if self.foxglove is not None:
+            return
         self.ros1 = topic.encoding == "ros1"
         self.store = _store_for(topic, ros1_typestore() if self.ros1 else typestore())
         if topic.msgtype not in self.store.fielddefs:
@@ -103,10 +109,17 @@ class Decoder:
 
     def __call__(self, data: bytes | memoryview) -> Any:
         """Raises one of DECODE_DAMAGE for bytes that are no such message."""
+        if self.foxglove is not None:
+            return self.foxglove(data)
         if self.ros1:
             return self.store.deserialize_ros1(data, self.msgtype)
         if data[:4] == ZSTD_MAGIC:  # message-compressed; CDR starts with a zero byte
             data = _unpacked(data)
+        if len(data) > 1 and data[0] == 0 and data[1] in XCDR2:
+            raise InputError(
+                "messages are encoded as XCDR2, expected XCDR1, which ROS 2 writes; record the "
+                "topic with ROS 2's own settings of the middleware"
+            )
         return self.store.deserialize_cdr(data, self.msgtype)
 
 

@@ -117,6 +117,7 @@ class ReplayPageBuilder:
         self._stamps: list[int] = []
         self._outcomes: list[str] = []
         self._refusals: Counter[tuple[str, str]] = Counter()
+        self._missing: Counter[tuple[str, str]] = Counter()
         self._ego: list[tuple[int, float, float]] = []
         self._ego_source = ""
         self._plans = EvenSample[PlanTrace](MAX_FANS)
@@ -132,6 +133,8 @@ class ReplayPageBuilder:
         """Take the next anchor. Its images may be forgotten by the caller afterwards."""
         stamp = anchor.frames.anchor_stamp_ns
         self._stamps.append(stamp)
+        for camera, why in anchor.frames.missing.items():
+            self._missing[camera, why.split(":")[0]] += 1
         outcome, ego = anchor.outcome, anchor.ego
         self._outcomes.append(outcome.reason.value)
         if isinstance(outcome, Refusal):
@@ -158,7 +161,7 @@ class ReplayPageBuilder:
             frames=tuple(self._frames.kept),
             frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
             plots=tuple(self._plots(timings)),
-            tables=(latency_table(timings), self._refusal_table()),
+            tables=(latency_table(timings), self._refusal_table(), *self._missing_tables()),
             warnings=self._warnings,
         )
 
@@ -201,6 +204,10 @@ class ReplayPageBuilder:
         time_s = (stamps - self._stamps[0]) / SECOND_NS
         return EgoTrace(time_s, motion[:, 0], motion[:, 1], self._ego_source)
 
+    def _missing_tables(self) -> list[PageTable]:
+        table = missing_table(self._missing, len(self._stamps))
+        return [] if table is None else [table]
+
     def _refusal_table(self) -> PageTable:
         rows = [(why, detail, str(n)) for (why, detail), n in self._refusals.most_common(MAX_ROWS)]
         left = len(self._refusals) - len(rows)
@@ -208,6 +215,16 @@ class ReplayPageBuilder:
         note = f"{left} rarer ones are in plans.jsonl" if left else note
         columns = ("reason", "detail", "anchors")
         return PageTable("Refusals", columns, tuple(rows), ("anchors",), note)
+
+
+def missing_table(missing: Mapping[tuple[str, str], int], anchors: int) -> PageTable | None:
+    """missing: (camera, reason) -> sets without its picture; None where every set is whole."""
+    rows = [
+        (camera, reason.replace("_", " "), str(count), f"{100 * count / anchors:.1f}")
+        for (camera, reason), count in sorted(missing.items(), key=lambda item: -item[1])
+    ]
+    columns = ("camera", "reason", "anchors", "% of all")
+    return PageTable("Missing images", columns, tuple(rows), columns[2:]) if rows else None
 
 
 def sampled_note(shown: int, total: int) -> str:

@@ -32,11 +32,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. level: "ok", "warn", "bad", or "unknown" = not checked."""
+    """One thing that was looked at. level: "ok", "warn", "bad", or "unknown" = not checked.
+
+    value, bound: what was found and what it may be, in words with units, "" where it is no number
+    pairs: how many images, pairs of them, or pairs of measurements it rests on
+    """
 
     level: str
     name: str
     detail: str
+    value: str = ""
+    bound: str = ""
+    pairs: int = 0
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
@@ -50,6 +57,16 @@ class Verdict:
     level: str
     sentence: str
     checks: tuple[Check, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        """ "yes", "no" or "not enough"."""
+        return answer_of(self.level)
+
+
+def answer_of(level: str) -> str:
+    """A level as the answer to "can it be trusted?": "yes", "no" or "not enough" to say."""
+    return {"ok": "yes", "bad": "no"}.get(level, "not enough")
 
 
 @dataclass(frozen=True)
@@ -125,12 +142,14 @@ class ShowPage:
 class ReplayPage:
     """What `irl-vla replay` did with a bag. Made by view/replay_page.py: ReplayPageBuilder.
 
-    banner: what a reader must know before looking at the plans, or empty
+    banner: what a reader must know before looking at the plans, or empty; verdict: of the
+    recording's calibration, as `irl-vla show` gives it
     """
 
     title: str
     facts: tuple[Fact, ...]
     banner: str = ""
+    verdict: Verdict | None = None
     legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""

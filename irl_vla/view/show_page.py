@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 
 import cv2
 import numpy as np
 
-from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.bag_info import BagInfo, anchor_hint
 from irl_vla.camera.preprocess import BadImage, image_size
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
-from irl_vla.messages.events import Notice
+from irl_vla.messages.notices import LOST, Notice, NoticeKind, folded
 from irl_vla.types import (
     SECOND_NS,
     U8,
@@ -28,22 +27,19 @@ from irl_vla.types import (
 )
 from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
-from irl_vla.view.calibration_checks import judge
 from irl_vla.view.ego_trace import EgoTraceBuilder
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
-from irl_vla.view.motion_evidence import MotionProbe
 from irl_vla.view.palette import WHITE
 from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
+from irl_vla.view.recording_judge import RecordingJudge
 from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, sampled_note
 from irl_vla.view.report import (
-    Check,
     Fact,
     PageFigure,
     PageFrame,
     PageTable,
     ShowPage,
-    Verdict,
     join_words,
 )
 
@@ -64,7 +60,7 @@ class ShowBuilder:
 
     def __init__(
         self, info: BagInfo, rig: Rig | None, boxes_at: Callable[[int], Boxes3D | None],
-        why_no_rig: str = "",
+        why_no_rig: str = "", anchor: str | None = None,
     ) -> None:  # fmt: skip
         self._info, self._rig, self._why_no_rig = info, rig, why_no_rig
         self._boxes_at = boxes_at
@@ -72,43 +68,55 @@ class ShowBuilder:
         cameras = tuple(dict.fromkeys([*offsets, *info.cameras]))
         self._spec = SyncSpec()
         self._sync = None
+        self._hints: list[str] = []
         if cameras:
-            anchor = next((name for name in cameras if name in info.cameras), cameras[0])
+            if anchor is None:
+                anchor = next((name for name in cameras if name in info.cameras), cameras[0])
             self._sync = AnchorSynchroniser(cameras, self._spec, anchor=anchor, offsets_ns=offsets)
+            self._hints = anchor_hint(info, cameras, anchor)
         self._offsets = offsets
-        self._probe = MotionProbe(rig) if rig else None
+        self._judge = RecordingJudge(info, rig)
         self._ego = EgoTraceBuilder()
         self._anchors: list[int] = []
         self._offset_ms: dict[str, list[float]] = {name: [] for name in cameras}
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._box_samples: list[Boxes3D] = []
         self._frames = EvenSample[PageFrame](MAX_ANCHORS)
-        self._notices: dict[tuple[str, str], tuple[str, int]] = {}
+        self._notices: Counter[str] = Counter()
+        self.lost = 0  # pictures and messages that could not be used
 
     def add_image(self, image: CameraImage) -> None:
-        """Take one exposure."""
-        if image.camera not in self._sizes:
-            with suppress(BadImage):  # its tile will say why
-                self._sizes[image.camera] = image_size(image)
-        if self._probe:
-            self._probe.add_image(image)
+        """Take one exposure. A torn one makes its camera missing, with the reason."""
+        try:
+            image_size(image)
+        except BadImage as error:
+            self._lose(image.camera, str(error))
+            return
+        times = self._judge.add_image(image)
+        if times and self._sync:
+            frozen = f"camera '{image.camera}': frozen: the same picture {times} times in a row"
+            self._lose(image.camera, frozen)
+            return
         for frames in self._sync.push(image) if self._sync else ():
             self._take(frames)
 
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego."""
         self._ego.add(motion)
-        if self._probe:
-            self._probe.add_motion(motion)
+        self._judge.add_motion(motion)
 
     def add_notice(self, notice: Notice) -> None:
-        """Take a message that could not be used: the first of its kind is quoted, all counted."""
-        self._note(notice.topic, notice.kind.value, notice.text)
+        """Take what the recording has to say of a message; lost pictures make a camera missing."""
+        if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
+            self._lose(notice.camera, notice.text)
+            return
+        self.lost += notice.kind in LOST
+        self._notices[notice.text] += 1
 
-    def _note(self, source: str, kind: str, text: str) -> None:
-        first, count = self._notices.get((source, kind), (text, 0))
-        self._notices[source, kind] = (first, count + 1)
+    def _lose(self, camera: str, why: str) -> None:
+        self.lost += 1
+        self._notices[why] += 1
+        if self._sync is not None:
+            self._sync.spoil(camera, why)
 
     def finish(self) -> None:
         """Nothing more comes, or somebody interrupted."""
@@ -117,7 +125,7 @@ class ShowBuilder:
         for frames in self._sync.flush():
             self._take(frames)
         for event in self._sync.take_events():
-            self._note("synchroniser", event.camera, f"camera '{event.camera}': {event.text}")
+            self._notices[f"camera '{event.camera}': {event.text}"] += 1
 
     def _take(self, frames: FrameSet) -> None:
         """Count who is there, and paint if the page has a place for it."""
@@ -132,8 +140,7 @@ class ShowBuilder:
 
     def _painted(self, frames: FrameSet) -> PageFrame:
         boxes = self._boxes_at(frames.anchor_stamp_ns)
-        if boxes is not None and len(self._box_samples) < MAX_ANCHORS:
-            self._box_samples.append(boxes)
+        self._judge.add_boxes(boxes)
         overlay = Overlay(grid=True, boxes=boxes)
         cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
         above = None if boxes is None else drawing.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
@@ -149,13 +156,11 @@ class ShowBuilder:
     def page(self, warnings: tuple[str, ...]) -> ShowPage:
         """The page of what was taken in; call `finish` first. warnings: the source's own, after
         reading."""
-        evidence = self._probe.evidence() if self._probe else {}
-        verdict = judge(self._rig, self._sizes, self._box_samples, evidence)
         rig = None if self._rig is None else drawing.webp(paint_rig(self._rig), 90)
         return ShowPage(
             title=self._info.path.rstrip("/").split("/")[-1],
             facts=self._facts(),
-            verdict=verdict if self._offset_ms else _nothing_to_judge(),
+            verdict=self._judge.verdict(),
             frames=tuple(self._frames.kept),
             frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
             rig=rig,
@@ -234,24 +239,16 @@ class ShowBuilder:
         return [PageTable("Topics", columns, tuple(rows), columns[3:6])] if rows else []
 
     def _warnings(self, read: tuple[str, ...]) -> tuple[str, ...]:
-        said = [
-            f"{text} ({count} times)" if count > 1 else text
-            for text, count in self._notices.values()
-        ]
+        said = folded(self._notices)
         absent = [
             f"camera '{name}' of the rig is not in the recording"
             for name in (self._rig.names if self._rig else ()) if name not in self._info.cameras
         ]  # fmt: skip
-        return tuple(dict.fromkeys([*read, *absent, *said]))
+        return tuple(dict.fromkeys([*read, *self._hints, *absent, *said]))
 
     def _missing(self) -> tuple[str, ...]:
         why = [self._why_no_rig] if self._why_no_rig else []
         return tuple(dict.fromkeys([*self._info.missing, *why]))
-
-
-def _nothing_to_judge() -> Verdict:
-    text = "This source has no camera, so there is no calibration to judge."
-    return Verdict("unknown", text, (Check("unknown", "Cameras", "none in this source"),))
 
 
 def _pixels(webp: bytes) -> U8:
