@@ -71,12 +71,13 @@ def odd_times(stats: Mapping[str, TopicStats]) -> list[str]:
     than an hour inside a topic."""
     filled = {name: s for name, s in stats.items() if s.count}
     said = []
-    if any(s.last_ns >= EARLIEST_NS for s in filled.values()):
+    latest = max((s.last_ns for s in filled.values()), default=0)
+    if latest >= EARLIEST_NS:
         early = [name for name, s in filled.items() if s.first_ns < EARLIEST_NS]
         said += [
             f"topic {name}: its first message was recorded at {_date(filled[name].first_ns)}, "
-            f"{(filled[name].last_ns - filled[name].first_ns) / YEAR_NS:.1f} years before its "
-            "last: a clock that was not set yet"
+            f"{(latest - filled[name].first_ns) / YEAR_NS:.1f} years before the end of the "
+            "recording: a clock that was not set yet"
             for name in early
         ]
     longest = max(
@@ -121,6 +122,11 @@ def anchor_hint(info: BagInfo, cameras: Sequence[str], anchor: str) -> list[str]
     ]
 
 
+def _why(topic: StoredTopic, chosen: ChosenTopics) -> str:
+    """The reason for a topic's role, and what is unusual about how it is stored."""
+    return "; ".join(filter(None, [chosen.why.get(topic.name, ""), topic.spelling]))
+
+
 def topic_rows(
     topics: Mapping[str, StoredTopic], stats: Mapping[str, TopicStats], chosen: ChosenTopics
 ) -> tuple[TopicInfo, ...]:
@@ -131,7 +137,7 @@ def topic_rows(
         TopicInfo(
             name, topic.msgtype or "unknown", stats[name].count, stats[name].rate_hz,
             stats[name].largest_gap_ns / SECOND_NS, stats[name].first_ns, stats[name].last_ns,
-            chosen.role(name), cameras.get(name), chosen.why.get(name, ""),
+            chosen.role(name), cameras.get(name), _why(topic, chosen),
         )
         for name, topic in topics.items()
     ]  # fmt: skip

@@ -295,8 +295,9 @@ def _stored(scan: _Scan) -> StoredFile:
     file, names = scan.file, dict[int, str]()
     for key, channel in scan.channels.items():
         msgtype, form, text = scan.schemas.get(channel.schema_id, ("", "", ""))
-        msgtype = ros2_type(msgtype)
-        topic = StoredTopic(channel.topic, msgtype, channel.encoding, text, form)
+        declared, msgtype = msgtype, ros2_type(msgtype)
+        spelt = "" if declared == msgtype or form == "ros1msg" else declared
+        topic = StoredTopic(channel.topic, msgtype, channel.encoding, text, form, spelt)
         known = file.topics.setdefault(channel.topic, topic)
         if known.msgtype != msgtype:
             file.warn(

@@ -78,7 +78,9 @@ def _topics(database: sqlite3.Connection, file: StoredFile) -> dict[int, str]:
     for key, name, msgtype, encoding in rows:
         name, declared = str(name), str(msgtype)
         msgtype = ros2_type(declared)
-        topic = StoredTopic(name, msgtype, str(encoding), *definitions.get(declared, ("", "")))
+        text, form = definitions.get(declared, ("", ""))
+        spelt = "" if declared == msgtype else declared
+        topic = StoredTopic(name, msgtype, str(encoding), text, form, spelt)
         if file.topics.setdefault(name, topic).msgtype != msgtype:
             file.warn(f"topic {name} has a second type, {msgtype}, which is ignored")
             continue

@@ -26,7 +26,7 @@ class StoredTopic:
 
     msgtype: ROS 2 spelling, "sensor_msgs/msg/Image" (see `ros2_type`); encoding: "cdr", "ros1",
     "protobuf", "json", or one that we cannot read; definition: the embedded text with its format,
-    "" where none is
+    "" where none is; declared: the type as the file spells it, "" where that is ROS 2's way
     """
 
     name: str
@@ -34,6 +34,17 @@ class StoredTopic:
     encoding: str = "cdr"
     definition: str = ""
     definition_format: str = ""
+    declared: str = ""
+
+    @property
+    def spelling(self) -> str:
+        """What is unusual about type and encoding, for people; "" where nothing is."""
+        unusual = [f"declared as {self.declared}"] if self.declared else []
+        if self.encoding not in ("cdr", "ros1"):
+            unusual.append(f"encoded as {self.encoding or 'the file does not say what'}")
+        if self.definition_format not in ("", "ros2msg", "ros1msg", "ros2idl", self.encoding):
+            unusual.append(f"schema in {self.definition_format}")
+        return ", ".join(unusual)
 
 
 def ros2_type(name: str) -> str:

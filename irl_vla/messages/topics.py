@@ -222,7 +222,11 @@ def choose_topics(
 def _unused(choice: _Choice, there: Mapping[str, StoredTopic]) -> dict[str, str]:
     """The reason for topics of types that nothing is read from."""
     return {
-        name: f"nothing is read from {topic.msgtype or 'topics without a type'}"
+        name: (
+            "the ego's motion is read from elsewhere"
+            if topic.msgtype in (*ALL_MOTION, *HEADING_TYPES)
+            else f"nothing is read from {topic.msgtype or 'topics without a type'}"
+        )
         for name, topic in there.items()
         if name not in choice.why
     }

@@ -229,12 +229,14 @@ def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
         why = "; ".join(reasons) or "no ego motion to compare with"
         return Check("unknown", name, why, "", bound, 0)
     worst = max(float(np.abs(turn[:2]).max()) for turn in known.values())
-    enough = {c for c in known if len(evidence[c].turns) >= MIN_PAIRS}
+    enough = {c for c in known if _is_enough(evidence[c])}
     proven = [turn for c, turn in known.items() if c in enough] or list(known.values())
     worst_proven = max(float(np.abs(turn[:2]).max()) for turn in proven)
     level = "ok" if worst <= GOOD_TURN else "warn"
-    if worst_proven > BAD_TURN:
+    if enough and worst_proven > BAD_TURN:
         level = "bad"
+    elif enough and worst_proven <= GOOD_TURN < worst:
+        level = "unknown"  # what is off is not proven
     if level == "ok" and max(turn[2] for turn in known.values()) > GOOD_FIT:
         level = "warn"
     few = [c.name for c in rig.cameras if c.name not in enough]
@@ -256,8 +258,18 @@ def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
             f"{c}: {len(evidence[c].turns)} pairs, {evidence[c].reason}"
             for c in few if c in evidence
         )  # fmt: skip
-        detail += f"; not enough for {join_words(few)}: at least {MIN_PAIRS} pairs ({reasons})"
+        detail += (
+            f"; not enough for {join_words(few)}: at least {MIN_PAIRS} pairs that agree ({reasons})"
+        )
     return Check(level, name, detail, _degrees(worst), bound, pairs)
+
+
+def _is_enough(found: MotionEvidence) -> bool:
+    """Enough pairs, and pairs that tell the same: half of them within the angle that is good."""
+    if len(found.turns) < MIN_PAIRS:
+        return False
+    low, high = np.percentile(np.array(found.turns)[:, :2], [25, 75], axis=0)
+    return bool(np.all(high - low <= 2.0 * GOOD_TURN))
 
 
 def _scale(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
@@ -272,8 +284,8 @@ def _scale(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
     if not known:
         why = "too few points on the ground could be followed in any camera"
         return Check("unknown", name, why, "", bound, pairs)
-    worst = max(known.values(), key=lambda scale: abs(np.log(max(scale, 1e-3))))
-    off = max(worst, 1.0 / max(worst, 1e-3)) - 1.0
+    worst = max(known.values(), key=lambda scale: abs(scale - 1.0))
+    off = abs(worst - 1.0)
     level = "ok" if off <= GOOD_SCALE else "warn" if off <= BAD_SCALE else "bad"
     if level == "ok" and few:
         level = "unknown"

@@ -27,7 +27,7 @@ from irl_vla.types import F64, SECOND_NS, U8, CameraImage, EgoMotion, InputError
 from irl_vla.view.camera import fit
 from irl_vla.view.ground_scale import follow, ground_mask, ground_scale
 
-WIDTH = 640  # [px] at which points are followed; residuals are in these pixels
+WIDTH = 640  # [px] at most, at which points are followed; residuals are in these pixels
 LONGEST_NS = 2 * SECOND_NS  # between two images; farther apart, the light has changed
 LONGEST_POSE_NS = SECOND_NS // 2  # between two poses that an image lies between
 LEAST_TRAVEL = 0.5  # [m] between two images: below, standing and wrong look the same
@@ -37,7 +37,8 @@ MAX_PAIRS = 12  # per camera
 QUICK_PAIRS = 6  # that may follow at once, for short recordings
 PAUSE_NS = SECOND_NS  # before each later one, so that they see different places
 LEAST_POINTS = 40
-LEAST_FLOW = 2.0  # [px] median: below, nothing can be told
+LEAST_FLOW = 2.0  # [px] median at WIDTH: below, nothing can be told
+SPREAD_PAIRS = 4  # pairs that are PAUSE_NS apart: once there are so many, only they count
 KEEP_NS = 3 * SECOND_NS  # of ego motion
 MAX_WAITING = 4  # images of a camera that wait for ego motion
 
@@ -65,6 +66,15 @@ class MotionEvidence:
     travel: float = 0.0
 
 
+class _Pair(NamedTuple):
+    """What one pair showed."""
+
+    stamp_ns: int
+    turn: CameraRotation
+    scale: float | None
+    travel: float
+
+
 @dataclass(frozen=True)
 class _Place:
     """An image, and where the car was."""
@@ -85,9 +95,7 @@ class MotionProbe:
         self._queued_ns: dict[str, int] = {}
         self._first: dict[str, _Place] = {}
         self._judged_ns: dict[str, int] = {}
-        self._turns: dict[str, list[CameraRotation]] = defaultdict(list)
-        self._scales: dict[str, list[float]] = defaultdict(list)
-        self._travel: dict[str, float] = defaultdict(float)
+        self._pairs: dict[str, list[_Pair]] = defaultdict(list)
         self._masks: dict[str, U8] = {}
         self._reason: dict[str, str] = {}
 
@@ -107,7 +115,7 @@ class MotionProbe:
     def add_image(self, image: CameraImage) -> None:
         """An image that may become half of a pair."""
         name = image.camera
-        if name not in self._cameras or len(self._turns[name]) >= MAX_PAIRS:
+        if name not in self._cameras or len(self._pairs[name]) >= MAX_PAIRS:
             return
         if 0 <= image.stamp_ns - self._queued_ns.get(name, -APART_NS) < APART_NS:
             return
@@ -117,13 +125,15 @@ class MotionProbe:
     def evidence(self) -> dict[str, MotionEvidence]:
         """What was found, camera by camera."""
         nothing = "no two images with ego motion around them"
-        return {
-            name: MotionEvidence(
-                tuple(self._turns[name]), self._reason.get(name, nothing),
-                tuple(self._scales[name]), self._travel[name],
-            )
-            for name in self._cameras
-        }  # fmt: skip
+        found = {}
+        for name in self._cameras:
+            pairs = _spread(self._pairs[name])
+            found[name] = MotionEvidence(
+                tuple(pair.turn for pair in pairs), self._reason.get(name, nothing),
+                tuple(pair.scale for pair in pairs if pair.scale is not None),
+                sum(pair.travel for pair in pairs),
+            )  # fmt: skip
+        return found
 
     def _place(self, image: CameraImage) -> None:
         """An image whose place is known now: the first of a pair, its second, or of no use."""
@@ -133,7 +143,7 @@ class MotionProbe:
             self._reason[name] = "no ego motion around its images"
             return
         here, first = _Place(image, pose), self._first.get(name)
-        pause = 0 if len(self._turns[name]) < QUICK_PAIRS else PAUSE_NS
+        pause = 0 if len(self._pairs[name]) < QUICK_PAIRS else PAUSE_NS
         if first is None:
             if image.stamp_ns - self._judged_ns.get(name, -PAUSE_NS) >= pause:
                 self._first[name] = here
@@ -172,14 +182,11 @@ class MotionProbe:
         if pair is None or turn is None:
             self._reason[camera.name] = "too few points could be followed"
             return
-        self._turns[camera.name].append(turn)
-        self._travel[camera.name] += travel
         mask = self._masks.get(camera.name)
         if mask is None:
             mask = self._masks[camera.name] = ground_mask(pair[2])
         scale = ground_scale(*pair, move, mask)
-        if scale is not None:
-            self._scales[camera.name].append(scale)
+        self._pairs[camera.name].append(_Pair(after.stamp_ns, turn, scale, travel))
 
     def _pose_at(self, stamp_ns: int) -> F64 | None:
         for early, late in pairwise(self._poses):
@@ -190,6 +197,15 @@ class MotionProbe:
         return None
 
 
+def _spread(pairs: list[_Pair]) -> list[_Pair]:
+    """Pairs from different places, once there are enough of them; else all."""
+    kept: list[_Pair] = []
+    for pair in pairs:
+        if not kept or pair.stamp_ns - kept[-1].stamp_ns >= PAUSE_NS:
+            kept.append(pair)
+    return kept if len(kept) >= SPREAD_PAIRS else pairs
+
+
 def turn_seen(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> CameraRotation | None:
     """How far the motion that two images show is turned against `cam2_from_cam1`; None where too
     few points could be followed or hardly anything moves in the picture."""
@@ -198,11 +214,13 @@ def turn_seen(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> Cam
 
 
 def _shrunk(first: U8, second: U8, camera: Camera) -> tuple[U8, U8, Camera] | None:
-    """Both images, grey and WIDTH wide, and their camera; None for those of another size."""
+    """Both images, grey and at most WIDTH wide, and their camera; None for those of another
+    size. Small ones are not enlarged: that would make noise look like motion."""
     if first.shape != second.shape or first.shape[:2] != (camera.height, camera.width):
         return None
-    small1, fitted = fit(first, camera, WIDTH)
-    small2, _ = fit(second, camera, WIDTH)
+    width = min(WIDTH, camera.width)
+    small1, fitted = fit(first, camera, width)
+    small2, _ = fit(second, camera, width)
     assert fitted is not None
     grey1, grey2 = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (small1, small2))
     return np.asarray(grey1, np.uint8), np.asarray(grey2, np.uint8), fitted
@@ -212,7 +230,8 @@ def _turn(grey1: U8, grey2: U8, fitted: Camera, cam2_from_cam1: F64) -> CameraRo
     tracks = follow(grey1, grey2)
     if len(tracks) < LEAST_POINTS:
         return None
-    if float(np.median(np.linalg.norm(tracks[:, 1] - tracks[:, 0], axis=1))) < LEAST_FLOW:
+    flow = float(np.median(np.linalg.norm(tracks[:, 1] - tracks[:, 0], axis=1)))
+    if flow < LEAST_FLOW * fitted.width / WIDTH:
         return None
     ray1, ray2 = unproject(fitted, tracks[:, 0]), unproject(fitted, tracks[:, 1])
     ray1 = ray1 @ cam2_from_cam1[:3, :3].T
