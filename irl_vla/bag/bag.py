@@ -7,13 +7,14 @@ Nothing is read ahead: memory does not depend on the length of the recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from irl_vla.bag.bag_files import Closing, StoredBag, open_files
 from irl_vla.bag.bag_info import BagInfo, odd_times, time_span, too_many_cameras, topic_rows
+from irl_vla.bag.boxes_at import BoxesAt
 from irl_vla.bag.comparisons import (
     Comparison,
     StampSpan,
@@ -34,7 +35,7 @@ from irl_vla.bag.preview import (
     motion_sample,
     span_of,
 )
-from irl_vla.camera.rig import MAX_CAMERAS, Rig
+from irl_vla.camera.rig import MAX_CAMERAS, DrawnRig, Rig
 from irl_vla.config import load_yaml
 from irl_vla.messages.calibration import (
     Calibration,
@@ -56,9 +57,6 @@ T = TypeVar("T")
 
 PLAN_TYPE = "irl_vla_msgs/msg/Plan"
 MAX_STATIC = 10_000  # messages of /tf_static that are read for the calibration
-BOXES_WITHIN_NS = 60_000_000  # boxes belong to a picture that is at most so far away
-BOXES_AHEAD_NS = 200_000_000  # how far boxes are read past the stamp that is asked for
-BOXES_KEPT = 100  # sets of boxes that are remembered
 TF_NAMES = 100  # messages of a tf topic that are read for the names of its frames
 MOST_ODOMETRIES = 4  # that are compared
 TF_PREVIEW = 500  # messages of /tf that are read to learn which frames move
@@ -101,7 +99,7 @@ class Bag(Closing):
             stored.topics, stored.stats, given, str(stored.path), stated, apart
         )
         self._notes: list[str] = []
-        self._boxes = _BoxesAt(self._box_events)
+        self._boxes = BoxesAt(self._box_events)
 
     def close(self) -> None:
         """Free what was unpacked."""
@@ -157,13 +155,15 @@ class Bag(Closing):
             )
 
     def rig(self) -> Rig:
-        """The calibrated cameras. Raises InputError that says what is missing where there are
-        none; cameras without calibration are named in info().missing."""
+        """The calibrated cameras; a `DrawnRig` where they are more than a policy reads. Raises
+        InputError that says what is missing where there are none; cameras without calibration are
+        named in info().missing."""
         cameras = tuple(self.calibration.cameras.values())
         if not cameras:
             reasons = [*self.calibration.missing] or ["no camera topics"]
             raise InputError(f"{self.path}: no rig in this bag: " + "\n".join(reasons))
-        return Rig(self.name, cameras)
+        kind = Rig if len(cameras) <= MAX_CAMERAS else DrawnRig
+        return kind(self.name, cameras)
 
     def events(self) -> Iterator[Event]:
         """CameraImage, EgoMotion, Intent, StampedBoxes and Notice, in the order of recording."""
@@ -354,30 +354,6 @@ def kind_of(msgtype: str) -> MotionKind:
     if msgtype in TWIST_TYPES:
         return MotionKind.TWIST
     return MotionKind.FIX if msgtype == FIX else MotionKind.POSE
-
-
-@dataclass
-class _BoxesAt:
-    """A second reader over the same bag that follows the stamps it is asked for."""
-
-    restart: Callable[[], Iterator[StampedBoxes]]
-    events: Iterator[StampedBoxes] | None = None
-    recent: list[StampedBoxes] | None = None
-
-    def at(self, stamp_ns: int) -> Boxes3D | None:
-        recent = self.recent
-        if self.events is None or recent is None or (recent and stamp_ns < recent[0].stamp_ns):
-            self.events, recent = self.restart(), []
-        while not recent or recent[-1].stamp_ns < stamp_ns + BOXES_AHEAD_NS:
-            following = next(self.events, None)
-            if following is None:
-                break
-            recent = [*recent[-BOXES_KEPT:], following]
-        self.recent = recent
-        near = min(recent, key=lambda b: abs(b.stamp_ns - stamp_ns), default=None)
-        if near is None or abs(near.stamp_ns - stamp_ns) > BOXES_WITHIN_NS:
-            return None
-        return near.boxes
 
 
 def read_plans(path: Path | str) -> Iterator[Plan]:

@@ -201,7 +201,7 @@ def _unpack(bag: StoredBag, path: Path) -> Path:
     got, whole = target.stat().st_size, _stated_size(path)
     if not got:
         raise InputError(
-            f"{path}: the compressed file is cut short or damaged: nothing of it can be unpacked "
+            f"{path}: the compressed file is cut short or damaged: unpacked it is empty "
             f"({path.stat().st_size} bytes of it are there). Copy it again, or record again"
         )
     if got < whole:

@@ -1,7 +1,7 @@
 """A camera that gives the same picture again and again: a real one never does, not even at night.
 
 A world that stands still may look the same, so a run of equal pictures counts only when the car has
-moved since its first, or where nobody knows how the car moves.
+moved since its first.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FrozenPictures:
 
     def _has_moved(self, run: _Run) -> bool:
         if run.place is None or self._place is None:
-            return True
+            return False
         return float(np.linalg.norm(self._place - run.place)) > MOVED_M
 
 

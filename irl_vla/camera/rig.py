@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -26,6 +26,7 @@ from irl_vla.vehicle import PACIFICA, Vehicle
 __all__ = [
     "Camera",
     "CameraModel",
+    "DrawnRig",
     "Region",
     "Rig",
     "ViewDirection",
@@ -51,10 +52,14 @@ class Rig:
     name: str
     cameras: tuple[Camera, ...]
     vehicle: Vehicle = PACIFICA
+    most: ClassVar[int] = MAX_CAMERAS
 
     def __post_init__(self) -> None:
-        if not self.cameras:
-            raise InputError(f"rig '{self.name}': 0 cameras, expected 1 to {MAX_CAMERAS}")
+        if not 1 <= len(self.cameras) <= self.most:
+            raise InputError(
+                f"rig '{self.name}': {len(self.cameras)} cameras, expected 1 to {self.most}."
+                " Leave some out"
+            )
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise InputError(f"rig '{self.name}': camera name '{twice[0]}' is given twice")
@@ -75,6 +80,12 @@ class Rig:
     def fingerprint(self) -> str:
         """Changes when anything in the calibration of the cameras changes, and only then."""
         return fingerprint(self.cameras)
+
+
+class DrawnRig(Rig):
+    """A rig for pages, which draw more cameras than a policy reads (`refuse_too_many`)."""
+
+    most: ClassVar[int] = 64
 
 
 def refuse_too_many(rig: Rig) -> None:
@@ -160,9 +171,7 @@ def load_rig(path: Path | str) -> Rig:
     content = load_yaml(Path(path), RigFile)
     try:
         cameras = tuple(_camera(entry) for entry in content.cameras)
-        rig = Rig(content.name, cameras, content.vehicle)
-        refuse_too_many(rig)
-        return rig
+        return Rig(content.name, cameras, content.vehicle)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -158,8 +158,10 @@ class ReplayRun:
 
     @property
     def failed(self) -> bool:
-        """Whether something of the recording could not be used, or nothing came of it."""
-        return bool(self.lost) or not sum(self.tally.plans.values())
+        """Whether something of the recording could not be used: pictures, messages, or the ego
+        motion that it has and that gave no plan."""
+        unused = self.info.motion != "" and not sum(self.tally.plans.values())
+        return bool(self.lost) or unused
 
     def _heard(self, source: Source) -> list[str]:
         """What a person should know: of the recording, of the rig, of what happened on the way."""

@@ -6,11 +6,12 @@ May import: camera, types, view.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
-from irl_vla.camera.preprocess import decode
+from irl_vla.camera.preprocess import decode, image_size
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Camera, Rig
 from irl_vla.perception.classes import CLASSES, SceneClasses
@@ -36,8 +37,16 @@ from irl_vla.view.camera import (
     paint_horizon,
     paint_trajectory,
 )
-from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic, tile_width
+from irl_vla.view.mosaic import (
+    USUAL_ASPECT,
+    Tile,
+    azimuth_of_name,
+    mosaic,
+    mosaic_boxes,
+    tile_width,
+)
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION
+from irl_vla.view.report import TileBox
 
 MS = 1_000_000  # [ns]
 
@@ -79,6 +88,22 @@ def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: in
             stamp = frames.anchor_stamp_ns
             tiles.append(_tile(image, stamp, cameras.get(name), azimuth, overlay, each))
     return mosaic(tiles, width)
+
+
+def camera_boxes(frames: FrameSet, rig: Rig | None, width: int) -> tuple[TileBox, ...]:
+    """Where `paint_cameras` puts each camera, in its rows' order."""
+    cameras = {camera.name: camera for camera in rig.cameras} if rig else {}
+    names = [*cameras, *(n for n in [*frames.images, *frames.missing] if n not in cameras)]
+    names = list(dict.fromkeys(names)) or ["cameras"]
+    azimuths = [_azimuth(cameras[n]) if n in cameras else azimuth_of_name(n) for n in names]
+    aspects = []
+    for image in frames.images.values():
+        with suppress(InputError):
+            size = image_size(image)
+            aspects.append(size[0] / size[1])
+    tiles = [Tile(name, None, "", azimuth) for name, azimuth in zip(names, azimuths, strict=True)]
+    aspect = float(np.median(aspects)) if aspects else USUAL_ASPECT
+    return tuple(mosaic_boxes(tiles, width, aspect).values())
 
 
 def _azimuth(camera: Camera) -> float:

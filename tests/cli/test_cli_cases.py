@@ -94,7 +94,9 @@ def test_a_frozen_camera_is_named_and_proves_nothing() -> None:
     assert (shown("frozen").code, replayed("frozen").code) == (4, 4)
     assert checks("frozen")["verdict"] == "not enough"
     assert check("frozen", "New pictures")["value"] == "17 equal in a row"
-    assert any("frozen: the same picture" in text for text in replayed("frozen").summary["warnings"])
+    assert any(
+        "frozen: the same picture" in text for text in replayed("frozen").summary["warnings"]
+    )
 
 
 def test_two_cars_in_one_recording_are_kept_apart() -> None:
