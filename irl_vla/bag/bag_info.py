@@ -104,6 +104,12 @@ def too_many_cameras(names: tuple[str, ...]) -> str:
     )
 
 
+def expected_sets(info: BagInfo, anchor: str) -> int:
+    """How many sets of pictures there will be: one for each of the anchor; 0 where nobody knows."""
+    counts = [t.count for t in info.topics if t.role is Role.CAMERA and t.camera == anchor]
+    return counts[0] if counts else 0
+
+
 def anchor_hint(info: BagInfo, cameras: Sequence[str], anchor: str) -> list[str]:
     """A sentence where the camera that every set is built around is faster than another: most sets
     then lack that one."""

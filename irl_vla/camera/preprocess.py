@@ -162,13 +162,16 @@ def fitted_cameras(rig: Rig, spec: ImageSpec) -> tuple[Camera, ...]:
     return tuple(fitted.camera for fitted in _fits(rig, spec))
 
 
-def decode(image: CameraImage) -> U8:
-    """(H, W, 3) RGB in the size it was taken. Raises BadImage if it cannot be decoded."""
+def decode(image: CameraImage, width: int | None = None) -> U8:
+    """(H, W, 3) RGB in the size it was taken. width: a JPEG may come at 1/2, 1/4 or 1/8, still at
+    least so wide. Raises BadImage if it cannot be decoded."""
     if image.pixels is not None:
         return _checked_pixels(image)
     encoded = _checked_encoding(image)
-    image_size(image)  # refuses what would not fit into memory
-    return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, 1), cv2.COLOR_BGR2RGB))
+    full, _ = image_size(image)  # refuses what would not fit into memory
+    small = width is not None and encoded.startswith(JPEG_START)
+    step = max(k for k in REDUCTIONS if k == 1 or (small and full // k >= (width or full)))
+    return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, step), cv2.COLOR_BGR2RGB))
 
 
 def image_size(image: CameraImage) -> tuple[int, int]:

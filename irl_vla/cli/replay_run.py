@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.bag.bag_info import BagInfo, anchor_hint
+from irl_vla.bag.bag_info import BagInfo, anchor_hint, expected_sets
 from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
@@ -106,7 +106,10 @@ class ReplayRun:
             core, options.intent, options.rig is not None, options.anchor, follow, driven
         )
         banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
-        page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
+        page = ReplayPageBuilder(
+            source.name, _page_facts(facts), banner=banner,
+            expected=expected_sets(info, options.anchor or used.names[0]),
+        )  # fmt: skip
         return ReplayRun(info, loop, facts, page, RecordingJudge(info, used), check)
 
     def drive(self, source: Source, folder: Path) -> bool:
@@ -174,6 +177,8 @@ class ReplayRun:
         self.tally.add(step)
         if self.follow_check is not None:
             self.follow_check.add(step)
+        stamp, core = step.outcome.anchor_stamp_ns, self.loop.core
+        place = core.history.pose(stamp, step.ego.measured_ns) if step.ego.valid else None
         anchor = ReplayAnchor(
             step.frames,
             self.loop.core.rig,
@@ -184,6 +189,7 @@ class ReplayRun:
             step.tokens,
             self.loop.core.stack.perception.area,
             self.loop.core.stack.classes,
+            place,
         )
         planned = isinstance(step.outcome, Plan)
         if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):

@@ -115,13 +115,14 @@ def _tile(
     width: int,
 ) -> Tile:  # fmt: skip
     try:
-        pixels = decode(image)
+        taken = image_size(image)
+        pixels = decode(image, width)
     except InputError as error:
         return Tile(image.camera, None, str(error), azimuth)
     offset = (image.stamp_ns - anchor_ns) / MS
     note = "" if abs(offset) < 0.5 else f"{offset:+.0f} ms"
-    if camera is not None and pixels.shape[:2] != (camera.height, camera.width):
-        size, wanted = f"{pixels.shape[1]}x{pixels.shape[0]}", f"{camera.width}x{camera.height}"
+    if camera is not None and taken != (camera.width, camera.height):
+        size, wanted = f"{taken[0]}x{taken[1]}", f"{camera.width}x{camera.height}"
         note = f"{note} image {size}, calibration {wanted}: nothing painted"
         camera = None
     small, fitted = fit(pixels, camera, width)
@@ -148,9 +149,14 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
         paint_boxes(image, camera, detections.detected_boxes(overlay.tokens, overlay.classes))
 
 
+def bev_window(overlay: Overlay, height: int) -> bev.BevWindow:
+    """What `paint_bev` shows."""
+    return bev.window_for(_reach(overlay), height)
+
+
 def paint_bev(overlay: Overlay, height: int) -> U8:
     """Bird's eye of one anchor, `height` px high."""
-    window = bev.window_for(_reach(overlay), height)
+    window = bev_window(overlay, height)
     image = window.canvas()
     tokens, area, intent = overlay.tokens, overlay.area, overlay.intent
     if tokens is not None and area is not None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from irl_vla.bag.bag_info import BagInfo, anchor_hint
+from irl_vla.bag.bag_info import BagInfo, anchor_hint, expected_sets
 from irl_vla.camera.preprocess import BadImage, image_size
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
@@ -27,13 +28,15 @@ from irl_vla.types import (
 )
 from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
+from irl_vla.view.driven_way import DrivenWay, over_cameras
 from irl_vla.view.ego_trace import EgoTraceBuilder
-from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
+from irl_vla.view.frame import Overlay, camera_boxes, paint_bev, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
+from irl_vla.view.page_budget import MOST_FRAMES, budget_note, picture_budget
 from irl_vla.view.palette import WHITE
-from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
+from irl_vla.view.plots import SyncTrace, plot_ego, plot_path, plot_sync
 from irl_vla.view.recording_judge import RecordingJudge
-from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, sampled_note
+from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample
 from irl_vla.view.report import (
     Fact,
     PageFigure,
@@ -43,11 +46,12 @@ from irl_vla.view.report import (
     join_words,
 )
 
-MAX_ANCHORS = 12  # painted on the page
+MAX_ANCHORS = MOST_FRAMES  # painted on the page
+SHEET_SAMPLE = 6  # painted for the contact sheet, which shows half of them
 SHEET_ANCHORS = 3  # on the contact sheet
 SHEET_WIDTH = 1440  # [px] of the contact sheet, if it has more than one column
-MOSAIC_WIDTH = 1920  # [px] wide enough to see whether a line lies on the road
-QUALITY = 84  # of WebP, 0..100
+MOSAIC_WIDTH = 1920  # [px] of the contact sheet's pictures before they are made smaller
+SHEET_QUALITY = 84  # of WebP, 0..100
 MS = 1_000_000  # [ns]
 
 
@@ -80,7 +84,12 @@ class ShowBuilder:
         self._anchors: list[int] = []
         self._offset_ms: dict[str, list[float]] = {name: [] for name in cameras}
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
-        self._frames = EvenSample[PageFrame](MAX_ANCHORS)
+        expected = expected_sets(info, anchor or next(iter(cameras), ""))
+        self._budget = picture_budget(expected, MAX_ANCHORS)
+        self._frames = EvenSample[PageFrame](MAX_ANCHORS, self._budget.stride)
+        stride = max(1, -(-expected // SHEET_SAMPLE))
+        self._sheet = EvenSample[tuple[float, str, bytes]](SHEET_SAMPLE, stride)
+        self._way = DrivenWay()
         self._notices: Counter[str] = Counter()
         self.lost = 0  # pictures and messages that could not be used
 
@@ -102,6 +111,8 @@ class ShowBuilder:
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego."""
         self._ego.add(motion)
+        if np.isfinite(motion.world_from_ego).all():
+            self._way.add(motion.stamp_ns, motion.world_from_ego)
         self._judge.add_motion(motion)
 
     def add_notice(self, notice: Notice) -> None:
@@ -136,22 +147,59 @@ class ShowBuilder:
             offsets.append(np.nan if image is None else (image.stamp_ns - shift) / MS)
             if image is None:
                 self._reasons[name][frames.missing.get(name, "unknown").split(":")[0]] += 1
-        self._frames.offer(self._painted(frames) if self._frames.wants_next() else None)
+        frame = self._painted(frames) if self._frames.wants_next() else None
+        self._frames.offer(frame)
+        self._sheet.offer(self._large(frames) if self._sheet.wants_next() else None)
+
+    def _large(self, frames: FrameSet) -> tuple[float, str, bytes]:
+        """For the contact sheet: time [s], caption, WebP."""
+        boxes = self._boxes_at(frames.anchor_stamp_ns)
+        picture = paint_cameras(frames, self._rig, Overlay(grid=True, boxes=boxes), MOSAIC_WIDTH)
+        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
+        return time_s, self._caption(frames, boxes), drawing.webp(picture, SHEET_QUALITY)
 
     def _painted(self, frames: FrameSet) -> PageFrame:
         boxes = self._boxes_at(frames.anchor_stamp_ns)
         self._judge.add_boxes(boxes)
         overlay = Overlay(grid=True, boxes=boxes)
-        cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
-        above = None if boxes is None else drawing.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
+        budget = self._budget
+        cameras = drawing.webp(
+            paint_cameras(frames, self._rig, overlay, budget.width), budget.quality
+        )
+        above = None
+        if boxes is not None:
+            above = drawing.webp(paint_bev(overlay, BEV_HEIGHT), budget.quality)
+        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
+        return PageFrame(
+            time_s, self._caption(frames, boxes), cameras, above,
+            "warn" if frames.missing else "ok", frames.anchor_stamp_ns, len(self._anchors),
+            tiles=camera_boxes(frames, self._rig, budget.width),
+        )  # fmt: skip
+
+    def _caption(self, frames: FrameSet, boxes: Boxes3D | None) -> str:
         present, every = len(frames.images), len(self._offset_ms)
         count = f"{present} of {every} cameras"
         if present == every:
             count = "One camera" if every == 1 else f"All {every} cameras"
         seen = "" if boxes is None else f", {len(boxes)} boxes"
-        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
-        level = "warn" if frames.missing else "ok"
-        return PageFrame(time_s, count + seen, drawing.webp(cameras, QUALITY), above, level)
+        lacks = "; ".join(f"{name}: {why}" for name, why in frames.missing.items())
+        return f"{count}{seen}{f'. Missing {lacks}' if lacks else ''}"
+
+    def _with_way(self, frame: PageFrame) -> PageFrame:
+        """The frame with the ego's place and motion, and the way that it drove afterwards."""
+        place = self._way.place(frame.stamp_ns)
+        if place is None:
+            return frame
+        way = self._way.way(frame.stamp_ns)
+        after = self._way.poses(frame.stamp_ns, SECOND_NS // 5, 1)
+        motion = ""
+        if len(after):
+            speed, turn = 5 * float(np.hypot(*after[0, :2])), 5 * float(np.degrees(after[0, 2]))
+            motion = f"{speed:.1f} m/s, yaw rate {turn:+.1f} °/s, by its poses"
+        return replace(
+            frame, place=(float(place[0, 3]), float(place[1, 3])), motion=motion,
+            driven=over_cameras(way, self._rig, frame.tiles),
+        )  # fmt: skip
 
     def page(self, warnings: tuple[str, ...]) -> ShowPage:
         """The page of what was taken in; call `finish` first. warnings: the source's own, after
@@ -161,8 +209,8 @@ class ShowBuilder:
             title=self._info.path.rstrip("/").split("/")[-1],
             facts=self._facts(),
             verdict=self._judge.verdict(),
-            frames=tuple(self._frames.kept),
-            frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
+            frames=tuple(self._with_way(frame) for frame in self._frames.kept),
+            frames_note=budget_note(len(self._frames.kept), self._frames.seen, self._budget),
             rig=rig,
             plots=self._plots(),
             tables=(*self._missing_images(), *self._topics()),
@@ -172,20 +220,19 @@ class ShowBuilder:
 
     def sheet(self) -> U8:
         """Contact sheet of a few anchors, evenly spread; a plain statement where there are none."""
-        kept = self._frames.kept
+        kept = self._sheet.kept
         if not kept:
             return _statement(self._info.path, self._missing())
         chosen = sorted({round(i) for i in np.linspace(0, len(kept) - 1, SHEET_ANCHORS)})
         pictures = []
         for index in chosen:
-            frame = kept[index]
-            assert frame.cameras is not None
-            picture = _pixels(frame.cameras)
+            time_s, caption, encoded = kept[index]
+            picture = _pixels(encoded)
             height = round(picture.shape[0] * SHEET_WIDTH / MOSAIC_WIDTH)
             width = round(picture.shape[1] * SHEET_WIDTH / MOSAIC_WIDTH)
             picture = drawing.resized(picture, width, height)
             line = np.full((26, picture.shape[1], 3), (17, 22, 29), np.uint8)
-            drawing.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
+            drawing.write(line, f"{time_s:.1f} s   {caption}", 2, 5, 13, WHITE)
             pictures.append(np.vstack([line, picture]))
         return contact_sheet(pictures)
 
@@ -216,6 +263,9 @@ class ShowBuilder:
         ego = self._ego.trace(start)
         if ego is not None:
             plots.append(plot_ego(ego))
+        x, y = self._way.line
+        if len(x) > 1:
+            plots.append(plot_path(x, y))
         return tuple(plots)
 
     def _missing_images(self) -> list[PageTable]:
