@@ -34,6 +34,10 @@ def replay(
     odometry: Odometry = None,
     camera_delay_ms: CameraDelay = 0.0,
     anchor: Anchor = None,
+    rerun: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="also write a .rrd file for the rerun viewer"),
+    ] = None,
     intent: Annotated[
         IntentDirection | None,
         typer.Option(help="navigation intent to use instead of the recording's"),
@@ -71,7 +75,7 @@ def replay(
     with open_source(bag, topics, odometry=odometry, camera_delay_ns=delay) as source:
         options = ReplayOptions(
             rig=rig, intent=intent, seed=seed, follow=follow, follow_tolerance=follow_tolerance,
-            anchor=anchor,
+            anchor=anchor, rerun=rerun,
         )  # fmt: skip
         run = ReplayRun.prepare(source, loaded, options)
         with Results(folder, RESULTS) as results:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
+from irl_vla.evaluation.foxglove_layout import foxglove_layout
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import Tally, plan_line
 from irl_vla.evaluation.replay_loop import ReplayLoop
+from irl_vla.evaluation.rerun_file import RerunFile
 from irl_vla.messages.events import Event
 from irl_vla.messages.notices import folded
 from irl_vla.messages.topic_roles import Role
+from irl_vla.messages.topics import CameraTopics
 from irl_vla.types import CameraImage, EgoMotion, InputError, IntentDirection, Plan
 from irl_vla.view.drawing import png
 from irl_vla.view.legend import banner_of
@@ -36,7 +40,9 @@ from irl_vla.view.recording_judge import RecordingJudge
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
 from irl_vla.view.report import Fact, Verdict, write_replay_page
 
-RESULTS = ("plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html")
+RESULTS = (
+    "plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html", "foxglove.json",
+)  # fmt: skip
 SHOWN_REASONS = 4  # in the sentence that says why nothing could be replayed
 READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
@@ -44,7 +50,7 @@ READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
     """What a user may choose. follow: a bag with plans whose schedule is repeated; anchor: camera
-    that sets are built around.
+    that sets are built around; rerun: file to write for that viewer, too.
 
     follow_tolerance: metres by which its plans may differ; None: not a bit
     """
@@ -55,6 +61,7 @@ class ReplayOptions:
     follow: Path | None = None
     follow_tolerance: float | None = None
     anchor: str | None = None
+    rerun: Path | None = None
 
 
 @dataclass
@@ -67,6 +74,7 @@ class ReplayRun:
     page: ReplayPageBuilder
     judge: RecordingJudge
     follow_check: FollowCheck | None = None
+    viewer: RerunFile | None = None
     tally: Tally = field(default_factory=Tally)
     picture: bytes | None = None  # of the first plan, else of the first refusal
     picture_of_plan: bool = False
@@ -110,7 +118,8 @@ class ReplayRun:
             source.name, _page_facts(facts), banner=banner,
             expected=expected_sets(info, options.anchor or used.names[0]),
         )  # fmt: skip
-        return ReplayRun(info, loop, facts, page, RecordingJudge(info, used), check)
+        viewer = None if options.rerun is None else RerunFile(options.rerun, used)
+        return ReplayRun(info, loop, facts, page, RecordingJudge(info, used), check, viewer)
 
     def drive(self, source: Source, folder: Path) -> bool:
         """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid). Raises
@@ -120,11 +129,14 @@ class ReplayRun:
             (folder / "plans.jsonl").open("w", encoding="utf-8") as lines,
             PlanBag(folder / "plans.mcap") as plans,
             _progress(self.info) as advance,
+            self.viewer or nullcontext(),
         ):
             for event, step in self.loop.steps(source.events()):
                 if step is not None:
                     lines.write(plan_line(step) + "\n")
                     plans.write(step, self.loop.core)
+                    if self.viewer is not None:
+                        self.viewer.write(step, self.loop.core)
                     self._watch(step, source)
                 if event is not None:
                     self._judge(event)
@@ -146,6 +158,15 @@ class ReplayRun:
             self.judge.add_image(event)
         elif isinstance(event, EgoMotion):
             self.judge.add_motion(event)
+
+    def _topics(self) -> dict[str, CameraTopics]:
+        """Of the cameras that were driven with; a recording without topics has none."""
+        parts = [t for t in self.info.topics if t.camera in self.loop.core.rig.names]
+        infos = {t.camera: t.name for t in parts if t.role is Role.CAMERA_INFO}
+        return {
+            t.camera: CameraTopics(t.name, infos.get(t.camera))
+            for t in parts if t.role is Role.CAMERA and t.camera
+        }  # fmt: skip
 
     @property
     def verdict(self) -> Verdict:
@@ -204,6 +225,8 @@ class ReplayRun:
         }  # fmt: skip
         summary = json.dumps(self.tally.summary(facts), indent=2)
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
+        layout = foxglove_layout(self._topics())
+        (folder / "foxglove.json").write_text(layout + "\n", encoding="utf-8")
         if self.picture is not None:
             (folder / "first.png").write_bytes(self.picture)
         page = replace(

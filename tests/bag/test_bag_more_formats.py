@@ -251,11 +251,10 @@ def test_two_odometries_are_compared_and_one_can_be_chosen(tmp_path: Path) -> No
 
 
 def test_a_static_frame_that_is_defined_twice_is_named(tmp_path: Path) -> None:
-    again = Message("/tf_static", "tf2_msgs/msg/TFMessage",
-                    transforms(("base_link", "front", (0.2, 0, 0.4), OPTICAL)), START + 5)  # fmt: skip
-    path = write_mcap(
-        tmp_path / "a.mcap", [*drive(pose_stamped)[:1], again, *drive(pose_stamped)[1:]]
-    )
+    lower = transforms(("base_link", "front", (0.2, 0, 0.4), OPTICAL))
+    again = Message("/tf_static", "tf2_msgs/msg/TFMessage", lower, START + 5)
+    first, *rest = drive(pose_stamped)
+    path = write_mcap(tmp_path / "a.mcap", [first, again, *rest])
     with open_bag(path) as bag:
         assert any("'front' is defined twice" in text for text in bag.info().warnings)
 
