@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import open_source
 from irl_vla.bag.topics_file import write_topics
+from irl_vla.cli.console import Console
 from irl_vla.cli.recording_options import CameraDelay, Odometry, TopicsFile, delay_ns
 
 PIPED_WIDTH = 200  # columns of the table where nobody looks at it in a terminal
@@ -28,7 +28,7 @@ def info(
         typer.Option("--write-topics", help="write a topics file to edit and give to --topics"),
     ] = None,
 ) -> None:
-    """Topics with counts, rates and gaps; what is damaged; what is missing for a replay."""
+    """List topics with counts, rates and gaps, what is damaged, and what a replay would lack."""
     delay = delay_ns(camera_delay_ms)
     with open_source(source, topics, odometry=odometry, camera_delay_ns=delay) as recording:
         found = recording.info()
@@ -36,7 +36,7 @@ def info(
         write_topics(found, write)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
+        console.width = PIPED_WIDTH
     console.print(_table(found))
 
     def line(label: str, value: str, style: str = "") -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from irl_vla.camera.preprocess import BadImage, CalibratedImages, preprocess
+from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, preprocess
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.history import EgoHistory
 from irl_vla.drive.memory import BevBuffer
@@ -64,13 +64,7 @@ class PerceptionStage:
         picture there is nothing to see."""
         if not self._pictures:
             return Perceived(SceneTokens.blind(frames.anchor_stamp_ns, active.epoch), frames)
-        images = None
-        while images is None:
-            try:
-                images = preprocess(frames, self.rig, active.stack.perception.image)
-            except BadImage as error:
-                why = str(error).removeprefix(f"camera '{error.camera}': ")
-                frames = _without(frames, error.camera, why)
+        frames, images = usable_pictures(frames, self.rig, active.stack.perception.image)
         if not images.present.any():
             return Perceived(nothing_to_see(frames), frames)
         tokens = self.perceive_calibrated(active, images, ego, intent, memory_stamp_ns)
@@ -110,6 +104,15 @@ def nothing_to_see(frames: FrameSet) -> Refusal:
     return Refusal(frames.anchor_stamp_ns, reason, detail)
 
 
-def _without(frames: FrameSet, camera: str, why: str) -> FrameSet:
-    images = {name: image for name, image in frames.images.items() if name != camera}
-    return replace(frames, images=images, missing={**frames.missing, camera: f"{BAD_IMAGE}: {why}"})
+def usable_pictures(
+    frames: FrameSet, rig: Rig, spec: ImageSpec
+) -> tuple[FrameSet, CalibratedImages]:
+    """A picture that cannot be used is moved to `missing`, with the reason."""
+    while True:
+        try:
+            return frames, preprocess(frames, rig, spec)
+        except BadImage as error:
+            why = str(error).removeprefix(f"camera '{error.camera}': ")
+            images = {name: image for name, image in frames.images.items() if name != error.camera}
+            missing = {**frames.missing, error.camera: f"{BAD_IMAGE}: {why}"}
+            frames = replace(frames, images=images, missing=missing)

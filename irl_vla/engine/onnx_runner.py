@@ -15,13 +15,12 @@ from irl_vla.engine.manifest import GRAPHS, GraphSpec
 from irl_vla.engine.runner import (
     DEFAULT_THREADS,
     Arrays,
+    LoadedGraphs,
     checked,
-    chosen_variants,
     refuse_other,
-    refuse_unloaded,
     shape_of,
 )
-from irl_vla.types import GraphRecord, InputError
+from irl_vla.types import InputError
 
 BACKEND = f"onnxruntime-cpu {ort.__version__}"
 REFUSALS = (  # what ONNX Runtime raises at a model that it cannot use; no common base of their own
@@ -30,7 +29,7 @@ REFUSALS = (  # what ONNX Runtime raises at a model that it cannot use; no commo
 )  # fmt: skip
 
 
-class OnnxRunner:
+class OnnxRunner(LoadedGraphs):
     """See runner.Runner. Inputs and outputs are bound where they lie, nothing is copied."""
 
     device = "cpu"
@@ -40,33 +39,18 @@ class OnnxRunner:
         variants: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """variants: by graph; those not named run fp32."""
-        self._specs = {name: bundle.graph(name) for name in graphs}
-        chosen = chosen_variants(bundle, graphs, variants)
-        self._records = {
-            name: GraphRecord(name, variant, bundle.onnx_sha256(name, variant), BACKEND)
-            for name, variant in chosen.items()
-        }
+        super().__init__(bundle, graphs, variants, BACKEND)
         self._sessions = {
             name: onnx_session(
                 bundle.read(bundle.variant(name, variant).onnx), threads, f"{bundle.root}: {name}"
             )
-            for name, variant in chosen.items()
+            for name, variant in self._variants.items()
         }
-
-    @property
-    def graphs(self) -> tuple[str, ...]:
-        """See Runner."""
-        return tuple(self._sessions)
-
-    def record(self, graph: str) -> GraphRecord:
-        """See Runner."""
-        refuse_unloaded(graph, self.graphs)
-        return self._records[graph]
 
     def run(self, graph: str, inputs: Arrays, out: Arrays | None = None) -> dict[str, Any]:
         """See Runner."""
-        refuse_unloaded(graph, self.graphs)
-        return run_session(self._sessions[graph], graph, self._specs[graph], inputs, out)
+        spec = self.spec(graph)
+        return run_session(self._sessions[graph], graph, spec, inputs, out)
 
 
 def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession:
@@ -79,6 +63,8 @@ def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # errors only
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
+    # A value that is larger than the graph says is refused: onnx_check bounds what it says.
+    options.add_session_config_entry("session.strict_shape_type_inference", "1")
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:

@@ -66,10 +66,35 @@ def chosen_variants(
     return chosen
 
 
-def refuse_unloaded(graph: str, loaded: Iterable[str]) -> None:
-    """InputError for a graph that a runner was not asked to load."""
-    if graph not in set(loaded):
-        raise InputError(f"graph '{graph}' is not loaded here, only {', '.join(loaded)}")
+class LoadedGraphs:
+    """What every runner keeps of its bundle: which graphs are loaded, and in which variants."""
+
+    def __init__(
+        self, bundle: Bundle, graphs: Iterable[str], variants: Mapping[str, str] | None,
+        backend: str,
+    ) -> None:  # fmt: skip
+        self._variants = chosen_variants(bundle, graphs, variants)
+        self._specs = {name: bundle.graph(name) for name in self._variants}
+        self._records = {
+            name: GraphRecord(name, variant, bundle.onnx_sha256(name, variant), backend)
+            for name, variant in self._variants.items()
+        }
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """See Runner."""
+        return tuple(self._specs)
+
+    def record(self, graph: str) -> GraphRecord:
+        """See Runner."""
+        self.spec(graph)
+        return self._records[graph]
+
+    def spec(self, graph: str) -> GraphSpec:
+        """The graph's tensors. Raises InputError for one that was not asked to be loaded."""
+        if graph not in self._specs:
+            raise InputError(f"graph '{graph}' is not loaded here, only {', '.join(self._specs)}")
+        return self._specs[graph]
 
 
 def checked(graph: str, spec: GraphSpec, inputs: Arrays) -> tuple[dict[str, Any], int]:

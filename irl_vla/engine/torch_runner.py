@@ -13,16 +13,14 @@ from irl_vla.engine.manifest import GRAPHS
 from irl_vla.engine.networks import called, networks_from_bytes
 from irl_vla.engine.runner import (
     Arrays,
+    LoadedGraphs,
     checked,
-    chosen_variants,
     refuse_other,
-    refuse_unloaded,
     shape_of,
 )
-from irl_vla.types import GraphRecord
 
 
-class TorchRunner:
+class TorchRunner(LoadedGraphs):
     """See runner.Runner. Arrays may be torch tensors, of any device; they are moved to its own."""
 
     def __init__(
@@ -31,36 +29,21 @@ class TorchRunner:
     ) -> None:  # fmt: skip
         """device: where torch computes, such as "cpu" or "cuda". Whatever the variant, torch
         computes from the weights, in float32."""
+        backend = f"torch-{torch.device(device).type} {torch.__version__}"
+        super().__init__(bundle, graphs, variants, backend)
         network = bundle.network
         where = f"bundle {bundle.root}: {network.weights}"
         networks = networks_from_bytes(
-            network.preset, bundle.read(network.weights), where, network.vocabulary
-        )
-        backend = f"torch-{torch.device(device).type} {torch.__version__}"
-        chosen = chosen_variants(bundle, graphs, variants)
+            network.preset, bundle.read(network.weights), where, network.vocabulary,
+            network.scene_tokens,
+        )  # fmt: skip
         modules = networks.graphs()
         self.device = device
-        self._specs = {name: bundle.graph(name) for name in graphs}
-        self._modules = {name: modules[name].to(device) for name in graphs}
-        self._records = {
-            name: GraphRecord(name, variant, bundle.onnx_sha256(name, variant), backend)
-            for name, variant in chosen.items()
-        }
-
-    @property
-    def graphs(self) -> tuple[str, ...]:
-        """See Runner."""
-        return tuple(self._modules)
-
-    def record(self, graph: str) -> GraphRecord:
-        """See Runner."""
-        refuse_unloaded(graph, self.graphs)
-        return self._records[graph]
+        self._modules = {name: modules[name].to(device) for name in self.graphs}
 
     def run(self, graph: str, inputs: Arrays, out: Arrays | None = None) -> dict[str, Any]:
         """See Runner."""
-        refuse_unloaded(graph, self.graphs)
-        spec = self._specs[graph]
+        spec = self.spec(graph)
         ordered, images = checked(graph, spec, inputs)
         targets = out or {}
         for tensor in spec.outputs:
@@ -68,10 +51,10 @@ class TorchRunner:
                 target = targets[tensor.name]
                 refuse_other(graph, "output", tensor, target, shape_of(tensor, images))
         result = called(self._modules[graph], ordered)
-        names = (tensor.name for tensor in spec.outputs)
+        names = [tensor.name for tensor in spec.outputs]
+        told = result[: len(names)]  # the last ones are those that an older bundle does not have
         return {
-            name: _handed(value, targets.get(name))
-            for name, value in zip(names, result, strict=True)
+            name: _handed(value, targets.get(name)) for name, value in zip(names, told, strict=True)
         }
 
 

@@ -20,6 +20,7 @@ NO_DISTORTION = (  # names of the RealSense SDK for lenses that are none while a
     "none", "brown conrady", "inverse brown conrady", "modified brown conrady", "kannala brandt4",
 )  # fmt: skip
 FOCAL_APART = 0.02  # of K and P where there is no distortion
+GIVE_RIG = "Or give a rig file: irl-vla ... --rig FILE, ros2 launch ... rig:=FILE"
 WORLD_FRAMES = ("odom", "map", "world", "earth")  # odom first: it never jumps
 
 
@@ -54,7 +55,7 @@ def calibrate(
             wanted = topics.camera_info or f"{topics.image.rsplit('/', 1)[0]}/camera_info"
             result.missing.append(
                 f"no CameraInfo for camera {name}: expected sensor_msgs/CameraInfo, for example on "
-                f"{wanted}. Give a rig file with --rig"
+                f"{wanted}. {GIVE_RIG}"
             )
             continue
         try:
@@ -83,8 +84,7 @@ def camera_of(
         known = ", ".join(tree.frames[:12]) or "no frame at all"
         raise InputError(
             f"camera '{name}': its CameraInfo is in frame '{frame}', and tf does not say where "
-            f"that is from '{base_frame}' (tf knows {known}). Publish it on /tf_static, or give a "
-            "rig file with --rig"
+            f"that is from '{base_frame}' (tf knows {known}). Publish it on /tf_static. {GIVE_RIG}"
         )
     d, k = (np.asarray(_field(info, key), np.float64) for key in "dk")
     p = np.asarray(_field(info, "p"), np.float64).reshape(3, 4)[:, :3]
@@ -148,7 +148,8 @@ def _field(info: Any, key: str) -> Any:
 def info_content(info: Any) -> tuple[Any, ...]:
     """Everything of a CameraInfo but its stamp, to notice a change."""
     binning, region = _reading(info)
-    numbers = tuple(tuple(np.asarray(_field(info, key)).tolist()) for key in "dkrp")
+    # as bytes, for NaN is not NaN: a broken CameraInfo would be a change at every message
+    numbers = tuple(np.asarray(_field(info, key), np.float64).tobytes() for key in "dkrp")
     return (
         frame_of(info), info.width, info.height, info.distortion_model, numbers, binning, region,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,12 @@ class EventReader:
         chosen: ChosenTopics,
         calibration: Calibration,
         motion: MotionSource,
+        *,
+        every: bool = False,
     ) -> None:
+        """every: each message that is of no use gives a notice, for who counts them; else a topic
+        gives one of each kind"""
+        self._every = every
         self._there = there
         self._base = calibration.base_frame
         self._image_frames = calibration.image_frames
@@ -110,12 +115,13 @@ class EventReader:
             return
         for event in events:
             if isinstance(event, Notice) and event.kind is not NoticeKind.CALIBRATION_CHANGED:
-                yield from self._once(record, event.kind, event.text)
+                for notice in self._once(record, event.kind, event.text):
+                    yield replace(notice, stamp_ns=event.stamp_ns)
             else:
                 yield event
 
-    def _once(self, record: Record, kind: NoticeKind, text: str) -> Iterator[Event]:
-        if (record.topic, kind) not in self._said:
+    def _once(self, record: Record, kind: NoticeKind, text: str) -> Iterator[Notice]:
+        if self._every or (record.topic, kind) not in self._said:
             self._said.add((record.topic, kind))
             yield Notice(record.log_ns, kind, record.topic, text)
 
@@ -163,20 +169,48 @@ class EventReader:
 
     def _intent(self, message: Any, record: Record) -> Iterator[Event]:
         if self._there[record.topic].msgtype == INTENT:
-            yield intent_from_message(message)
+            intent = intent_from_message(message)
+            yield from self._placed(intent, frame_name(message.header.frame_id), record)
             return
         word = str(message.data).strip().lower()
         if word not in {direction.value for direction in IntentDirection}:
             raise InputError(f"intent '{message.data}', expected left, straight, right or unknown")
         yield Intent(IntentDirection(word), None, record.log_ns)
 
-    def _boxes(self, message: Any, record: Record) -> Iterator[Event]:
-        frame = frame_name(message.header.frame_id) or self._base
+    def _placed(self, intent: Intent, frame: str, record: Record) -> Iterator[Event]:
+        """The intent with its route in the ego frame. A route in the world frame is seen from the
+        newest known pose, and has the stamp of that."""
+        if intent.route is None or frame in ("", self._base):
+            yield intent
+            return
+        ego_from_frame = self._ego_from(frame)
+        if ego_from_frame is None:
+            yield from self._once(
+                record, NoticeKind.NO_TRANSFORM,
+                f"topic {record.topic}: the route is in frame '{frame}', which neither tf nor the "
+                f"odometry connects to '{self._base}'; it is not used",
+            )  # fmt: skip
+            return
+        pose = self._motion.pose
+        if pose is not None and frame == pose.world:
+            intent = replace(intent, stamp_ns=pose.stamp_ns)
+        assert intent.route is not None
+        route = intent.route @ ego_from_frame[:2, :2].T + ego_from_frame[:2, 3]
+        yield replace(intent, route=route)
+
+    def _ego_from(self, frame: str) -> F64 | None:
+        """ego_from_frame now, or None where it is not known."""
         ego_from_frame = self._tree.find(self._base, frame)
         pose = self._motion.pose
-        if pose is not None and frame == pose[0]:
-            ego_from_frame = inverse(pose[1])
-        if ego_from_frame is None or not np.all(np.isfinite(ego_from_frame)):
+        if pose is not None and frame == pose.world:
+            ego_from_frame = inverse(pose.world_from_ego)
+        known = ego_from_frame is not None and bool(np.all(np.isfinite(ego_from_frame)))
+        return ego_from_frame if known else None
+
+    def _boxes(self, message: Any, record: Record) -> Iterator[Event]:
+        frame = frame_name(message.header.frame_id) or self._base
+        ego_from_frame = self._ego_from(frame)
+        if ego_from_frame is None:
             yield Notice(
                 record.log_ns, NoticeKind.NO_TRANSFORM, record.topic,
                 f"topic {record.topic}: boxes are in frame '{frame}', which tf does not connect "

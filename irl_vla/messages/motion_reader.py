@@ -8,7 +8,7 @@ counts and every measurement's `source` says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,13 +37,21 @@ FLATTENING = 1 / 298.257223563  # of WGS 84
 MotionEvent = EgoMotion | Notice
 
 
+class PlacedEgo(NamedTuple):
+    """Where the ego was: world_from_ego (4, 4) in the frame `world`."""
+
+    world: str
+    world_from_ego: F64
+    stamp_ns: int
+
+
 class MotionReader:
     """Knows the moving frames and the little that joining needs."""
 
     def __init__(self, tree: TransformTree, base: str, source: MotionSource) -> None:
         self.tree, self._base, self._source = tree, base, source
         self._world = world_frame(tree, base)
-        self.pose: tuple[str, F64] | None = None  # world frame, world_from_ego
+        self.pose: PlacedEgo | None = None  # the newest
         self._twist_filled = False
         self._moving: set[str] = set()  # child frames that /tf has moved
         self._check = TwistAgainstPoses()
@@ -77,7 +85,7 @@ class MotionReader:
         child_from_base = self.tree.find(child, self._base)
         if child_from_base is None:
             yield Notice(
-                record.log_ns, NoticeKind.NO_TRANSFORM, record.topic,
+                self._stamp(message, record), NoticeKind.MOTION_UNPLACED, record.topic,
                 f"topic {record.topic}: the odometry moves frame '{child}', and tf does not say "
                 f"where that is from '{self._base}'; it is not used",
             )  # fmt: skip
@@ -105,7 +113,7 @@ class MotionReader:
             world_from_ego = self._summed(stamp, twist)
         if source.trust is Trust.POSES:
             twist = None
-        self.pose = (world, world_from_ego)
+        self.pose = PlacedEgo(world, world_from_ego, stamp)
         yield EgoMotion(stamp, world_from_ego, twist, source.says())
 
     def _compared(self, stamp: int, pose: F64, twist: F64) -> Iterator[MotionEvent]:
@@ -148,7 +156,7 @@ class MotionReader:
         """A way summed up from speed and yaw rate: good for seconds, which is what is needed."""
         stamp, twist = self._stamp(message, record), self._twist_in_base(message)
         way = self._summed(stamp, twist)
-        self.pose = ("", way)
+        self.pose = PlacedEgo("", way, stamp)
         yield EgoMotion(stamp, way, twist, f"{self._source.says()}, summed up")
 
     def _twist_in_base(self, message: Any) -> F64:
@@ -215,8 +223,8 @@ class MotionReader:
         world_from_ego = self.tree.find(self._world, self._base)
         if nearest is None or world_from_ego is None or nearest != self._lowest(below, headers):
             return
-        self.pose = (self._world, world_from_ego)
         stamp = stamp_ns(headers[nearest].stamp) or record.log_ns
+        self.pose = PlacedEgo(self._world, world_from_ego, stamp)
         source = f"{record.topic} {self._world} -> {self._base}"
         yield EgoMotion(stamp, world_from_ego, None, source)
 

@@ -18,6 +18,7 @@ class NoticeKind(str, Enum):
     UNREADABLE = "unreadable"
     UNSTAMPED = "unstamped"
     NO_TRANSFORM = "no_transform"
+    MOTION_UNPLACED = "motion_unplaced"
     CONVERTED = "converted"
     CONTRADICTION = "contradiction"
 
@@ -28,7 +29,7 @@ LOST = (NoticeKind.BAD_IMAGE, NoticeKind.UNREADABLE)  # something that was to be
 @dataclass(frozen=True)
 class Notice:
     """Something that the one who replays should know. Every bad image has its own; of the other
-    kinds each topic gives one.
+    kinds each topic gives one, or as many as there are (`EventReader.every`).
 
     now: the camera's new calibration, for CALIBRATION_CHANGED
     """

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from irl_vla.camera.camera import Camera
-from irl_vla.camera.preprocess import BadImage, CalibratedImages, ImageSpec, prepared, preprocess
+from irl_vla.camera.preprocess import CalibratedImages, ImageSpec, prepared
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser
-from irl_vla.drive.perception_stage import BAD_IMAGE
+from irl_vla.drive.perception_stage import usable_pictures
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.messages import DECODE_DAMAGE
@@ -69,7 +69,7 @@ class Intake:
         stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, MotionSource())
+        self._reader = EventReader(stored, chosen, calibration, MotionSource(), every=True)
         self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
@@ -77,7 +77,22 @@ class Intake:
         self._told: dict[str, str] = {}  # of that, what was said
         self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
         self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
-        self.notices: deque[str] = deque(maxlen=100)
+        self.notices: deque[str] = deque(maxlen=100)  # for the log
+        self.drops: deque[tuple[str, str]] = deque(maxlen=100)  # topic, why it was of no use
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """Why cameras have no calibration, by name."""
+        return dict(self._trouble)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a frame set is open that time alone can close."""
+        return self.sync.is_open or bool(self._waiting)
+
+    def is_picture(self, topic: str) -> bool:
+        """Whether pictures come on a topic; what comes on others says where cameras are."""
+        return self.kinds[topic] in (COMPRESSED_IMAGE, RAW_IMAGE)
 
     def forget(self) -> None:
         """Time begins anew, however small the jump: the calibration stays, pictures do not."""
@@ -127,7 +142,10 @@ class Intake:
         self._waiting.extend(self.sync.push(image))
 
     def _notice(self, notice: Notice) -> None:
-        self.notices.append(f"{notice.kind.value}: {notice.text}")
+        if notice.kind is NoticeKind.BAD_IMAGE or notice.kind is NoticeKind.UNREADABLE:
+            self.drops.append((notice.topic, notice.text))
+        else:
+            self.notices.append(f"{notice.kind.value}: {notice.text}")
         if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
             self.sync.spoil(notice.camera, notice.text)
 
@@ -135,7 +153,7 @@ class Intake:
         try:
             content = info_content(from_cdr(data, CAMERA_INFO))
         except DECODE_DAMAGE as error:
-            self.notices.append(f"topic {topic}: a broken message: {error}")
+            self.drops.append((topic, f"a broken message: {error}"))
             return
         if self._contents.get(topic) == content:
             return
@@ -210,11 +228,5 @@ class Intake:
         lost = {name: f"{NO_CALIBRATION}: {why}" for name, why in self._trouble.items()}
         images = {n: image for n, image in frames.images.items() if n not in lost}
         frames = replace(frames, images=images, missing={**frames.missing, **lost})
-        while True:
-            try:
-                return ArrivedFrameSet(frames, rig, preprocess(frames, rig, self._spec))
-            except BadImage as error:
-                why = str(error).removeprefix(f"camera '{error.camera}': ")
-                images = {n: image for n, image in frames.images.items() if n != error.camera}
-                missing = {**frames.missing, error.camera: f"{BAD_IMAGE}: {why}"}
-                frames = replace(frames, images=images, missing=missing)
+        frames, pixels = usable_pictures(frames, rig, self._spec)
+        return ArrivedFrameSet(frames, rig, pixels)

@@ -15,7 +15,9 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from irl_vla.bag.bag import read_plans
 from irl_vla.messages.messages import typestore
 from irl_vla.messages.plan_messages import plan_to_message
+from irl_vla.perception.preset import load_preset
 
+CERTAIN = 4.0  # logit: score 0.98
 RING6 = Path(__file__).with_name("ring6.yaml")
 
 
@@ -36,6 +38,22 @@ def world_bag(out: Path, seconds: float, seed: int = 3, rig: Path | None = None)
 def exported(preset: str, out: Path) -> Path:
     """An untrained bundle."""
     irl_vla("export", "--preset", preset, "--out", str(out))
+    return out
+
+
+def exported_crowded(preset: str, out: Path) -> Path:
+    """An untrained bundle that reports every agent and every map element that it has room for, all
+    over the grid, so that the guard has as much to check as it ever can have."""
+    from irl_vla.engine.export import Provenance, export_bundle  # torch: not for every test
+    from irl_vla.engine.networks import build_networks
+
+    networks = build_networks(load_preset(preset), seed=0)
+    heads = networks.perception.bev.decoder.heads
+    for last in (heads.agent_class, heads.map_class):
+        last.bias.data[0] = CERTAIN
+    bundle = export_bundle(networks, out, Provenance(name=f"{preset}-crowded", seed=0), print)
+    known = bundle.golden("bev", "fp32").outputs
+    assert known["agent_valid"].all() and known["map_valid"].all()
     return out
 
 

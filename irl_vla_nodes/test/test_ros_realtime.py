@@ -1,5 +1,6 @@
-"""A minute of six cameras in real time through the `tiny` networks: what is planned, how old its
-pictures are, and what it costs. Needs a machine that does nothing else; figures go to out/ros/."""
+"""A minute of six cameras in real time through the `tiny` networks, with 30 agents and a full map
+in sight at all times: what is planned, how old its pictures are, and what it costs. Needs a machine
+that does nothing else; figures go to out/ros/."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from bags import RING6, every_second_picture, exported, plan_bytes, replayed, world_bag
+from bags import RING6, every_second_picture, exported_crowded, plan_bytes, replayed, world_bag
 from irl_vla_nodes.convert import latencies_from_message
 from real_graph import NODES, ROOT, launched, needs_ros, pids_of
 
@@ -33,7 +34,7 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported("tiny", tmp_path_factory.mktemp("bundle") / "tiny")
+    return exported_crowded("tiny", tmp_path_factory.mktemp("bundle") / "tiny")
 
 
 @pytest.fixture(scope="module")
