@@ -34,7 +34,7 @@ STREAMS: dict[str, Callable[[BytesIO], Any]] = {
 DAMAGE = (OSError, EOFError, RuntimeError, ValueError, KeyError, struct.error)
 
 
-class _Block(NamedTuple):
+class _Stretch(NamedTuple):
     """Bytes of the file that hold records: a chunk's data, or one loose message."""
 
     start: int
@@ -80,13 +80,13 @@ def _walk_file(walk: _Walk, data: memoryview, at: int) -> int:
                 return at
             if record.op == CHUNK and record.end > record.start:
                 compression = record.fields.get("compression", b"none").decode()
-                block = _Block(record.start, record.end - record.start, compression)
+                block = _Stretch(record.start, record.end - record.start, compression)
                 if not _take(walk, data, block):
                     return at
             elif record.op == CONNECTION:
                 _declare(walk, record, bytes(data[record.start : record.end]))
             elif record.op == MESSAGE:
-                _take(walk, data, _Block(at, record.end - at, "none"))
+                _take(walk, data, _Stretch(at, record.end - at, "none"))
             at = record.end
     return at
 
@@ -139,7 +139,7 @@ def _record_fields(content: bytes) -> dict[str, bytes]:
     return fields
 
 
-def _unpacked(data: memoryview, block: _Block) -> bytes:
+def _unpacked(data: memoryview, block: _Stretch) -> bytes:
     """Records of a block. Raises one of DAMAGE, or InputError for one that is too large."""
     packed = bytes(data[block.start : block.start + block.length])
     if block.compression == "none":
@@ -155,7 +155,7 @@ def _messages(content: bytes) -> Iterator[_RawRecord]:
         at = record.end
 
 
-def _take(walk: _Walk, data: memoryview, block: _Block) -> bool:
+def _take(walk: _Walk, data: memoryview, block: _Stretch) -> bool:
     """Look inside a block; False where it cannot be unpacked."""
     try:
         content = _unpacked(data, block)
@@ -189,7 +189,7 @@ def _time_ns(record: _RawRecord) -> int:
     return int(seconds) * 1_000_000_000 + int(rest)
 
 
-def _read(walk: _Walk, block: _Block, wanted: frozenset[str]) -> Iterator[Record]:
+def _read(walk: _Walk, block: _Stretch, wanted: frozenset[str]) -> Iterator[Record]:
     """Messages of one block in log-time order."""
     with walk.path.open("rb") as stream:
         stream.seek(block.start)

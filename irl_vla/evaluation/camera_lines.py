@@ -9,7 +9,7 @@ import numpy as np
 
 from irl_vla.camera.projection import project
 from irl_vla.camera.rig import Camera
-from irl_vla.frames import inverse, move
+from irl_vla.frames import arc_lengths, evenly_along, inverse, move
 from irl_vla.types import F64
 
 PIECE_M = 0.5  # between points
@@ -19,11 +19,8 @@ def ground_line(camera: Camera, way: F64) -> list[F64]:
     """The stretches of a way from the ego onwards that the camera sees; way: (n, 2 or 3), of which
     x and y count."""
     points = np.vstack([np.zeros(2), way[:, :2]])
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    count = max(2, min(200, int(length[-1] / PIECE_M) + 2))
-    at = np.linspace(0.0, length[-1], count)
-    dense = np.column_stack([*(np.interp(at, length, points[:, k]) for k in range(2)),
-                             np.zeros(count)])  # fmt: skip
+    count = max(2, min(200, int(arc_lengths(points)[-1] / PIECE_M) + 2))
+    dense = np.column_stack([evenly_along(points, count), np.zeros(count)])
     pixels = project(camera, move(dense, inverse(camera.ego_from_cam))).pixels
     with np.errstate(invalid="ignore"):
         seen = ((pixels >= 0) & (pixels <= [camera.width, camera.height])).all(1)

@@ -25,7 +25,7 @@ WIDE = 16  # bits per value of the wide encodings
 COLOUR_TARGETS = ("bgr8", "rgb8", "bgr16", "rgb16")
 
 
-class Picture(NamedTuple):
+class RecordedPicture(NamedTuple):
     """One exposure: a file or pixels. stamp_ns: 0 where the message has none."""
 
     stamp_ns: int
@@ -43,16 +43,16 @@ class PictureReader:
         self._bits = 0  # that the values of wide pictures have used so far
         self.said: list[str] = []
 
-    def read(self, message: Any) -> Iterator[Picture]:
+    def read(self, message: Any) -> Iterator[RecordedPicture]:
         """Raises InputError for what is no picture."""
         stamp = header_stamp_ns(message)
         if self._raw:
-            yield Picture(stamp, pixels=self._pixels(message))
+            yield RecordedPicture(stamp, pixels=self._pixels(message))
             return
         data = bytes(message.data)
         if self._video is not None:
             for when, pixels in self._video.decode(data, stamp):
-                yield Picture(when, pixels=pixels)
+                yield RecordedPicture(when, pixels=pixels)
             return
         stated = str(getattr(message, "format", ""))
         if not data.startswith((JPEG_MAGIC, PNG_MAGIC)):
@@ -63,10 +63,10 @@ class PictureReader:
         pattern = mosaic_pattern(stated)
         coloured = None if pattern is None else _demosaiced(data, pattern)
         if coloured is None:
-            yield Picture(stamp, encoded=data)
+            yield RecordedPicture(stamp, encoded=data)
         else:
             self._say(f"format '{stated}': a colour mosaic in a picture file, colours are restored")
-            yield Picture(stamp, pixels=coloured)
+            yield RecordedPicture(stamp, pixels=coloured)
 
     def _pixels(self, message: Any) -> U8:
         bits = bits_of(message)

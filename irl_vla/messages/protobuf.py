@@ -1,7 +1,7 @@
 """Protobuf messages by the descriptors that an mcap file carries, without a library.
 
-A schema of encoding "protobuf" is a serialised FileDescriptorSet. Wire format and the numbers of
-descriptor.proto: https://protobuf.dev/programming-guides/encoding. Read are the types that
+A schema of encoding "protobuf" is a serialised FileDescriptorSet. Wire format, and the numbers of
+descriptors: https://protobuf.dev/programming-guides/encoding. Read are the types that
 foxglove's schemas use: numbers, text, bytes, messages, and lists of them.
 """
 

@@ -49,8 +49,8 @@ class StoredTopic:
 
 def ros2_type(name: str) -> str:
     """The ROS 2 spelling of a type: recorders write sensor_msgs/Image (ROS 1),
-    sensor_msgs::msg::dds_::Image_ (DDS), sensor_msgs.msg.Image or foxglove.CompressedImage. A name
-    that is none of these comes back as it is."""
+    sensor_msgs::msg::dds_::Image_ (DDS), with dots, or foxglove.CompressedImage. A name that is
+    none of these comes back as it is."""
     parts = [part for part in re.split(r"::|[/.]", name) if part]
     if "dds_" in parts:
         parts = [part for part in parts if part != "dds_"]

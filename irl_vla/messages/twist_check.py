@@ -2,7 +2,7 @@
 
 Over windows of about half a second the body-frame displacement of the poses per second is compared
 with the mean twist. Both are of the same body, so they must agree, whatever the car does.
-v_pose = R(yaw_middle)^T (p_last - p_first) / dt      r_pose = (yaw_last - yaw_first) / dt
+v = R(psi)^T (p2 - p1) / dt     with psi the heading in the middle of the window
 """
 
 from __future__ import annotations

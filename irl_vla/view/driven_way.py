@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from irl_vla.camera.rig import Camera, Rig
-from irl_vla.frames import interpolate_rigid, inverse, pose_of
+from irl_vla.frames import arc_lengths, evenly_along, interpolate_rigid, inverse, pose_of
 from irl_vla.types import F64, SECOND_NS
 from irl_vla.view.bev import BevWindow
 from irl_vla.view.camera import seen
@@ -119,9 +119,7 @@ def over_bev(way: F64, window: BevWindow) -> tuple[str, ...]:
 
 def _dense(way: F64) -> F64:
     """Points about 0.5 m apart, so that a line leaves a picture at its edge."""
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
-    at = np.linspace(0.0, length[-1], max(2, min(200, int(length[-1] / 0.5) + 2)))
-    return np.column_stack([np.interp(at, length, way[:, k]) for k in range(2)])
+    return evenly_along(way, max(2, min(200, int(arc_lengths(way)[-1] / 0.5) + 2)))
 
 
 def _runs(parts: F64, inside: np.ndarray) -> list[str]:

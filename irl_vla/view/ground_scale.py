@@ -4,7 +4,7 @@ Points that the calibration puts on the ground are followed to a second image. T
 between the two is known in metres, so each point's place follows from its two rays; the median
 depth of these places below the camera, over the height that the calibration says, is 1 where
 height, focal length and the scale of the ego motion belong together:
-scale = median((s ray1)_z) / -z_camera      with s from  s ray1 - u ray2 = way of the camera
+scale = median(-s z1) / h     with s from  s ray1 - u ray2 = way of the camera, h its height
 In: two grey images and their camera   Out: a scale, or None   May import: camera, types.
 """
 
