@@ -17,6 +17,7 @@ from irl_vla.drive.perception_stage import usable_pictures
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.messages import DECODE_DAMAGE
+from irl_vla.messages.motion_source import MotionSource
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
 from irl_vla.messages.topics import (
@@ -68,7 +69,7 @@ class Intake:
         stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False, every=True)
+        self._reader = EventReader(stored, chosen, calibration, MotionSource(), every=True)
         self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
