@@ -22,7 +22,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
-import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +34,7 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import PerceptionContext, PerceptionModel
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle, load_bundle
-from irl_vla.engine.onnx_runner import OnnxRunner
+from irl_vla.engine.onnx_runner import BACKEND, OnnxRunner
 from irl_vla.evaluation.replay_loop import ReplayLoop
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.planner.example import example_planner
@@ -236,7 +235,7 @@ def _print(name: str, threads: int, figures: dict[str, float]) -> None:
     for figure, value in figures.items():
         table.add_row(figure.replace("_", " "), f"{value:.3f}")
     Console().print(table)
-    facts = {"bundle": name, "threads": threads, "onnxruntime": onnxruntime.__version__,
+    facts = {"bundle": name, "threads": threads, "backend": BACKEND,
              "python": platform.python_version(), "machine": platform.machine()}  # fmt: skip
     print(json.dumps(facts | figures))
 

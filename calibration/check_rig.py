@@ -21,7 +21,7 @@ from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import horizon_row, project, unproject
 from irl_vla.camera.rig import Camera, Rig, load_rig
 from irl_vla.frames import inverse, move
-from irl_vla.paths import inside
+from irl_vla.paths import file_name
 from irl_vla.types import U8, CameraImage, InputError
 from irl_vla.vehicle import Vehicle
 from irl_vla.view import drawing
@@ -166,10 +166,10 @@ def draw(rig: Rig, images: dict[str, U8], out: Path) -> list[Path]:
         if camera is not None:
             paint_grid(small, camera)
             paint_horizon(small, camera)
-            pictures[name.replace("/", "_")] = small
+            pictures[name] = small
     files = []
     for name, picture in pictures.items():
-        files.append(inside(out, f"{name}.png", "name of a camera"))
+        files.append(out / file_name(name, ending=".png"))
         files[-1].write_bytes(drawing.png(picture))
     return files
 

@@ -2,7 +2,7 @@
 
 Unknown keys are refused with "did you mean", and so are unknown names of a table (`named`); a value
 that the dataclass itself refuses keeps the file's name.
-May import: types.
+May import: types, foreign.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from irl_vla.foreign import MAX_YAML_BYTES, brief, cut, parse_yaml, read_whole
 from irl_vla.types import InputError
 
 T = TypeVar("T")
@@ -30,16 +30,7 @@ def load_yaml(path: Path, kind: type[T]) -> T:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML file as a mapping."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except RecursionError:
-        raise InputError(f"{path}: not valid YAML: nested too deeply") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from None
+    data = parse_yaml(read_whole(path, MAX_YAML_BYTES), str(path))
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected a mapping of settings, got {type(data).__name__}")
     return data
@@ -99,7 +90,7 @@ def _sentence(key: str, message: str, value: Any) -> str:
         return f"setting '{key}' is missing"
     if message.startswith("Value error, "):  # the dataclass's own words
         return message.removeprefix("Value error, ")
-    return f"setting '{key}': {message[0].lower()}{message[1:]}, got {value!r}"
+    return f"setting '{key}': {message[0].lower()}{message[1:]}, got {brief(value)}"
 
 
 def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
@@ -123,7 +114,7 @@ def _refuse_unknown(kind: Any, data: Any, where: str, path: str = "") -> None:
     for key, value in data.items():
         if key not in names:
             hint = _did_you_mean(str(key), names) or f"Known settings: {', '.join(names)}."
-            raise UnknownSetting(f"{where}: unknown setting '{path + str(key)}'. {hint}")
+            raise UnknownSetting(f"{where}: unknown setting '{path}{cut(key)}'. {hint}")
         _refuse_unknown(hints[key], value, where, f"{path}{key}.")
 
 

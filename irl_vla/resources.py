@@ -7,8 +7,12 @@ May import: types.
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
+from irl_vla import __version__
 from irl_vla.types import InputError
 
 _SHIPPED = Path(__file__).parent / "_shipped"
@@ -23,3 +27,23 @@ def resource(name: str) -> Path:
             f"'{name}' did not come with this installation: expected {path}. Install irl-vla again"
         )
     return path.resolve()
+
+
+NUMERIC = ("numpy", "numba", "scipy", "onnxruntime")  # packages whose version can change a result
+
+
+@cache
+def software() -> dict[str, str]:
+    """Which code runs: our version with a hash of the package's own source files, and the versions
+    of NUMERIC packages."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    ours = f"{__version__}+{digest.hexdigest()[:16]}"
+    return {"irl-vla": ours} | {name: metadata.version(name) for name in NUMERIC}
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file or folder came with the installed software, not from a user."""
+    return path.resolve().is_relative_to(_SHIPPED)

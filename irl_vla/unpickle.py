@@ -3,12 +3,15 @@
 A pickle is a small program: it may call anything that the reader lets it find. This reader finds
 numpy arrays and a few containers, each behind a function of ours, and nothing else. NAVSIM's
 follow-up scenes also hold objects of nuPlan; these become `Stub`s, which keep what was written and
-run nothing. Any other name is refused before it is looked up. May import: types.
+run nothing. Any other name is refused before it is looked up. Depth and lengths are bounded first
+(`pickle_scan.py`), and what came out stands for a bounded number of items (`foreign.py`).
+May import: types, foreign, pickle_scan.
 """
 
 from __future__ import annotations
 
 import io
+import mmap
 import pickle
 import re
 from collections import OrderedDict, defaultdict
@@ -17,9 +20,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from irl_vla.foreign import brief, cut, refuse_boundless
+from irl_vla.pickle_scan import UnsoundPickle, refuse_unsound
 from irl_vla.types import InputError
 
 PLAIN_DTYPE = re.compile(r"[<>=|]?[biufcUSO?][0-9]*\Z")  # no records, no dates, no raw memory
+PLAIN = (str, bytes, int, float, bool, type(None), np.generic)  # in an array of objects
 STUBBED = ("nuplan.", "navsim.", "shapely.")  # packages whose classes become stubs
 
 
@@ -90,15 +96,31 @@ class _Call:
 
 def _dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     if not isinstance(code, str) or not PLAIN_DTYPE.match(code):
-        raise _Refused(f"it asks for the array type {code!r:.40}")
+        raise _Refused(f"it asks for the array type {brief(code)}")
     return np.dtype(code)
+
+
+class _Shell(np.ndarray):
+    """An array that a pickle fills with its state. Arrays of objects hold plain values only: an
+    array in an array in an array.. ends Python when it is thrown away."""
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if self.dtype == object and not all(isinstance(v, PLAIN) for v in self.ravel().tolist()):
+            raise _Refused("it holds an array of things that are no numbers and no texts")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+
+_Shell.__name__ = "array"  # it is shown as the array that it is
 
 
 def _array_shell(subtype: Any, shape: Any, code: Any) -> Any:
     """The empty array that a pickle fills with its state; the shape comes with the state."""
     if shape != (0,):
         raise _Refused("it builds an array in an unusual way")
-    return np.ndarray((0,), np.int8)
+    return _Shell((0,), np.int8)
 
 
 def _array_of_buffer(buffer: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
@@ -112,7 +134,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 def _encode(text: Any, encoding: Any) -> bytes:
     """Bytes in protocols 0 to 2 are written as Latin-1 text."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-        raise _Refused(f"it encodes text as {encoding!r:.40}")
+        raise _Refused(f"it encodes text as {brief(encoding)}")
     return text.encode("latin-1")
 
 
@@ -166,7 +188,7 @@ class _Reader(pickle.Unpickler):
             if name not in self._stubs:
                 self._stubs[name] = _named_stub(name.rsplit(".", 1)[-1])
             return self._stubs[name]
-        raise _Refused(f"it asks for {module}.{name}")
+        raise _Refused(f"it asks for {cut(module)}.{cut(name)}")
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise _Refused("it asks for an object outside the file")
@@ -180,8 +202,13 @@ def load_pickle(path: Path, what: str, stubs: bool = False) -> Any:
     file names outside the allow-list is imported or called.
     """
     try:
-        with path.open("rb") as stream:
-            return _Reader(stream, stubs).load()
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
+            refuse_unsound(data)
+            value = _Reader(stream, stubs).load()
+        refuse_boundless(value, f"{path}: this {what}")
+        return value
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: this {what} does not exist. Is the download complete?") from None
     except _Refused as refusal:
@@ -189,9 +216,9 @@ def load_pickle(path: Path, what: str, stubs: bool = False) -> Any:
             f"{path}: this {what} is refused: {refusal}, which plain data never needs. "
             "Nothing of it was run. Fetch the file again from its official source."
         ) from None
-    except (EOFError, pickle.UnpicklingError) as error:
+    except (EOFError, pickle.UnpicklingError, UnsoundPickle) as error:
         raise InputError(
-            f"{path}: this {what} is truncated or no pickle ({error}); it has "
+            f"{path}: this {what} is truncated or no pickle ({cut(error)}); it has "
             f"{path.stat().st_size} bytes. Copy or download it again."
         ) from None
     except (
@@ -199,6 +226,6 @@ def load_pickle(path: Path, what: str, stubs: bool = False) -> Any:
         UnicodeDecodeError, RecursionError, OSError,
     ) as error:  # fmt: skip
         raise InputError(
-            f"{path}: this {what} is damaged ({type(error).__name__}: {error}). "
+            f"{path}: this {what} is damaged ({type(error).__name__}: {cut(error)}). "
             "Copy or download it again."
         ) from None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irl_vla.paths import inside
+from irl_vla.paths import file_name, inside
 from irl_vla.types import InputError
 
 LEAVING = ["..", "../x", "../../../etc/passwd", "/etc/passwd", "a/../../x", "a/..", "//x", "/"]
@@ -35,3 +35,23 @@ def test_whatever_is_accepted_lies_in_the_folder(name: str) -> None:
     except InputError:
         return
     assert folder in path.resolve().parents
+
+
+@given(st.lists(st.text(max_size=300), min_size=1, max_size=3))
+def test_any_names_make_one_visible_part_of_a_path(names: list[str]) -> None:
+    made = file_name(*names, ending=".png")
+    assert Path(made).name == made and made.endswith(".png") and len(made.encode()) < 120
+    assert not made.startswith(".") and made.isascii() and made.isprintable()
+    assert made == file_name(*names, ending=".png")
+
+
+@given(
+    st.text(st.sampled_from("ab/. _-"), max_size=5), st.text(st.sampled_from("ab/. _-"), max_size=5)
+)
+def test_different_names_make_different_files(one: str, other: str) -> None:
+    assert (file_name(one) == file_name(other)) == (one == other)
+
+
+def test_a_plain_name_stays_as_it_is() -> None:
+    assert file_name("world-7-0030", "expert", ending=".png") == "world-7-0030_expert.png"
+    assert file_name("a" * 1000) != file_name("a" * 999)

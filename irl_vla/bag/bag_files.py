@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import yaml
 import zstandard
 
 from irl_vla.bag.file_sections import FileSection, StoredFile
@@ -19,6 +18,8 @@ from irl_vla.bag.rosbag1_file import MAGIC as ROSBAG1_MAGIC
 from irl_vla.bag.rosbag1_file import scan_rosbag1
 from irl_vla.bag.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.bag.sqlite_file import scan_sqlite
+from irl_vla.drafts import DraftFolder
+from irl_vla.foreign import MAX_YAML_BYTES, cut, parse_yaml, read_whole
 from irl_vla.messages.records import StoredTopic, TopicStats
 from irl_vla.paths import inside
 from irl_vla.types import InputError
@@ -67,7 +68,7 @@ class StoredBag:
     stats: dict[str, TopicStats] = field(default_factory=dict)
     sections: list[FileSection] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unpacked: tempfile.TemporaryDirectory[str] | None = None
+    unpacked: DraftFolder | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -77,7 +78,7 @@ class StoredBag:
     def close(self) -> None:
         """Drop what was unpacked."""
         if self.unpacked is not None:
-            self.unpacked.cleanup()
+            self.unpacked.close()
             self.unpacked = None
 
 
@@ -136,8 +137,8 @@ def _unpack(bag: StoredBag, path: Path) -> Path:
     """A file-compressed bag, unpacked on disk: seeking needs a plain file, memory is no place.
     Raises InputError where it unpacks to more than recordings do."""
     if bag.unpacked is None:
-        bag.unpacked = tempfile.TemporaryDirectory(prefix="irl-vla-bag-")
-    target = Path(bag.unpacked.name) / path.stem
+        bag.unpacked = DraftFolder(Path(tempfile.gettempdir()))
+    target = bag.unpacked.path / path.stem
     limit = max(UNPACKED_ALWAYS, UNPACKED_TIMES * path.stat().st_size)
     try:
         with path.open("rb") as packed, target.open("wb") as plain:
@@ -175,12 +176,12 @@ def _listed(metadata: Path, bag: StoredBag) -> list[Path]:
     """The files that metadata.yaml lists, [] where it cannot be used; the files speak for
     themselves. Old recorders put the folder's name before that of the file."""
     try:
-        data: Any = yaml.safe_load(metadata.read_text(encoding="utf-8", errors="replace"))
+        data: Any = parse_yaml(read_whole(metadata, MAX_YAML_BYTES), "it")
         names = data["rosbag2_bagfile_information"]["relative_file_paths"]
         paths = [inside(metadata.parent, name, "relative_file_paths") for name in names]
         return [metadata.parent / path.name for path in paths]
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = str(error).split("\n")[0]
+    except (KeyError, TypeError, ValueError) as error:
+        reason = cut(error).split("\n")[0]
         bag.notes.append(f"metadata.yaml cannot be used ({reason}); the files are read without it")
         return []
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +25,12 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
+from irl_vla.bag import drive_record
 from irl_vla.bag.bag_files import Closing
+from irl_vla.bag.drive_record import DriveRecord
 from irl_vla.camera.camera import Camera
 from irl_vla.camera.rig import Rig
+from irl_vla.drafts import DraftFolder
 from irl_vla.messages.geometry_messages import (
     BoxMarkers,
     LineMarkers,
@@ -91,11 +93,11 @@ class BagWriter(Closing):
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path}: exists already; remove it or choose another name")
         self._connections: dict[str, Connection] = {}
-        self._draft: Path | None = None
+        self._draft: DraftFolder | None = None
         with self._storage():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._draft = Path(tempfile.mkdtemp(prefix=".bag-", dir=self.path.parent))
-            folder = self._draft / self.path.name.removesuffix(".mcap")
+            self._draft = DraftFolder(self.path.parent)
+            folder = self._draft.path / self.path.name.removesuffix(".mcap")
             self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
 
@@ -116,7 +118,7 @@ class BagWriter(Closing):
 
     def _drop(self) -> None:
         if self._draft is not None:
-            shutil.rmtree(self._draft, ignore_errors=True)
+            self._draft.close()
             self._draft = None
 
     @contextmanager
@@ -143,7 +145,7 @@ class BagWriter(Closing):
         data = typestore().serialize_cdr(message, msgtype)
         with self._storage():
             if topic not in self._connections:
-                qos = LATCHED if topic == TF_STATIC else STREAMED
+                qos = LATCHED if topic in (TF_STATIC, drive_record.TOPIC) else STREAMED
                 self._connections[topic] = self._writer.add_connection(
                     topic, msgtype, typestore=typestore(), offered_qos_profiles=[qos]
                 )
@@ -178,6 +180,11 @@ class BagWriter(Closing):
         self.write(TF_STATIC, "tf2_msgs/msg/TFMessage", message, stamp_ns)
         for camera in rig.cameras:
             self.write_camera_info(camera, stamp_ns)
+
+    def write_drive_record(self, rig: Rig, seed: int, stamp_ns: int) -> None:
+        """The rig and seed of a drive, to the last bit -> std_msgs/String."""
+        message = new(drive_record.MSGTYPE, data=DriveRecord.of(rig, seed).text())
+        self.write(drive_record.TOPIC, drive_record.MSGTYPE, message, stamp_ns)
 
     def write_motion(self, motion: EgoMotion) -> None:
         """Ego motion -> nav_msgs/Odometry and, where it is finite, /tf map -> base_link."""

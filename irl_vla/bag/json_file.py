@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from irl_vla.foreign import cut, parse_json, read_whole
 from irl_vla.types import InputError
 
 
 def read_json(path: Path) -> Any:
     """Content of a JSON file. Raises InputError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
+    return parse_json(read_whole(path), f"{path}")
 
 
 @contextmanager
@@ -30,5 +25,5 @@ def shape_of(path: Path, expected: str) -> Iterator[None]:
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise InputError(f"{path}: {error}") from None
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        reason = f"no {error}" if isinstance(error, KeyError) else cut(error)
         raise InputError(f"{path}: not {expected}: {reason}") from None

@@ -78,6 +78,12 @@ class Rig:
         """Changes when anything in the calibration of the cameras changes, and only then."""
         return fingerprint(self.cameras)
 
+    @cached_property
+    def content_hash(self) -> str:
+        """Changes when anything that can change a drive changes: cameras or vehicle, no name."""
+        vehicle = repr(self.vehicle)  # every number of it, as Python reads it back
+        return hashlib.sha256(f"{self.fingerprint} {vehicle}".encode()).hexdigest()
+
 
 def fingerprint(cameras: Sequence[Camera]) -> str:
     """sha256 over every number of every camera, in order."""

@@ -12,76 +12,110 @@ import sys
 import typer
 
 from irl_vla import __version__
-from irl_vla.cli.lazy import CommandEntry, GroupEntry, lazy_group
+from irl_vla.cli.interruption import leave_tidily
+from irl_vla.cli.lazy import CODES, HELP_NAMES, CommandEntry, GroupEntry, lazy_group
 
 EXIT_INPUT = 3
 
 BAG = {
     "info": CommandEntry(
         "irl_vla.cli.bag:info",
-        "Topics with counts, rates and gaps; what is damaged; what is missing for a replay.",
+        "List topics with counts, rates and gaps, what is damaged, and what a replay would lack.",
+        ("bag info recordings/monday", "bag info monday.mcap --topics topics.yaml"),
     ),
 }
 WORLD = {
-    "scenes": CommandEntry("irl_vla.cli.world:scenes", "Write scoring scenes, one file per seed."),
+    "scenes": CommandEntry(
+        "irl_vla.cli.world:scenes",
+        "Write scoring scenes, one file per seed.",
+        ("world scenes --split world-dev --out out/dev", "world scenes --seeds 0:50 --out out/own"),
+    ),
     "table": CommandEntry(
         "irl_vla.cli.world:table",
         "Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a "
         "split.",
+        (
+            "world table --split world-dev --out out/dev",
+            "world table --seeds 0:20 --bundle models/mine --rig my_rig.yaml --out out/mine",
+        ),
     ),
     "bag": CommandEntry(
         "irl_vla.cli.world_bag:bag",
         "Record the expert's drive (or a recorded driver's): 10 Hz, JPEG pictures, odometry, tf, "
         "navigation and the ground truth.",
+        ("world bag out/town --seed 7", "world bag town.mcap --seed 7 --seconds 60 --full"),
     ),
     "statistics": CommandEntry(
         "irl_vla.cli.world_statistics:statistics",
-        "Histograms of how both move, how much they differ, and where plans lose points.",
+        "Compare the built-in world with recorded ones: histograms of motion, how much they "
+        "differ, and where plans lose points.",
+        ("world statistics scenarios/*.pkl --seeds 0:30 --out out/statistics",),
     ),
 }
 COMMANDS: dict[str, CommandEntry | GroupEntry] = {
     "show": CommandEntry(
         "irl_vla.cli.show:show",
-        "Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; "
-        "of the built-in world and of scenarios the town and the drive from above.",
+        "Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration, "
+        "or, for the built-in world and for scenarios, the town and the drive from above.",
+        ("show recordings/monday", "show world:7 --animate", "show scenes.json.gz --scene ID"),
     ),
     "replay": CommandEntry(
         "irl_vla.cli.replay:replay",
-        "Drive a recording: plans, pictures, latency, refusals.",
+        "Run a policy over a recording: plans, pictures, latency, refusals.",
+        (
+            "replay recordings/monday --bundle models/rule",
+            "replay out/town --bundle models/mine --follow out/drive/plans.mcap",
+        ),
     ),
     "drive": CommandEntry(
         "irl_vla.cli.drive:drive",
-        "Drive until the route ends: animation, report and Bench2Drive's measures.",
+        "Drive a policy to the end of a route in closed loop; write an animation, a report and "
+        "Bench2Drive's measures.",
+        (
+            "drive --bundle models/rule --seed 37",
+            "drive --bundle models/mine --suite --seeds 0:10 --jobs 4 --with-expert",
+        ),
     ),
     "demo": CommandEntry(
         "irl_vla.cli.demo:demo",
-        "Drive the `rule` policy through a town: an animation and a report that open offline.",
+        "Drive the `rule` policy through a town; write an animation and a report for offline use.",
+        ("demo --out out/demo", "demo --seed 5 --route-length 300"),
     ),
     "score": CommandEntry(
         "irl_vla.cli.score:score",
         "Score driving as the NAVSIM v2 benchmark does, to the last digit.",
+        (
+            "score scenes.json.gz --proposals plans.npz --out out/results.json",
+            "score --navsim data --split navtest --agent bundle:models/mine --out out/navtest",
+        ),
     ),
     "explain": CommandEntry(
         "irl_vla.cli.explain:explain",
         "Report which agent or area cost which point, and when, and draw it.",
+        ("explain scenes.json.gz", "explain scenes.json.gz --scene ID --trajectory plan.npz"),
     ),
     "export": CommandEntry(
         "irl_vla.cli.export:export",
         "Export untrained networks as ONNX graphs, each compared with torch.",
+        ("export --preset tiny --seed 0 --out models/tiny-untrained",),
     ),
     "bench": CommandEntry(
         "irl_vla.cli.bench:bench",
-        "Latency of each graph on random scenes; the last line is one JSON object.",
+        "Measure the latency of each graph on random scenes; the last line printed is one JSON "
+        "object.",
+        ("bench models/tiny-untrained --threads 2",),
     ),
-    "bag": GroupEntry("Recordings.", BAG),
+    "bag": GroupEntry("Inspect recordings.", BAG),
     "world": GroupEntry("The built-in world: scenes, tables, bags.", WORLD),
 }
 
 app = typer.Typer(
     cls=lazy_group(COMMANDS),
-    help="A driving policy that sees, reasons and acts: look at recordings, replay, score.",
+    help="A camera-only driving policy: look at recordings, replay them, drive in a built-in world "
+    "and score plans.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP_NAMES,
+    epilog=CODES,
     pretty_exceptions_enable=False,
 )
 
@@ -106,6 +140,7 @@ def main() -> None:
     # Python leaves Ctrl-C ignored where a script put the command into the background; who sends it
     # there means this command.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    leave_tidily()
     try:
         app()
     except ValueError as error:
@@ -118,11 +153,9 @@ def _refuse(error: ValueError) -> None:
 
     if not isinstance(error, InputError):
         raise error
-    from rich.console import Console
+    from irl_vla.cli.console import Console
 
-    Console(stderr=True, emoji=False).print(
-        f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
     sys.exit(EXIT_INPUT)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import open_source
+from irl_vla.cli.console import Console
 
 
 def info(
@@ -20,7 +20,7 @@ def info(
         typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
     ] = None,
 ) -> None:
-    """Topics with counts, rates and gaps; what is damaged; what is missing for a replay."""
+    """List topics with counts, rates and gaps, what is damaged, and what a replay would lack."""
     with open_source(source, topics) as recording:
         found = recording.info()
     console = Console()

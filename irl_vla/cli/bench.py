@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from irl_vla.camera.rig import MAX_CAMERAS
+from irl_vla.cli.console import Console
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.latency import Latency, latency
 from irl_vla.engine.manifest import GRAPHS
@@ -39,11 +39,12 @@ class Row:
 
 def bench(
     bundle: Annotated[Path, typer.Argument(help="folder of a network bundle")],
-    cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="of the rig")] = 6,
+    cameras: Annotated[int, typer.Option(min=1, max=MAX_CAMERAS, help="number of cameras")] = 6,
     threads: Annotated[int, typer.Option(min=1, help="threads of ONNX Runtime")] = DEFAULT_THREADS,
     repetitions: Annotated[int, typer.Option(min=1, help="runs of each graph")] = 30,
 ) -> None:
-    """Latency of each graph on random scenes; the last line is one JSON object."""
+    """Measure the latency of each graph on random scenes; the last line printed is one JSON
+    object."""
     from irl_vla.engine.onnx_runner import OnnxRunner  # takes a while to import
 
     console = Console()

@@ -17,9 +17,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="seed of the town, its traffic and route", min=0)] = (
         DEMO_SEED
     ),
-    metres: Annotated[float, typer.Option(help="length of the route")] = 200.0,
+    route_length: Annotated[float, typer.Option(help="length of the route in metres")] = 200.0,
 ) -> None:
-    """Drive the `rule` policy through a town: an animation and a report that open offline."""
+    """Drive the `rule` policy through a town; write an animation and a report for offline use."""
     from irl_vla.cli.drive import drive  # takes a while to import
 
-    drive(resource("models/rule"), seed=seed, route_length=metres, full=True, out=out)
+    drive(resource("models/rule"), seed=seed, route_length=route_length, full=True, out=out)

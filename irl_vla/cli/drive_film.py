@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.drive.closed_loop import ClosedLoop, Tick
-from irl_vla.evaluation.drive_run import DriveRun
+from irl_vla.evaluation.drive_run import LEAST_POLICY_S, DriveRun
 from irl_vla.evaluation.drive_scores import plan_scores
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import plan_line
@@ -48,6 +48,7 @@ def film(run: DriveRun, folder: Path, banner: str, bag: Path | None = None) -> b
                 plans.write(tick.step, loop.core)
                 if recorder is not None:
                     recorder.write(tick.moment, list(tick.step.frames.images.values()))
+                    recorder.write_plan(tick.step)
                 look = painter.paint(tick)
                 page.add(tick, look)
                 done = loop.monitor.completed * 100.0
@@ -68,7 +69,7 @@ def _recorder(run: DriveRun, bag: Path | None) -> AbstractContextManager[WorldBa
     if bag is None:
         return nullcontext()
     town, actors = run.drive.simulation.town, run.drive.simulation.others.actors
-    return WorldBag(bag, run.rig, town, actors, run.loop.path)
+    return WorldBag(bag, run.rig, town, actors, run.loop.path, run.drive.seed)
 
 
 def _finish(run: DriveRun, folder: Path, page: DrivePageBuilder) -> None:
@@ -81,13 +82,25 @@ def _finish(run: DriveRun, folder: Path, page: DrivePageBuilder) -> None:
     write_drive_page(drawn, folder / "report.html")
 
 
+def too_short(summary: dict[str, Any]) -> str:
+    """Why a drive without a fault is no success."""
+    return (
+        f"not judged: the expert drives first, and the policy drove only "
+        f"{summary['policy_seconds']:g} s; at least {LEAST_POLICY_S:g} s are needed. Ask for a "
+        "longer route: --route-length"
+    )
+
+
 def verdict_of(summary: dict[str, Any]) -> Verdict:
     """How it went, in a sentence and a check per number."""
+    if not summary["judged"]:
+        return Verdict("unknown", too_short(summary), (Check("unknown", "driving", "too short"),))
     level = "ok" if summary["success"] else "bad"
     sentence = (
         f"{summary['ending'].capitalize()} after {summary['seconds']:.0f} s and "
-        f"{summary['route_completion']:.0f} % of {summary['route_m']:.0f} m: "
-        f"driving score {summary['driving_score']:.0f} of 100."
+        f"{summary['route_completion']:.0f} % of {summary['route_m']:.0f} m, the policy driving "
+        f"for {summary['policy_seconds']:.0f} s: driving score {summary['driving_score']:.0f} of "
+        "100."
     )
     checks = []
     for kind, found in summary["infractions"].items():
@@ -103,7 +116,8 @@ def _table(summary: dict[str, Any]) -> PageTable:
     rows = (
         ("route completion", f"{summary['route_completion']:.1f} %"),
         ("driving score", f"{summary['driving_score']:.1f}"),
-        ("success", "yes" if summary["success"] else "no"),
+        ("the policy drove", f"{summary['policy_seconds']:g} s"),
+        ("success", "yes" if summary["success"] else "no" if summary["judged"] else "not judged"),
         ("efficiency", f"{summary['efficiency']:.0f} % of the traffic's speed"),
         ("comfort", f"{100 * summary['comfort']:.0f} % of 2 s segments"),
         ("comfort by the published script", f"{100 * summary['comfort_published']:.0f} %"),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.evaluation.drive_suite import Row, Suite, SuiteDrive, drive_all
-from irl_vla.scoring.batch import Journal, SceneOutcome
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.world.situations.situation import VERSION
 
@@ -24,23 +25,25 @@ FAILED, INTERRUPTED = 4, 130  # exit codes, see cli/app.py
 def run_suite(suite: Suite, out: Path, jobs: int) -> int:
     """Drives what is not in the journal yet, writes the tables and returns the exit code: 0, or
     FAILED: some drives were not possible and count as no success, or INTERRUPTED by Ctrl-C: the
-    same command goes on from there."""
+    same command continues from there."""
     console = Console()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
-    journal, units = Journal(out / JOURNAL), suite.units()
+    journal, units = Journal(out / JOURNAL, suite.settings()), suite.units()
     left = [unit for unit in units if suite.key(unit) not in journal.done]
     if kept := len(units) - len(left):
-        console.print(f"kept      {kept} drives that are in {out / JOURNAL}", highlight=False)
+        console.print(
+            f"kept      {kept} drives that are already in {out / JOURNAL}", highlight=False
+        )
     outcomes = {key: journal.done[key] for u in units if (key := suite.key(u)) in journal.done}
     for outcome in _watched(drive_all(suite, left, jobs), len(left)):
         journal.add(outcome)
         outcomes[outcome.key] = outcome
     if len(outcomes) < len(units):
-        console.print(f"stopped   {len(outcomes)} of {len(units)} drives are done; run the "
-                      "same command again to go on", style="yellow", highlight=False)  # fmt: skip
+        console.print(f"stopped   {len(outcomes)} of {len(units)} drives are done; run "
+                      "the same command to continue", style="yellow", highlight=False)  # fmt: skip
         return INTERRUPTED
     _write(suite, {unit: _row(outcomes[suite.key(unit)]) for unit in units}, out, console)
     failed = [outcome for outcome in outcomes.values() if outcome.results is None]
@@ -73,7 +76,7 @@ def _write(suite: Suite, rows: dict[SuiteDrive, Row], out: Path, console: Consol
     }
     head = f"{VERSION}, seeds {suite.seeds.start}:{suite.seeds.stop}"
     numbers = {
-        "version": VERSION, "bundle": suite.bundle_name, "bundle_id": suite.bundle_id,
+        "version": VERSION, "bundle": suite.bundle_label, "bundle_id": suite.bundle_id,
         "rig": suite.rig.name, "quality": suite.quality,
         "seeds": [suite.seeds.start, suite.seeds.stop], "drivers": found,
         "drives": [
@@ -94,7 +97,8 @@ def _watched(work: Iterator[SceneOutcome], total: int) -> Iterator[SceneOutcome]
     """All of it with a bar and an estimate, until somebody presses Ctrl-C."""
     columns = (TextColumn("driving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        interruptible() as pressed,
+        suppress(KeyboardInterrupt),
+        interruptible(between=False) as pressed,
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task("driving", total=total)

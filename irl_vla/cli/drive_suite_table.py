@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.world.infractions import LAYOUT, OUTSIDE, PEDESTRIANS, VEHICLES
 from irl_vla.world.route_monitor import Ending
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from irl_vla.paths import inside
+from irl_vla.cli.console import Console
+from irl_vla.cli.lazy import only_with
+from irl_vla.paths import file_name
 from irl_vla.scoring.batch import load_proposals, scene_files
 from irl_vla.scoring.epdms import score
 from irl_vla.scoring.explain import Explanation
@@ -24,6 +25,7 @@ from irl_vla.view.report import replace_file
 from irl_vla.view.scene import scene_png
 
 
+@only_with(candidate="!trajectory")
 def explain(
     scenes: Annotated[Path, typer.Argument(help="scene file, or folder with scenes.json.gz")],
     scene: Annotated[str | None, typer.Option(help="id of a scene; default: the first")] = None,
@@ -38,7 +40,7 @@ def explain(
     """Report which agent or area cost which point, and when, and draw it."""
     chosen = _scene(scenes, scene)
     name, plan, previous = _plan(chosen, candidate, trajectory)
-    picture = inside(out, f"{chosen.id}_{name}.png", f"{scenes}: id of the scene or the plan")
+    picture = out / file_name(chosen.id, name, ending=".png")
     found = explained(chosen, plan, previous)
     replace_file(picture, scene_png(chosen, found, f"{chosen.id} · {name}", plan))
     console = Console()

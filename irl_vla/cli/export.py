@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.manifest import GRAPHS
 from irl_vla.perception.preset import load_preset

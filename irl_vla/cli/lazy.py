@@ -6,22 +6,72 @@ shows for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+F = TypeVar("F")
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+CODES = (
+    "Exit codes: 0 done; 2 wrong usage; 3 the input cannot be used, one sentence says why; 4 done, "
+    "but some items failed; 130 interrupted, what was written is valid."
+)
 
 
 @dataclass(frozen=True)
 class CommandEntry:
     """A command that is not imported yet. target: "module:function"; help: the first sentence of
-    the function's own text."""
+    the function's own text; examples: command lines, after "irl-vla"."""
 
     target: str
     help: str
+    examples: tuple[str, ...]
+
+    @property
+    def epilog(self) -> str:
+        """What stands below the options: examples, and what the exit codes mean."""
+        return "\n\n".join(["Examples:", *(f"irl-vla {words}" for words in self.examples), CODES])
+
+
+def only_with(**needs: str) -> Callable[[F], F]:
+    """Marks a command: an option that is given without the one that it needs is refused, because it
+    would do nothing. "!name": it is refused *with* that one."""
+
+    def mark(function: F) -> F:
+        function.only_with = needs  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class OneCommand(TyperCommand):
+    """A command that refuses options which would do nothing."""
+
+    needs: ClassVar[Mapping[str, str]] = {}
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs it. Raises InputError."""
+        for name, needed in self.needs.items():
+            source = ctx.get_parameter_source(name)
+            if source is None or source.name != "COMMANDLINE":
+                continue
+            other, excluded = needed.removeprefix("!"), needed.startswith("!")
+            given = ctx.params[other] not in (None, False, [], ())
+            if given == excluded:
+                raise _misplaced(name, other, excluded)
+        return super().invoke(ctx)
+
+
+def _misplaced(name: str, other: str, excluded: bool) -> Exception:
+    from irl_vla.types import InputError  # with numpy, which help does without
+
+    option, flag = (f"--{n.replace('_', '-')}" for n in (name, other))
+    why = f"does nothing with {flag}" if excluded else f"does nothing without {flag}"
+    return InputError(f"{option}: {why}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -61,8 +111,12 @@ def lazy_group(table: Mapping[str, CommandEntry | GroupEntry]) -> type[LazyGroup
 def loaded(name: str, entry: CommandEntry | GroupEntry) -> Any:
     """The command itself, or the group with its table."""
     if isinstance(entry, GroupEntry):
-        return lazy_group(entry.entries)(name=name, help=entry.help, no_args_is_help=True)
-    module, _, function = entry.target.partition(":")
+        return lazy_group(entry.entries)(
+            name=name, help=entry.help, no_args_is_help=True, context_settings=HELP_NAMES
+        )
+    module, _, function_name = entry.target.partition(":")
+    function = getattr(import_module(module), function_name)
+    kind = type("OneCommand", (OneCommand,), {"needs": getattr(function, "only_with", {})})
     single = typer.Typer(add_completion=False)
-    single.command(name)(getattr(import_module(module), function))
+    single.command(name, cls=kind, epilog=entry.epilog, context_settings=HELP_NAMES)(function)
     return typer.main.get_command(single)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.cli.navsim_page import write_score_page
 from irl_vla.evaluation.bundle_agent import bundle_agent
-from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
+from irl_vla.navsim.dataset import Dataset, index_split
 from irl_vla.navsim.evaluation import Scored, Skipped
 from irl_vla.navsim.jobs import Outcomes, ScoringJob, in_order, run, scored_tokens
 from irl_vla.navsim.tables import NAMES, Row, as_csv, one_stage_rows, skipped_csv
@@ -65,7 +65,7 @@ def score_navsim(
     rows = two_stage_rows(chosen.groups, scored) if chosen.is_two_stage else one_stage_rows(scored)
     replace_file(out / "scores.csv", as_csv(rows).encode())
     write_score_page(plan, scored, skipped, rows, out / "scores.html")
-    _report(console, index, scored, skipped, rows, out)
+    _report(console, scored, skipped, rows, out)
     return SOME_FAILED if skipped else 0
 
 
@@ -94,19 +94,17 @@ def _with_progress(
 
 def _report(
     console: Console,
-    index: SplitIndex,
     scored: list[Scored],
     skipped: list[Skipped],
     rows: list[Row],
     out: Path,
 ) -> None:
-    """The averages as a table, what is in no mean, and what was written."""
-    averages = [row for row in rows if str(row["token"]) not in index.places]
-    console.print(averages_table(averages))
+    """The averages as a table, what is excluded from the means, and what was written."""
+    console.print(averages_table(rows[len(scored) :]))
     if skipped:
         console.print(
-            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are in "
-            f"no mean; first: {skipped[0].reason}",
+            f"{len(skipped)} of {len(scored) + len(skipped)} scenes could not be scored and are "
+            f"excluded from the means; first reason: {skipped[0].reason}",
             style="yellow", markup=False, highlight=False,
         )  # fmt: skip
     for path in sorted(out.glob("s*.*")):

@@ -64,16 +64,15 @@ def write_score_page(
             Fact("traffic", "reactive (IDM)" if run.reactive else "log replay"),
             Fact("stages", "two" if split.is_two_stage else "one"),
         ),
-        tables=(averages(rows, run), *skipped_table(skipped)),
+        tables=(averages(rows[len(scored) :]), *skipped_table(skipped)),
         worst=worst_scenes(run, scored),
         warnings=tuple(run.index.notes()),
     )
     replace_file(path, rendered("navsim_scores.html.j2", page).encode())
 
 
-def averages(rows: Sequence[Row], run: ScoringJob) -> PageTable:
+def averages(means: Sequence[Row]) -> PageTable:
     """The average rows of the devkit, one line per mark."""
-    means = [row for row in rows if str(row["token"]) not in run.index.places]
     names = tuple(str(row["token"]) for row in means)
     columns = [name for name in means[0] if name not in ("token", "valid")]
     lines = [

@@ -17,7 +17,7 @@ from irl_vla.navsim.dataset import Dataset
 from irl_vla.navsim.find import find_window
 from irl_vla.navsim.records import LogFrame, SceneWindow
 from irl_vla.navsim.sensors import frame_set
-from irl_vla.paths import inside
+from irl_vla.paths import file_name
 from irl_vla.scoring.footprint import middle
 from irl_vla.types import (
     F64,
@@ -52,7 +52,7 @@ def show_navsim(root: Path, token: str, out: Path | None = None, cache: Path | N
     """
     dataset = Dataset(root)
     window, sensors = find_window(dataset, token, cache)
-    path = out or inside(Path("out/show/navsim"), f"{token}.png", "token")
+    path = out or Path("out/show/navsim") / file_name(token, ending=".png")
     replace_file(path, drawing.png(picture_of(dataset, window, sensors, cache)))
     return path
 

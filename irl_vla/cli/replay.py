@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from irl_vla.bag.source import open_source
+from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
+from irl_vla.cli.lazy import only_with
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
@@ -20,6 +21,7 @@ EXIT_FAILURES = 4
 SHOWN = 10  # changed anchors and warnings that are printed
 
 
+@only_with(follow_tolerance="follow", tolerance="check", seed="!follow")
 def replay(
     bag: Annotated[Path, typer.Argument(help="rosbag, or a DGP or nuScenes folder")],
     bundle: Annotated[Path, typer.Option(help="policy bundle, for example models/rule")],
@@ -37,7 +39,9 @@ def replay(
         IntentDirection | None,
         typer.Option(help="navigation intent to use instead of the recording's"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="seed of the planner's noise")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="seed of the planner's noise; default: the recording's, or 0")
+    ] = None,
     follow: Annotated[
         Path | None,
         typer.Option(help="plans.mcap, or a bag of a drive: repeat its schedule, expect its plans"),
@@ -49,19 +53,17 @@ def replay(
         ),
     ] = None,
     check: Annotated[
-        Path | None, typer.Option(help="folder of an earlier replay: fail if the plans drift")
+        Path | None, typer.Option(help="folder of an earlier replay: fail if the plans differ")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="of --check: metres, and tenths of a radian", min=0.0)
+        float, typer.Option(help="for --check: metres; in radians a tenth of it", min=0.0)
     ] = 0.01,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/replay/NAME")
     ] = None,
 ) -> None:
-    """Drive a recording: plans, pictures, latency, refusals. The same input gives the same plans,
-    byte for byte."""
-    if follow_tolerance is not None and follow is None:
-        raise typer.BadParameter("--follow-tolerance belongs to --follow")
+    """Run a policy over a recording: plans, pictures, latency, refusals. The same input gives the
+    same plans, byte for byte."""
     loaded = load_bundle(bundle)
     folder = out or Path("out") / "replay" / bag.resolve().stem
     if check is not None:
@@ -130,7 +132,7 @@ def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:
                       soft_wrap=True)  # fmt: skip
 
     if interrupted:
-        line("stopped", "interrupted; the results are valid up to there", "yellow")
+        line("stopped", "interrupted; the results are valid up to that point", "yellow")
     plans, refusals = sum(run.tally.plans.values()), sum(run.tally.refusals.values())
     line("replayed", f"{plans + refusals} anchors: {plans} plans, {refusals} refusals")
     for reason, count in run.tally.refusals.most_common():

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.drive_record import (
+    DriveRecord,
+    read_drive_record,
+    refuse_other_calibration,
+)
 from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs, rig_as_driven
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck, read_followed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show import given_rig
@@ -34,6 +39,7 @@ from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anch
 from irl_vla.view.report import Fact, write_replay_page
 
 RESULTS = ("plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html")
+BAGS = ("mcap", "sqlite3", "rosbag1")  # storages that may hold a recorded drive
 SHOWN_REASONS = 4  # in the sentence that says why nothing could be replayed
 READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
@@ -47,7 +53,7 @@ class ReplayOptions:
 
     rig: Path | None = None
     intent: IntentDirection | None = None
-    seed: int = 0
+    seed: int | None = None
     follow: Path | None = None
     follow_tolerance: float | None = None
 
@@ -72,9 +78,10 @@ class ReplayRun:
         info = source.info()
         if not info.cameras:
             raise InputError(f"{info.path}: there is nothing to replay: " + "; ".join(info.missing))
-        used = source.rig() if options.rig is None else given_rig(options.rig, info)
+        record = drive_record_of(info)
+        used = given_rig(options.rig, info) if options.rig else recorded_rig(source, record, info)
         driven: dict[int, RecordedInputs] = {}
-        seed = options.seed
+        seed = options.seed if options.seed is not None else record.seed if record else 0
         check: FollowCheck | None = None
         stack: PolicyStack | None = None
         if options.follow is not None:
@@ -98,7 +105,8 @@ class ReplayRun:
         }
         follow = {} if check is None else check.followed.schedules
         loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
-        banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
+        manifest = bundle.manifest
+        banner = banner_of(manifest.kind, manifest.trained, manifest.training_run)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, loop, facts, page, check)
 
@@ -166,6 +174,22 @@ class ReplayRun:
             (folder / "first.png").write_bytes(self.picture)
         page = replace(self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings))
         write_replay_page(page, folder / "report.html")
+
+
+def drive_record_of(info: BagInfo) -> DriveRecord | None:
+    """What a recorded drive says of itself, if the recording is one."""
+    return read_drive_record(Path(info.path)) if info.storage in BAGS else None
+
+
+def recorded_rig(source: Source, record: DriveRecord | None, info: BagInfo) -> Rig:
+    """The rig of the drive to the last bit where the recording has it, else that of its CameraInfo
+    and tf. Raises InputError where there is none, or the two disagree."""
+    rebuilt = source.rig()
+    if record is None:
+        return rebuilt
+    rig = record.rig()
+    refuse_other_calibration(rig, rebuilt, info.path)
+    return rig
 
 
 def _warnings(info: BagInfo, rig: Rig, given: bool) -> list[str]:

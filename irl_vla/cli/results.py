@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.types import InputError
 
 
@@ -29,7 +28,8 @@ class Results:
                         f"{self.target / name}: is a folder, expected a file of an earlier run "
                         "or nothing. Remove it, or choose another --out"
                     )
-            self.folder = Path(mkdtemp(prefix=".unfinished-", dir=self.target))
+            self._draft = DraftFolder(self.target)
+            self.folder = self._draft.path
         except OSError as error:
             raise self._refused(error) from None
         return self
@@ -41,7 +41,7 @@ class Results:
         except OSError as refused:
             raise self._refused(refused) from None
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._draft.close()
         if isinstance(error, OSError):
             raise self._refused(error) from None
 

@@ -9,20 +9,22 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from irl_vla.cli.console import Console
+from irl_vla.cli.lazy import only_with
 from irl_vla.cli.score_two_stage import score_two_stage
+from irl_vla.resources import software
 from irl_vla.scoring.batch import (
-    Journal,
     Proposals,
-    SceneOutcome,
     load_proposals,
+    proposals_hash,
     read_tasks,
     scene_files,
     score_files,
 )
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 
@@ -30,6 +32,10 @@ SOME_FAILED = 4
 SHOWN = ("epdms", "ec", "nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
 
 
+@only_with(
+    split="navsim", agent="navsim", traffic="navsim", cache="navsim", proposals="!navsim",
+    two_stage="!navsim",
+)  # fmt: skip
 def score(
     scenes: Annotated[
         list[Path] | None, typer.Argument(help="scene files, or folders with scenes.json.gz")
@@ -44,20 +50,20 @@ def score(
     two_stage: Annotated[
         Path | None, typer.Option(help="mapping of first frames to follow-ups (.json, .json.gz)")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="processes")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="number of processes")] = 1,
     ray: Annotated[
         str | None, typer.Option(help='"local", or the address of a Ray cluster')
     ] = None,
-    navsim: Annotated[Path | None, typer.Option(help="NAVSIM data: score a split of it")] = None,
-    split: Annotated[str, typer.Option(help="of --navsim: name of a split")] = "navtest",
+    navsim: Annotated[Path | None, typer.Option(help="folder of NAVSIM data to score")] = None,
+    split: Annotated[str, typer.Option(help="for --navsim: name of a split")] = "navtest",
     agent: Annotated[
-        str, typer.Option(help="of --navsim: constant_velocity, human, pdm_closed, bundle:DIR")
+        str, typer.Option(help="for --navsim: constant_velocity, human, pdm_closed, bundle:DIR")
     ] = "constant_velocity",
     traffic: Annotated[
-        str | None, typer.Option(help="of --navsim: log_replay or reactive; default: the devkit's")
+        str | None, typer.Option(help="for --navsim: log_replay or reactive; default: the devkit's")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="of --navsim: folder for prepared scenes")
+        Path | None, typer.Option(help="for --navsim: folder for prepared scenes")
     ] = Path("~/.cache/irl-vla/navsim"),
 ) -> None:
     """Score driving as the NAVSIM v2 benchmark does, to the last digit. Interrupted runs continue
@@ -89,10 +95,10 @@ def _score_scenes(
     console = Console()
     tasks = list(read_tasks(files, plans))
     _refuse_twins([task.scene.id for task in tasks if not isinstance(task.scene, InputError)])
-    journal = Journal(out.with_name(out.name + ".journal"))
+    journal = Journal(out.with_name(out.name + ".journal"), score_settings(plans))
     left = [task for task in tasks if task.key not in journal.done]
     if len(left) < len(tasks):
-        console.print(f"{len(tasks) - len(left)} scenes are in {journal.path} already")
+        console.print(f"{len(tasks) - len(left)} scenes are already in {journal.path}")
     failed: list[SceneOutcome] = []
     for outcome in _progress(score_files(left, plans, jobs, ray), len(left), console):
         if outcome.results is None:
@@ -103,7 +109,7 @@ def _score_scenes(
     replace_file(out, (json.dumps(results) + "\n").encode())
     journal.path.unlink(missing_ok=True)
     if scored:
-        console.print(_table(scored))
+        console.print(_table(scored, of_proposals=plans is not None))
     for outcome in failed:
         console.print(f"failed  {outcome.error}", style="red", markup=False, soft_wrap=True)
     if failed:
@@ -112,6 +118,11 @@ def _score_scenes(
         )
     console.print(f"wrote  {out}", markup=False, highlight=False, soft_wrap=True)
     return [*scored, *failed]
+
+
+def score_settings(plans: Proposals | None) -> dict[str, str]:
+    """Of the journal: what besides the scene can change its score."""
+    return {"plans": proposals_hash(plans), **software()}
 
 
 def _refuse_twins(ids: list[str]) -> None:
@@ -131,12 +142,12 @@ def _progress(
             yield outcome
 
 
-def _table(scored: list[SceneOutcome]) -> Table:
+def _table(scored: list[SceneOutcome], of_proposals: bool) -> Table:
     """Means over scenes (each the mean of its plans), in percent, with 95 % intervals."""
     rows: dict[str, list[float]] = {}
     plans = 0
     for outcome in scored:
-        columns = _columns(outcome)
+        columns = _columns(outcome, of_proposals)
         plans += len(columns["epdms"])
         for name, values in columns.items():
             known = [value for value in values if value is not None]
@@ -151,10 +162,10 @@ def _table(scored: list[SceneOutcome]) -> Table:
     return table
 
 
-def _columns(outcome: SceneOutcome) -> dict[str, list[float | None]]:
+def _columns(outcome: SceneOutcome, of_proposals: bool) -> dict[str, list[float | None]]:
     """Results of either form as one list per column."""
     assert outcome.results is not None
-    if "proposals" in outcome.results:
+    if of_proposals:
         columns: dict[str, list[float | None]] = outcome.results["proposals"]
         return columns
     columns = {name: [] for name in ("epdms", "epdms_raw", "ec")}

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from irl_vla.cli.console import Console
+from irl_vla.foreign import brief, cut, parse_json, read_whole
 from irl_vla.frames import to_outer
-from irl_vla.scoring.batch import SceneOutcome
+from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
 from irl_vla.scoring.simulate import sample_plans, simulate
@@ -56,7 +57,7 @@ def score_two_stage(
 def read_mapping(path: Path) -> tuple[list[Group], str | None]:
     """Groups, and the id of the candidate that counts. Raises InputError."""
     try:
-        content = json.loads(gunzipped(path.read_bytes(), f"{path}"))
+        content = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")
         groups = [
             Group(
                 str(entry["now"]), str(entry["previous"]),
@@ -66,18 +67,25 @@ def read_mapping(path: Path) -> tuple[list[Group], str | None]:
         ]  # fmt: skip
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}: not a mapping: {error!r}. Expected JSON with 'mappings': a list of 'now', "
+            f"{path}: not a mapping: {cut(error)}. Expected JSON with 'mappings': a list of 'now', "
             "'previous' and 'second_stage' (pairs of scene ids)"
         ) from None
-    return groups, content.get("candidate")
+    firsts = [group.now for group in groups]
+    if len(set(firsts)) != len(firsts):
+        twice = next(name for name in firsts if firsts.count(name) > 1)
+        raise InputError(f"{path}: two groups begin with '{twice}'; expected one of each")
+    candidate = content.get("candidate")
+    if not isinstance(candidate, (str, type(None))):
+        raise InputError(f"{path}: candidate: expected an id, got {brief(candidate)}")
+    return groups, candidate
 
 
 def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> ScoredFrame:
     """One scored scene as the two-stage sum wants it. Raises InputError for a missing candidate."""
     plans = {plan.id: plan for plan in scene.candidates}
-    name = candidate or next(iter(plans), None)
+    name = next(iter(plans), None) if candidate is None else candidate
     if name not in plans or name not in results:
         raise InputError(
             f"scene '{scene.id}': has no scored candidate '{name}'; it has {', '.join(plans)}. "

@@ -7,17 +7,17 @@ from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topics import Role
-from irl_vla.paths import inside
+from irl_vla.paths import file_name
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.drawing import png
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
@@ -49,22 +49,22 @@ def show(
         Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
     ] = None,
     navsim: Annotated[
-        Path | None, typer.Option(help="NAVSIM data: draw the scene of this token")
+        Path | None, typer.Option(help="folder of NAVSIM data; the source is then a token")
     ] = None,
-    scene: Annotated[str | None, typer.Option(help="of scoring scenes: which one")] = None,
+    scene: Annotated[str | None, typer.Option(help="for scoring scenes: id of one")] = None,
     trajectory: Annotated[
-        Path | None, typer.Option(help="of scoring scenes: a plan (8, 3) (.npz or .json)")
+        Path | None, typer.Option(help="for scoring scenes: a plan (8, 3) (.npz or .json)")
     ] = None,
     animate: Annotated[
-        bool, typer.Option("--animate", help="of worlds and scenarios: also the drive, as WebP")
+        bool, typer.Option("--animate", help="for worlds and scenarios: also a WebP animation")
     ] = False,
 ) -> None:
-    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration; of the
-    built-in world and of scenarios the town and the drive from above."""
+    """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration, or,
+    for the built-in world and for scenarios, the town and the drive from above."""
     if navsim is not None:
         from irl_vla.cli.navsim_show import show_navsim  # with pyarrow and pyproj
 
-        picture = None if out is None else inside(out, f"{source}.png", "token")
+        picture = None if out is None else out / file_name(str(source), ending=".png")
         typer.echo(f"wrote  {show_navsim(navsim, str(source), picture)}")
         return
     drives = drives_of(source)
@@ -116,7 +116,7 @@ def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
                       soft_wrap=True)  # fmt: skip
 
     if interrupted:
-        line("stopped", "interrupted; the results show the recording up to there", "yellow")
+        line("stopped", "interrupted; the results show the recording up to that point", "yellow")
     for text in page.missing:
         line("missing", text, "yellow")
     for text in page.warnings:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.lazy import only_with
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.plan_makers import makers
-from irl_vla.resources import resource
-from irl_vla.scoring.batch import Journal, SceneOutcome
+from irl_vla.resources import resource, software
+from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 from irl_vla.world.benchmark.plans import PlanMaker
-from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in
+from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in, is_whole
 from irl_vla.world.benchmark.splits import VERSION, SeedSplit, split_of
 from irl_vla.world.benchmark.table import (
     NAMES,
@@ -45,7 +47,7 @@ SplitName = Annotated[
     str | None, typer.Option("--split", help="world-dev, world-val, world-hard or world-train")
 ]
 SeedRange = Annotated[str | None, typer.Option("--seeds", help="A:B, the seeds A to B - 1")]
-Jobs = Annotated[int, typer.Option(help="processes", min=1)]
+Jobs = Annotated[int, typer.Option(help="number of processes", min=1)]
 
 
 def scenes(
@@ -54,14 +56,15 @@ def scenes(
     seeds: SeedRange = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Write scoring scenes, one file per seed. Files that are there already are kept, so a stopped
-    run continues where it stopped; the same seed gives the same bytes."""
+    """Write scoring scenes, one file per seed. Files that exist already are kept, so a stopped run
+    continues where it stopped; the same seed gives the same bytes."""
     wanted, console = _wanted(split, seeds), Console()
     _folder(out)
-    left = [seed for seed in wanted.seeds if not (out / file_name(seed)).exists()]
+    paths = {seed: out / file_name(seed) for seed in wanted.seeds}
+    left = [s for s, path in paths.items() if not is_whole(path, s, wanted.groups)]
     kept = len(wanted.seeds) - len(left)
     if kept:
-        console.print(f"kept      {kept} files that are there already")
+        console.print(f"kept      {kept} files that exist already")
     work = partial(_write_seed, out, wanted.groups)
     stopped = _all(spread(left, work, jobs), len(left), "writing scenes")
     if wanted.groups and not stopped:
@@ -75,32 +78,34 @@ def scenes(
         raise typer.Exit(130)
 
 
+@only_with(rig="bundle")
 def table(
     out: Annotated[Path, typer.Option(help="folder for table.md and table.json")],
     split: SplitName = None,
     seeds: SeedRange = None,
     jobs: Jobs = 1,
     bundle: Annotated[
-        Path | None, typer.Option(help="also this policy, from rendered pictures")
+        Path | None, typer.Option(help="also score this policy, on rendered pictures")
     ] = None,
     rig: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="its cameras (YAML); default: tiny3")
+        Path | None, typer.Option(dir_okay=False, help="cameras of --bundle (YAML); default: tiny3")
     ] = None,
 ) -> None:
     """Score expert, PDM-Closed, constant velocity, standing still and the `rule` policy on a split.
     A stopped run continues where it stopped."""
     wanted, console = _wanted(split, seeds), Console()
-    drivers, more = dict(makers()), ""
+    drivers = dict(makers())
+    kind = "groups" if wanted.groups else "scenes"
+    settings = {"split": f"{VERSION} of {kind}", **software()}
     if bundle is not None:
         loaded = load_bundle(bundle)
-        cameras = rig or resource(DEFAULT_RIG)
-        load_rig(cameras)  # refused here rather than in every process
-        drivers[loaded.manifest.name] = BundlePlanMaker(bundle, cameras)
-        more = f":{loaded.id}:{cameras.name}"
+        cameras = load_rig(rig or resource(DEFAULT_RIG))
+        label = loaded.manifest.label(drivers)
+        drivers[label] = BundlePlanMaker(bundle, loaded.id, cameras)
+        settings |= {"bundle": loaded.id, "rig": cameras.content_hash}
     _folder(out)
-    journal = Journal(out / f"{wanted.name}.journal")
-    kind = "group" if wanted.groups else "scenes"
-    keys = {seed: f"{VERSION}:{kind}:{seed}{more}" for seed in wanted.seeds}
+    journal = Journal(out / f"{wanted.name}.journal", settings)
+    keys = {seed: f"seed {seed}" for seed in wanted.seeds}
     left = [seed for seed, key in keys.items() if key not in journal.done]
     if len(left) < len(keys):
         console.print(f"kept      {len(keys) - len(left)} seeds that are scored already")
@@ -186,7 +191,8 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
     """Does all of it with a bar and an estimate; True when somebody pressed Ctrl-C."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        interruptible() as pressed,
+        suppress(KeyboardInterrupt),
+        interruptible(between=False) as pressed,
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task(what, total=total)
@@ -194,4 +200,5 @@ def _all(work: Iterable[Any], total: int, what: str) -> bool:
             bar.advance(task)
             if pressed.is_set():
                 return True
-    return False
+        return False
+    return True

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from irl_vla.camera.rig import load_rig
+from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.world_bag import WorldBag
@@ -30,11 +30,15 @@ LONGEST_S = 3600.0
 
 def bag(
     out: Annotated[Path, typer.Argument(help="bag to make: a folder, or one file NAME.mcap")],
-    seed: Annotated[int | None, typer.Option(help="of the world", min=0, max=MOST_SEED)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="seed of the world", min=0, max=MOST_SEED)
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option(dir_okay=False, help="ScenarioNet file instead of a seed")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="default: 20, or all")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="length; default: 20, or the whole scenario")
+    ] = None,
     rig: Annotated[
         Path | None, typer.Option(dir_okay=False, help="cameras (YAML); default: tiny3")
     ] = None,
@@ -50,7 +54,10 @@ def bag(
     town, actors = simulation.town, simulation.others.actors
     route = RoutePath.of(town, simulation.driver.route)
     render = Renderer(town, actors, cameras, seed or 0, "full" if full else "plain").render
-    with interruptible() as pressed, WorldBag(out, cameras, town, actors, route) as writer:
+    with (
+        interruptible() as pressed,
+        WorldBag(out, cameras, town, actors, route, seed or 0) as writer,
+    ):
         ticks = track(range(steps), "recording", console=Console(stderr=True), transient=True)
         for tick in ticks:
             writer.write(simulation.moment, exposures(simulation.moment, render))

@@ -9,10 +9,10 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from irl_vla.cli.console import Console
 from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file
@@ -34,10 +34,11 @@ SUB_SCORE_NAMES = tuple(name for name in COLUMNS if name != "score")
 
 def statistics(
     scenarios: Annotated[list[Path], typer.Argument(help="ScenarioNet files to compare with")],
-    seeds: Annotated[str, typer.Option(help="A:B, of the built-in world")] = "0:30",
-    out: Annotated[Path, typer.Option(help="folder")] = Path("out/statistics"),
+    seeds: Annotated[str, typer.Option(help="A:B, the seeds A to B - 1 of the world")] = "0:30",
+    out: Annotated[Path, typer.Option(help="folder for the results")] = Path("out/statistics"),
 ) -> None:
-    """Histograms of how both move, how much they differ, and where plans lose points."""
+    """Compare the built-in world with recorded ones: histograms of motion, how much they
+    differ, and where plans lose points."""
     console = Console()
     wanted = split_of(None, seeds).seeds
     both = [

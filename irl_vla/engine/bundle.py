@@ -1,7 +1,8 @@
 """Bundles: a folder whose manifest hashes every file in it. Read only what was hashed; no pickle.
 
 A bundle is written beside its place and moved there in one rename, so that nobody sees half of
-one. Nothing outside the folder is ever read: plain relative names only, no symbolic links.
+one. Nothing outside the folder is ever read: plain relative names only, no symbolic or hard links.
+Every graph is checked (`onnx_check.py`) before anything runs it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.engine.manifest import (
     ENGINES,
     MANIFEST,
@@ -28,7 +28,9 @@ from irl_vla.engine.manifest import (
     from_bytes,
     to_bytes,
 )
+from irl_vla.engine.onnx_check import check_onnx
 from irl_vla.perception.tokens import Tensors
+from irl_vla.resources import is_shipped
 from irl_vla.types import InputError
 from irl_vla.unpack import read_npz
 
@@ -121,7 +123,21 @@ def load_bundle(path: Path) -> Bundle:
         )
     for name, entry in manifest.files.items():
         _compare(root, name, entry, *_measure(root, name))
-    return Bundle(root, _sha256(content), manifest)
+    bundle = Bundle(root, _sha256(content), manifest)
+    for name in manifest.onnx_files():
+        check_onnx(bundle.read(name), f"bundle {root}: '{name}'")
+    return bundle
+
+
+def same_bundle(path: Path, bundle_id: str) -> Bundle:
+    """A bundle that was opened before. Raises InputError where it has been replaced since."""
+    bundle = load_bundle(path)
+    if bundle.id != bundle_id:
+        raise InputError(
+            f"bundle {path}: was {bundle_id[:12]} when this run began and is {bundle.id[:12]} now. "
+            "Leave a bundle alone while it is evaluated; run the command again"
+        )
+    return bundle
 
 
 def file_entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
@@ -143,20 +159,17 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     if root.exists():
         return _same_bundle(root, content)
     root.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
+    with DraftFolder(root.parent) as draft:
+        beside = draft / root.name
+        beside.mkdir()
         for name, data in {**files, MANIFEST: content}.items():
             target = beside / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 file.write(data)
                 os.fsync(file.fileno())
-        beside.chmod(0o755)  # mkdtemp's 0o700 would hide it from other users of the machine
         load_bundle(beside)
         beside.rename(root)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
     return load_bundle(root)
 
 
@@ -171,19 +184,29 @@ def _same_bundle(root: Path, content: bytes) -> Bundle:
 
 def _files(root: Path) -> Iterator[str]:
     """Names of all files of the bundle except under engines/; anything but a file is refused."""
+    may_link = is_shipped(root)  # package installers link files to their cache
     for folder, folders, names in os.walk(root, followlinks=False):
         inside = Path(folder).relative_to(root)
         for name in [*folders, *names]:
-            relative = (inside / name).as_posix()
-            mode = os.lstat(Path(folder) / name).st_mode
-            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-                raise InputError(
-                    f"bundle {root}: '{relative}' is a symbolic link or special file. A bundle "
-                    "holds plain files only"
-                )
-        if inside == Path() and ENGINES in folders:
-            folders.remove(ENGINES)
-        yield from ((inside / name).as_posix() for name in names)
+            _refuse_link(root, (inside / name).as_posix(), may_link)
+        if inside.parts[:1] != (ENGINES,):
+            yield from ((inside / name).as_posix() for name in names)
+
+
+def _refuse_link(root: Path, name: str, may_link: bool) -> None:
+    """A link leads out of the folder, a second name into it: whoever holds it could change the file
+    after the check. may_link: second names are allowed."""
+    status = os.lstat(root / name)
+    if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
+        raise InputError(
+            f"bundle {root}: '{name}' is a symbolic link or special file. A bundle holds plain "
+            "files only"
+        )
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1 and not may_link:
+        raise InputError(
+            f"bundle {root}: '{name}' has a second name on this disk (a hard link). A bundle holds "
+            "files of its own only: copy it with cp -r"
+        )
 
 
 def _measure(root: Path, name: str) -> tuple[int, str]:

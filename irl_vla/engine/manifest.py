@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, NoReturn
 
 from irl_vla import __version__
 from irl_vla.config import UnknownSetting, from_json, named
+from irl_vla.foreign import brief, cut, without_twins
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import Preset
-from irl_vla.perception.tokens import READABLE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.perception.tokens import (
+    FIRST_TOKENS,
+    READABLE_TOKENS,
+    GraphIo,
+    TensorSpec,
+    bev_io,
+    camera_io,
+)
 from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.tensors import planner_io
 from irl_vla.types import InputError
@@ -29,10 +38,12 @@ MANIFEST = "manifest.json"
 ENGINES = "engines"  # folder of built engines, outside the hash, with its own index
 NETWORK = "network"  # kind of the bundles that hold networks
 MAX_MANIFEST_BYTES = 1 << 20  # real ones have a few kB
+LONGEST_NAME = 100  # characters of a bundle's name
 MAX_IMAGES = 8  # in one batch of the camera graph: as many as a rig has cameras (camera.rig)
 GRAPHS = ("camera", "bev", "planner")  # that every network bundle has
 OPTIONAL_GRAPHS = ("language", "reward")  # that it may have
 MAX_TOLERANCE = 0.05  # of golden answers: a bundle that asks for more calls a fault a rounding
+MAX_TOLERANCES = {"fp32": 0.005}  # of variants that need less: processors add in other orders
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -76,6 +87,15 @@ class GraphSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     variants: dict[str, Variant]
+
+    def __post_init__(self) -> None:
+        for name, variant in self.variants.items():
+            limit = MAX_TOLERANCES.get(name, MAX_TOLERANCE)
+            if variant.tolerance > limit:
+                raise ValueError(
+                    f"variant '{name}': tolerance: expected at most {limit}, got "
+                    f"{variant.tolerance}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +149,10 @@ class NetworkPart:
     seed: int  # of the initial weights
     quantisation: Quantisation | None = None
 
+    def variants(self) -> tuple[Variant, ...]:
+        """Of all graphs, at every precision."""
+        return tuple(v for graph in self.graphs.values() for v in graph.variants.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
@@ -149,6 +173,10 @@ class Manifest:
     training_data: tuple[DataSource, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        if not (1 <= len(self.name) <= LONGEST_NAME and self.name.isprintable()):
+            raise ValueError(
+                f"name: expected 1 to {LONGEST_NAME} printable characters, got {brief(self.name)}"
+            )
         has = (self.parameters is not None, self.network is not None)
         named({NETWORK: None, **POLICIES}, self.kind, "kind")
         if has != (self.kind != NETWORK, self.kind == NETWORK):
@@ -168,10 +196,25 @@ class Manifest:
         """Every file that some entry of the manifest refers to."""
         if self.network is None:
             return (str(self.parameters),)
-        variants = [v for graph in self.network.graphs.values() for v in graph.variants.values()]
+        variants = self.network.variants()
         report = () if self.network.quantisation is None else (self.network.quantisation.report,)
         files = [name for variant in variants for name in (variant.onnx, variant.golden)]
         return (self.network.weights, self.network.equality, *files, *report)
+
+    def onnx_files(self) -> tuple[str, ...]:
+        """The graphs, at every precision."""
+        variants = () if self.network is None else self.network.variants()
+        return tuple(variant.onnx for variant in variants)
+
+    def label(self, taken: Iterable[str]) -> str:
+        """Its name in a table beside others: never one of theirs, whatever it is called."""
+        others = {_as_read(name) for name in taken}
+        return f"{self.name} (bundle)" if _as_read(self.name) in others else self.name
+
+
+def _as_read(name: str) -> str:
+    """A name as a reader takes it."""
+    return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def refuse_path(name: str) -> None:
@@ -208,7 +251,9 @@ def _check_network(network: NetworkPart) -> None:
                     f"graph '{name}', inputs: this version knows no '{tensor.name}'. "
                     f"A newer version of irl-vla is needed"
                 )
-        _check_tensors(name, "outputs", graph.outputs, io.outputs, io.optional)
+        older = network.scene_tokens == FIRST_TOKENS
+        optional = io.optional if older else io.optional - {"closed"}  # what /2 is for
+        _check_tensors(name, "outputs", graph.outputs, io.outputs, optional)
 
 
 def _check_names(graphs: dict[str, GraphSpec]) -> None:
@@ -269,10 +314,10 @@ def from_bytes(content: bytes, where: str) -> Manifest:
     try:
         data = json.loads(
             content.decode("utf-8"), parse_constant=_refuse_constant,
-            object_pairs_hook=_refuse_twins,
+            object_pairs_hook=without_twins,
         )  # fmt: skip
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not a JSON manifest: {error}") from None
+        raise InputError(f"{where}: not a JSON manifest: {cut(error)}") from None
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected a JSON object, got {type(data).__name__}")
     _refuse_other_format(data, where)
@@ -290,7 +335,7 @@ def _refuse_other_format(data: dict[str, Any], where: str) -> None:
     found = data.get("format")
     if found == FORMAT:
         return
-    what = f"{where}: format: expected '{FORMAT}', got {found!r}"
+    what = f"{where}: format: expected '{FORMAT}', got {brief(found)}"
     if found == f"{FAMILY}1":
         raise InputError(
             f"{what}, which is not read any more. Export the policy again: `irl-vla export "
@@ -299,15 +344,6 @@ def _refuse_other_format(data: dict[str, Any], where: str) -> None:
     if isinstance(found, str) and found.startswith(FAMILY):
         raise InputError(f"{what}. A newer version of irl-vla is needed to read it")
     raise InputError(f"{what}. This is not a bundle of irl-vla")
-
-
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers could choose differently between two values of one setting."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"'{next(n for n in names if names.count(n) > 1)}' is given twice")
-    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -63,6 +63,8 @@ def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # errors only
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are shared
+    # A value that is larger than the graph says is refused: onnx_check bounds what it says.
+    options.add_session_config_entry("session.strict_shape_type_inference", "1")
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:

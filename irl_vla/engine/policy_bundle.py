@@ -15,6 +15,7 @@ import yaml
 from irl_vla.config import from_mapping
 from irl_vla.engine.bundle import Bundle, file_entries, write_bundle
 from irl_vla.engine.manifest import FORMAT, Manifest
+from irl_vla.foreign import parse_yaml
 from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.policy import Policy
 from irl_vla.planner.rule import RuleConfig
@@ -43,10 +44,7 @@ def policy_of_settings(bundle: Bundle) -> Policy:
     """The policy of a bundle without networks. Raises InputError for settings it does not have."""
     name, kind = str(bundle.manifest.parameters), POLICIES[bundle.manifest.kind]
     where = f"bundle {bundle.root}: {name}"
-    try:
-        settings = yaml.safe_load(bundle.read(name).decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: not valid YAML: {error}") from None
+    settings = parse_yaml(bundle.read(name), where)
     if not isinstance(settings, dict):
         raise InputError(f"{where}: expected settings, got {type(settings).__name__}")
     return kind.make(from_mapping(kind.settings, settings, where))

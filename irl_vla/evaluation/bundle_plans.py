@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from irl_vla.camera.rig import Rig, load_rig
+from irl_vla.camera.rig import Rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.closed_loop import driven
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
-from irl_vla.engine.bundle import load_bundle
+from irl_vla.engine.bundle import same_bundle
 from irl_vla.scoring.prepare import PreparedScene
 from irl_vla.scoring.scene import PLAN_POSES
 from irl_vla.types import F64, FrameSet
@@ -42,12 +42,13 @@ class BundlePlanMaker:
     pictures of half a second before, too."""
 
     bundle: Path
-    rig: Path
+    bundle_id: str
+    rig: Rig
 
     def __call__(self, cutter: Cutter, step: int, prepared: PreparedScene) -> F64:
         """(8, 3) plan, or the stop of a refusal."""
-        stack, rig = _stack(self.bundle, self.rig)
-        outcome = steps_until(cutter, step, DrivingCore(stack, rig, CoreConfig()))[-1].outcome
+        core = DrivingCore(_stack(self.bundle, self.bundle_id), self.rig, CoreConfig())
+        outcome = steps_until(cutter, step, core)[-1].outcome
         wanted = driven(outcome)
         return np.zeros((PLAN_POSES, 3)) if wanted is None else np.asarray(wanted.poses)
 
@@ -67,9 +68,9 @@ def steps_until(cutter: Cutter, step: int, core: DrivingCore) -> list[Step]:
 
 
 @lru_cache(maxsize=1)
-def _stack(bundle: Path, rig: Path) -> tuple[PolicyStack, Rig]:
-    """Loaded once per process."""
-    return policy_stack_from_bundle(load_bundle(bundle)), load_rig(rig)
+def _stack(bundle: Path, bundle_id: str) -> PolicyStack:
+    """Loaded once per process. Raises InputError where it is another one by now."""
+    return policy_stack_from_bundle(same_bundle(bundle, bundle_id))
 
 
 _LAST: list[

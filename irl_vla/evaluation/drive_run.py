@@ -21,6 +21,7 @@ from irl_vla.world.infractions import DriveScore
 from irl_vla.world.recorded.driver import driven_m, recorded_simulation
 from irl_vla.world.recorded.scenarionet import load_scenario
 from irl_vla.world.render.renderer import Quality, Renderer
+from irl_vla.world.route_monitor import Ending
 from irl_vla.world.routes import RoutePath
 from irl_vla.world.simulation import Simulation
 from irl_vla.world.situations.situation import situation as situation_of
@@ -28,6 +29,7 @@ from irl_vla.world.situations.situation import situation as situation_of
 DEFAULT_RIG = "calibration/rigs/tiny3.yaml"
 DEFAULT_ROUTE_M = 200.0  # about half a minute
 SHORTEST_M, LONGEST_M = 1.0, 5000.0
+LEAST_POLICY_S = 5.0  # a plan is 4 s: who drove less has not shown that it plans
 SLOW_M_S = 5.0  # of town traffic: how many steps a route may need
 
 
@@ -82,6 +84,17 @@ class DriveRun:
             self.ticks.append(tick.without_pictures())
             yield tick
 
+    @property
+    def policy_seconds(self) -> float:
+        """How long the policy drove; before that the expert did."""
+        return round(sum(tick.driving for tick in self.ticks) / 10.0, 1)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the policy drove long enough for a success to be its own; a fault always is."""
+        faulty = self.loop.ending is not Ending.ROUTE_COMPLETED
+        return faulty or self.policy_seconds >= LEAST_POLICY_S
+
     def score(self) -> DriveScore:
         """What it is worth so far."""
         return self.loop.monitor.score(self.drive.name)
@@ -92,8 +105,10 @@ class DriveRun:
         return {
             "ending": loop.ending.value if loop.ending else "",
             "route_completion": record.route_percent,
+            "policy_seconds": self.policy_seconds,
+            "judged": self.judged,
             "driving_score": record.composed,
-            "success": succeeded(record),
+            "success": succeeded(record) and self.judged,
             "efficiency": efficiencies([record])[1],
             "comfort": score.comfort,
             "comfort_published": score.comfort_published,

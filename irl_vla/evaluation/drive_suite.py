@@ -19,10 +19,11 @@ from irl_vla.drive.closed_loop import ClosedLoop
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.perception_model import NullPerception
 from irl_vla.drive.stack import PolicyStack
-from irl_vla.engine.bundle import load_bundle
-from irl_vla.scoring.batch import SceneOutcome
+from irl_vla.engine.bundle import load_bundle, same_bundle
+from irl_vla.resources import software
 from irl_vla.scoring.bench2drive import efficiencies, succeeded
 from irl_vla.scoring.bench2drive_files import MIN_SPEED
+from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import seed_range
@@ -33,7 +34,7 @@ from irl_vla.world.situations.expert_drive import expert_drive
 from irl_vla.world.situations.situation import KINDS, NAMES, VERSION, Situation, situation
 
 SEEDS = "0:50"
-EXPERT = "expert"
+EXPERT, POLICY = "expert", "policy"
 
 Row = dict[str, Any]  # what one drive gives, as JSON
 
@@ -44,7 +45,7 @@ class Suite:
 
     bundle: Path
     bundle_id: str
-    bundle_name: str
+    bundle_label: str  # never EXPERT
     rig: Rig
     quality: Quality
     situations: tuple[str, ...]
@@ -59,17 +60,17 @@ class Suite:
         for name in names:
             named(KINDS, name, "--situation")
         loaded = load_bundle(bundle)
-        _stack(bundle)
+        _stack(bundle, loaded.id)
         chosen = tuple(name for name in NAMES if name in names or not names)
         return Suite(
-            bundle, loaded.id, loaded.manifest.name, load_rig(rig), quality, chosen,
+            bundle, loaded.id, loaded.manifest.label([EXPERT]), load_rig(rig), quality, chosen,
             seed_range(seeds), expert,
         )  # fmt: skip
 
     @property
     def drivers(self) -> tuple[str, ...]:
         """Who drives: the bundle, and the expert where it is asked for."""
-        return (self.bundle_name, EXPERT) if self.expert else (self.bundle_name,)
+        return (self.bundle_label, EXPERT) if self.expert else (self.bundle_label,)
 
     def units(self) -> list[SuiteDrive]:
         """Every drive, in the order of the table."""
@@ -80,9 +81,15 @@ class Suite:
 
     def key(self, unit: SuiteDrive) -> str:
         """Of the journal: the same drive has the same key."""
-        policy = f"{self.bundle_id}:{self.rig.fingerprint}:{self.quality}"
-        who = EXPERT if unit.driver == EXPERT else policy
-        return f"{VERSION}:{who}:{unit.situation}:{unit.seed}"
+        who = EXPERT if unit.driver == EXPERT else POLICY
+        return f"{who}:{unit.situation}:{unit.seed}"
+
+    def settings(self) -> dict[str, str]:
+        """Of the journal: whatever else can change a drive."""
+        return {
+            "situations": VERSION, "bundle": self.bundle_id, "rig": self.rig.content_hash,
+            "quality": self.quality, **software(),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def drive_one(suite: Suite, unit: SuiteDrive) -> SceneOutcome:
 
 def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
     """The bundle takes over."""
-    stack, rig, simulation = _stack(suite.bundle), suite.rig, found.simulation
+    stack, rig, simulation = _stack(suite.bundle, suite.bundle_id), suite.rig, found.simulation
     assert simulation.driver is not None
     path = RoutePath.of(simulation.town, simulation.driver.route)
     pictures = not isinstance(stack.perception, NullPerception)
@@ -132,9 +139,9 @@ def policy_drive(suite: Suite, found: Situation) -> RouteMonitor:
 
 
 @lru_cache(maxsize=1)
-def _stack(bundle: Path) -> PolicyStack:
-    """Loaded once per process."""
-    return policy_stack_from_bundle(load_bundle(bundle), threads=1)
+def _stack(bundle: Path, bundle_id: str) -> PolicyStack:
+    """Loaded once per process. Raises InputError where it is another one by now."""
+    return policy_stack_from_bundle(same_bundle(bundle, bundle_id), threads=1)
 
 
 def row_of(monitor: RouteMonitor, found: Situation) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import parse_json
 from irl_vla.frames import wrap_angle
 from irl_vla.types import F64, InputError
 
@@ -54,7 +54,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                record = json.loads(line)
+                record = parse_json(line, f"{path}, line {number}")
                 if not isinstance(record, dict) or "anchor_stamp_ns" not in record:
                     raise InputError(f"{path}, line {number}: not a plan of `irl-vla replay`")
                 yield record
@@ -62,7 +62,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         raise InputError(
             f"{path}: cannot be read: {error.strerror}. Give the --out folder of an earlier replay"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a plans.jsonl: {error}") from None
 
 

@@ -16,7 +16,7 @@ from irl_vla.world.routes import intent_at
 
 
 def makers() -> Mapping[str, PlanMaker]:
-    """Name -> plan maker, in the order of the tables."""
+    """Role -> plan maker, in the order of the tables."""
     return {**PLAN_MAKERS, "rule": rule}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from irl_vla.foreign import brief
 from irl_vla.frames import principal_angle
 from irl_vla.navsim.records import MOVING_TYPES, OBJECT_TYPES, LogFrame, TrackedObjects
 from irl_vla.types import InputError
@@ -23,7 +24,7 @@ def detections_of(frame: LogFrame) -> TrackedObjects:
         )
     unknown = sorted(set(found.names) - set(OBJECT_TYPES))
     if unknown:
-        raise InputError(f"frame {frame.token}: unknown class {unknown[0]!r} of an annotation")
+        raise InputError(f"frame {frame.token}: unknown class {brief(unknown[0])} of an annotation")
     cos, sin = np.cos(frame.pose[2]), np.sin(frame.pose[2])
     boxes, velocities = found.boxes, found.velocities
     states = np.zeros((len(found), 5))

@@ -11,14 +11,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from irl_vla.foreign import MAX_YAML_BYTES, brief, parse_yaml, read_whole
 from irl_vla.paths import inside
 from irl_vla.types import InputError
 
 HYDRA_KEYS = {"_target_", "_convert_", "_recursive_", "_partial_", "defaults"}
 MAPPING = "reactive_all_mapping"
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: navtrain has 100,000 tokens
 
 Pair = tuple[str, str]  # tokens now and 0.5 s before
 
@@ -89,12 +87,7 @@ class NavsimSplit:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping."""
-    try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
-    except FileNotFoundError:
-        raise InputError(f"{path}: this split file does not exist") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no YAML: {error}") from None
+    loaded = parse_yaml(read_whole(path, MAX_YAML_BYTES), f"{path}")
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: expected settings (name: value), got {type(loaded).__name__}")
     return loaded
@@ -106,7 +99,7 @@ def scene_filter_from(settings: Mapping[str, Any], where: str) -> SceneFilter:
     strange = sorted(set(settings) - known - HYDRA_KEYS)
     if strange:
         raise InputError(
-            f"{where}: unknown setting {strange[0]!r} of a scene filter. Known: "
+            f"{where}: unknown setting {brief(strange[0])} of a scene filter. Known: "
             f"{', '.join(sorted(known))}."
         )
     values: dict[str, Any] = {}
@@ -117,7 +110,7 @@ def scene_filter_from(settings: Mapping[str, Any], where: str) -> SceneFilter:
             wrong = [entry for entry in value if not isinstance(entry, str)]
             if wrong:
                 raise InputError(
-                    f"{where}: '{name}' holds {wrong[0]!r}, which YAML reads as a number. "
+                    f"{where}: '{name}' holds {brief(wrong[0])}, which YAML reads as a number. "
                     "Write tokens in quotes."
                 )
             value = tuple(value)

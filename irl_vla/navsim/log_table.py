@@ -7,11 +7,10 @@ file beside our other caches, keyed by the log's name, time and size.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.navsim.logs import Log
 from irl_vla.paths import inside
 from irl_vla.types import InputError
@@ -75,14 +74,9 @@ def source_of(*paths: Path) -> str:
 def replace_file(path: Path, data: bytes) -> None:
     """Writes beside and renames: readers see the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with DraftFolder(path.parent) as draft:
+        (draft / path.name).write_bytes(data)
+        (draft / path.name).replace(path)
 
 
 def _read(path: Path) -> LogTable:

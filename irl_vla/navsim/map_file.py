@@ -9,11 +9,8 @@ they are asked for.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import sqlite3
 import struct
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,8 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from irl_vla.drafts import DraftFolder
+from irl_vla.foreign import parse_json, read_whole
 from irl_vla.paths import inside
 from irl_vla.types import F64, InputError
 
@@ -65,11 +64,11 @@ def map_file(maps: Path, city: str) -> Path:
     """
     index = maps / "nuplan-maps-v1.0.json"
     try:
-        versions = json.loads(index.read_text(encoding="utf-8"))
+        versions = parse_json(read_whole(index), f"{index}")
         version = versions[city]["version"]
-    except FileNotFoundError:
-        raise InputError(f"{index}: no such file. Download the nuPlan maps (v1.0)") from None
-    except (json.JSONDecodeError, TypeError) as error:
+    except InputError as error:
+        raise InputError(f"{error}. Download the nuPlan maps (v1.0)") from None
+    except TypeError as error:
         raise InputError(f"{index}: no map index ({error})") from None
     except KeyError:
         raise InputError(
@@ -113,8 +112,9 @@ def _key(path: Path) -> str:
 
 def _write_entry(entry: Path, layers: dict[str, pa.Table]) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
-    try:
+    with DraftFolder(entry.parent) as folder:
+        draft = folder / entry.name
+        draft.mkdir()
         for name, table in layers.items():
             file = pa.OSFile(str(draft / f"{name}.arrow"), "wb")
             with file as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -126,8 +126,6 @@ def _write_entry(entry: Path, layers: dict[str, pa.Table]) -> None:
             # Another process was first: its entry has the same key, so it holds the same layers.
             if not (entry / "complete").is_file():
                 raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _project(path: Path) -> dict[str, pa.Table]:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from irl_vla.navsim.log_table import replace_file
-from irl_vla.paths import inside
+from irl_vla.paths import file_name
 from irl_vla.scoring.scene import (
     Areas,
     Ego,
@@ -63,8 +63,8 @@ class SceneCache:
 
     def path(self, split: str, log_name: str) -> Path:
         """The file of a log in a split."""
-        folder = inside(self.folder / "scenes" / f"v{VERSION}", split, "cached scenes: split")
-        return inside(folder, f"{log_name}.arrow", "cached scenes: log name")
+        folder = self.folder / "scenes" / f"v{VERSION}" / file_name(split)
+        return folder / file_name(log_name, ending=".arrow")
 
     def load(
         self, split: str, log_name: str, source: str, tokens: Iterable[str]

@@ -2,15 +2,13 @@
 
     for outcome in score_files(paths, proposals, jobs=2): ...
 
-Every finished scene can go into a journal, so that an interrupted run goes on where it stopped.
-May import: types, unpack, scoring.
+May import: types, foreign, unpack, scoring.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import cut, parse_json, read_whole
 from irl_vla.scoring.epdms import PlanScores, SubScores, score, score_case
+from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import scene_to, try_scenes
 from irl_vla.scoring.spread import spread
@@ -32,16 +32,6 @@ SCENES_PER_TASK = 4  # sent to a worker at once
 SUB_SCORE_NAMES = tuple(SubScores.__dataclass_fields__)
 
 Proposals = Mapping[str, F64]
-
-
-@dataclass(frozen=True)
-class SceneOutcome:
-    """One scene: its results, or why there are none. key: of the journal"""
-
-    scene_id: str
-    key: str
-    results: dict[str, Any] | None
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,22 +63,34 @@ def load_proposals(path: Path) -> Proposals:
             arrays = read_npz(path, f"{path}")
             named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(read_whole(path), f"{path}")
             data = {"trajectories": data} if isinstance(data, list) else data
             named = {name: np.asarray(plans, np.float64) for name, plans in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as proposals (.npz or .json): {error}") from None
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"{path}: cannot be read as proposals (.npz or .json): {cut(error)}"
+        ) from None
     for name, plans in named.items():
         if plans.ndim != 3 or plans.shape[1:] != (8, 3):
             raise InputError(f"{path}: '{name}': expected plans (P, 8, 3), got {plans.shape}")
     return {EVERY_SCENE if name == "trajectories" else name: p for name, p in named.items()}
 
 
+def proposals_hash(proposals: Proposals | None) -> str:
+    """Which plans they are; of none: "the scenes' candidates"."""
+    if proposals is None:
+        return "the scenes' candidates"
+    digest = hashlib.sha256()
+    for name, plans in sorted(proposals.items()):
+        digest.update(f"{len(name)} {name} {plans.shape}".encode() + plans.tobytes())
+    return digest.hexdigest()
+
+
 def read_tasks(files: Sequence[Path], proposals: Proposals | None) -> Iterator[_Task]:
     """Scenes one by one, each with the key that its content and its plans have."""
-    salt = hashlib.sha256()
-    for name, plans in sorted((proposals or {}).items()):
-        salt.update(name.encode() + plans.tobytes())
+    salt = proposals_hash(proposals).encode()
     for file in files:
         for index, scene in enumerate(try_scenes(file)):
             where = f"{file}: scene {index}"
@@ -96,7 +98,7 @@ def read_tasks(files: Sequence[Path], proposals: Proposals | None) -> Iterator[_
                 yield _Task(scene, where, "")
                 continue
             content = json.dumps(scene_to(scene), sort_keys=True).encode()
-            yield _Task(scene, where, hashlib.sha256(salt.digest() + content).hexdigest())
+            yield _Task(scene, where, hashlib.sha256(salt + content).hexdigest())
 
 
 def run_task(task: _Task, proposals: Proposals | None) -> SceneOutcome:
@@ -143,52 +145,3 @@ def score_files(
 
 def _run_batch(tasks: Sequence[_Task], proposals: Proposals | None) -> list[SceneOutcome]:
     return [run_task(task, proposals) for task in tasks]
-
-
-class Journal:
-    """Finished scenes, one JSON line each, written through to the disk; a torn last line, as
-    `kill -9` leaves it, is ignored."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.done: dict[str, SceneOutcome] = {}
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                self._take(line)
-
-    def _take(self, line: str) -> None:
-        try:
-            record = json.loads(line)
-            outcome = SceneOutcome(record["id"], record["key"], record["results"])
-        except (ValueError, KeyError, TypeError):
-            return
-        self.done[outcome.key] = outcome
-
-    def add(self, outcome: SceneOutcome) -> None:
-        """Remember a scored scene; failures are tried again by the next run. Raises InputError
-        where the disk is full."""
-        if outcome.results is None:
-            return
-        record = {"id": outcome.scene_id, "key": outcome.key, "results": outcome.results}
-        try:
-            self._write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written: {error.strerror}. Make room there and run the "
-                "same command again: it goes on from here"
-            ) from None
-        self.done[outcome.key] = outcome
-
-    def _write(self, line: str) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            if file.tell() and not self._ends_whole():
-                file.write("\n")
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _ends_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"

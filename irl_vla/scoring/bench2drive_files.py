@@ -5,7 +5,6 @@ May import: types, scoring.scene_check.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import parse_json, read_whole
 from irl_vla.paths import inside
 from irl_vla.scoring.scene_check import Field
 from irl_vla.types import F64, InputError
@@ -86,12 +86,7 @@ def _files(results: Sequence[Path]) -> list[Path]:
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
+    return parse_json(read_whole(path), f"{path}")
 
 
 def _record_of(raw: Field) -> RouteRecord:

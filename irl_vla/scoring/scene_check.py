@@ -5,17 +5,22 @@ May import: types, scoring.scene.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import shapely
 
+from irl_vla.foreign import brief
 from irl_vla.scoring.scene import STEP_US, STEPS, Polygons, Scene
 from irl_vla.types import F64, InputError
 
 MAX_FRAME_GAP_US = 550_000  # two frames that belong together are less than this apart
 MIN_VERTICES = 3
+LARGEST = 1e8  # [m], [m/s], [rad]: UTM's northings have 1e7; squares of more lose the centimetre
+LARGEST_RING_M = 1e5  # across one polygon: a map around one scene has some hundred metres
+LARGEST_WHOLE = 2**62  # microseconds, steps, seeds: what numpy still adds
 
 
 class Field:
@@ -26,7 +31,7 @@ class Field:
 
     def wrong(self, expected: str) -> InputError:
         """The error that this field is not what was expected."""
-        return InputError(f"{self.where}: expected {expected}, got {self.value!r:.120}")
+        return InputError(f"{self.where}: expected {expected}, got {brief(self.value)}")
 
     def __getitem__(self, key: str) -> Field:
         if not isinstance(self.value, dict):
@@ -76,32 +81,41 @@ class Field:
         """A whole number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.wrong("a whole number")
+        if abs(self.value) > LARGEST_WHOLE:
+            raise self.wrong(f"a whole number of at most {LARGEST_WHOLE}")
         return self.value
 
     def number(self) -> float:
         """A finite number."""
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self.wrong("a number")
-        if not np.isfinite(self.value):
+        try:
+            value = float(self.value)
+        except OverflowError:  # a whole number of hundreds of digits
+            value = math.inf
+        if not math.isfinite(value):
             raise self.wrong("a finite number")
-        return float(self.value)
+        if abs(value) > LARGEST:
+            raise self.wrong(f"a number of at most {LARGEST:g}")
+        return value
 
     def array(self, rows: int | None, columns: int) -> F64:
         """Finite numbers of shape (rows, columns); rows None: any number of them."""
         shape = f"({'n' if rows is None else rows}, {columns})"
         try:
             array = np.array(self.value, np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.wrong(f"numbers of shape {shape}") from None
         if array.size == 0 and rows is None:
             return np.zeros((0, columns))
         if array.ndim != 2 or array.shape[1] != columns or rows not in (None, len(array)):
             raise InputError(f"{self.where}: expected shape {shape}, got {array.shape}")
-        bad = ~np.isfinite(array).all(axis=1)
+        bad = ~(np.abs(array) <= LARGEST).all(axis=1)
         if bad.any():
             row = int(bad.argmax())
             raise InputError(
-                f"{self.where}[{row}]: expected finite numbers, got {array[row].tolist()}"
+                f"{self.where}[{row}]: expected finite numbers of at most {LARGEST:g}, got "
+                f"{array[row].tolist()}"
             )
         return array
 
@@ -112,9 +126,7 @@ def check_scene(scene: Scene, top: Field) -> None:
     areas = scene.areas
     if not len(areas):
         raise InputError(f"{where}: map: polygons: the map is empty; score needs lanes and areas")
-    if len(set(areas.ids)) != len(areas.ids):
-        twice = next(name for name in areas.ids if areas.ids.count(name) > 1)
-        raise InputError(f"{where}: map: polygons: id '{twice}' is there more than once")
+    _refuse_twins(areas.ids, f"{where}: map: polygons")
     _check_polygons(areas.polygons, areas.ids, f"{where}: map: polygons")
     if scene.red_lights is not None:
         _check_polygons(scene.red_lights.polygons, scene.red_lights.ids, f"{where}: red_lights")
@@ -123,8 +135,17 @@ def check_scene(scene: Scene, top: Field) -> None:
     unknown = set(scene.route.lane_ids) - set(areas.ids)
     if unknown:
         raise InputError(f"{where}: route: lane_ids: no lane '{min(unknown)}' in the map")
+    _refuse_twins([plan.id for plan in scene.candidates], f"{where}: candidates")
+    _refuse_twins(scene.agents.ids, f"{where}: agents")
     _check_tracks(scene, where)
     _check_times(scene, where)
+
+
+def _refuse_twins(ids: Sequence[str], where: str) -> None:
+    """One of two of the same name would be lost without a word."""
+    if len(set(ids)) != len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise InputError(f"{where}: id '{twice}' is there more than once")
 
 
 def _check_polygons(polygons: Polygons, ids: tuple[str, ...], where: str) -> None:
@@ -132,6 +153,11 @@ def _check_polygons(polygons: Polygons, ids: tuple[str, ...], where: str) -> Non
         ring = polygons.ring(i)
         if len(ring) < MIN_VERTICES:
             raise InputError(f"{where}[{i}] '{name}': expected >= 3 corners, got {len(ring)}")
+        if float(np.ptp(ring, axis=0).max()) > LARGEST_RING_M:
+            raise InputError(
+                f"{where}[{i}] '{name}': expected a polygon of at most {LARGEST_RING_M:g} m across,"
+                f" got {float(np.ptp(ring, axis=0).max()):g} m"
+            )
         shape = shapely.Polygon(ring)
         if not shape.is_valid:
             raise InputError(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import brief, parse_json, read_whole
 from irl_vla.scoring.scene import (
     AGENT_TYPES,
     AREA_KINDS,
@@ -64,7 +65,7 @@ def try_scenes(path: Path) -> Iterator[Scene | InputError]:
     _check_format(data, f"{path}")
     listed = data.get("scenes", [data] if "ego" in data else None)
     if not isinstance(listed, list):
-        raise InputError(f"{path}: expected a list under 'scenes', got {listed!r:.60}")
+        raise InputError(f"{path}: expected a list under 'scenes', got {brief(listed)}")
     for index, raw in enumerate(listed):
         try:
             yield scene_of(raw, f"{path}: scene {index}")
@@ -81,20 +82,16 @@ def write_scenes(path: Path, scenes: Iterable[Scene]) -> None:
 
 
 def _check_format(data: dict[str, Any], where: str) -> None:
-    if data.get("format") != FORMAT:
+    found = data.get("format")
+    if found != FORMAT:
         raise InputError(
-            f"{where}: format: expected '{FORMAT}', got {data.get('format')!r}; convert the file "
-            "or update irl-vla"
+            f"{where}: format: expected '{FORMAT}', got {brief(found)}; convert the file or update "
+            "irl-vla"
         )
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
+    data = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected an object with 'format' and 'scenes'")
     return data

@@ -28,6 +28,9 @@ MAX_STEER = math.pi / 3.0  # [rad]
 US = 1e6  # [us/s]
 
 
+FARTHEST = 1e6  # [m], [rad] of a plan in its ego frame; more is a fault, and squares overflow
+
+
 @lru_cache(maxsize=64)
 def sample_times(t0_us: int) -> tuple[F64, F64]:
     """Knots (9,) of a plan and the 41 instants it is sampled at, both in us after t0.
@@ -154,13 +157,14 @@ def as_plans(trajectories: F64, where: str = "trajectories") -> F64:
             f"{where}: expected {PLAN_POSES} poses (x, y, heading) {PLAN_DT_S} s apart, shape "
             f"(P, {PLAN_POSES}, 3), got shape {np.shape(trajectories)}"
         )
-    if not math.isfinite(plans.sum()):  # one pass; only a failure looks for the culprit
-        bad = ~np.isfinite(plans).all(axis=2)
+    low, high = plans.min(initial=0.0), plans.max(initial=0.0)  # NaN where one is
+    if not -FARTHEST < low <= high < FARTHEST:  # only a failure looks for the culprit
+        bad = ~(np.abs(plans) < FARTHEST).all(axis=2)
         if bad.any():
             plan, pose = np.argwhere(bad)[0]
             raise InputError(
-                f"{where}: plan {plan}, pose {pose}: expected finite numbers, got "
-                f"{plans[plan, pose].tolist()}"
+                f"{where}: plan {plan}, pose {pose}: expected finite numbers below "
+                f"{FARTHEST:g}, got {plans[plan, pose].tolist()}"
             )
     return plans
 

@@ -4,12 +4,16 @@
 
 `work` reaches each process once and stays there: what it makes at its first call serves all later
 units of that process. Results come as they are finished and do not depend on where they were made.
+Processes die with their parent, also by `kill -9`; whoever stops early waits for none of them.
 May import: types.
 """
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -40,9 +44,19 @@ def spread(
 _work: Callable[[Any], Any] | None = None  # of this process, set once by `_start`
 
 
-def _start(work: Callable[[Any], Any]) -> None:
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+def _start(work: Callable[[Any], Any], parent: int) -> None:
+    """In a new process: it dies with its parent, whatever ends that, and leaves Ctrl-C to it."""
     global _work
     _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before it could be said
+        os._exit(1)
 
 
 def _do(unit: Any) -> Any:
@@ -53,14 +67,20 @@ def _do(unit: Any) -> Any:
 def _in_processes(units: Sequence[T], work: Callable[[T], R], jobs: int) -> Iterator[R]:
     # Forked children share what the parent has read: compiled code, maps, `work` itself.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, context, _start, (work,)) as pool:
-        try:
-            for done in as_completed([pool.submit(_do, unit) for unit in units]):
-                yield done.result()
-        except BrokenProcessPool:
-            raise _killed(jobs) from None
-        finally:  # whoever stops early does not wait for what has not begun
-            pool.shutdown(wait=False, cancel_futures=True)
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, context, _start, (work, os.getpid()))
+    finished = False
+    try:
+        for done in as_completed([pool.submit(_do, unit) for unit in units]):
+            yield done.result()
+        finished = True
+    except BrokenProcessPool:
+        raise _killed(jobs) from None
+    finally:  # whoever stops early waits for nothing: units are whole or not done
+        if not finished:
+            for worker in set(multiprocessing.active_children()) - before:
+                worker.kill()
+        pool.shutdown(wait=finished, cancel_futures=True)
 
 
 def _killed(jobs: int) -> InputError:

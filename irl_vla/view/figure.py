@@ -22,7 +22,7 @@ FAINT = "#040506"  # stands for the page's line colour
 MAX_POINTS = 1200  # of one line in one plot; more cannot be seen and make the page heavy
 
 _STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
+    "svg.fonttype": "none", "text.parse_math": False, "font.family": "sans-serif", "font.size": 10,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": FAINT, "xtick.color": INK,
     "ytick.color": INK, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,

@@ -7,7 +7,6 @@ The same page value gives the same bytes. May import: types.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from irl_vla.drafts import DraftFolder
 from irl_vla.types import InputError
 
 LEVELS = ("ok", "warn", "bad", "unknown")
@@ -178,14 +178,12 @@ def write_drive_page(page: DrivePage, path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside, to be written in the `with`, that then takes the place of `path`: nobody ever
     sees half a file, and an older one is left alone if anything fails. Raises InputError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with DraftFolder(path.parent) as draft:
+            beside = draft / path.name
             yield beside
             beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
     except OSError as error:
         text = f"{path}: cannot be written: {error.strerror}. Choose another folder"
         raise InputError(text) from None

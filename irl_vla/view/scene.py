@@ -9,6 +9,7 @@ import io
 import textwrap
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
@@ -38,6 +39,11 @@ def scene_png(scene: Scene, found: Explanation, title: str, plan: F64) -> bytes:
 
     plan: (8, 3) in the frame of the initial rear axle. The same input gives the same bytes.
     """
+    with rc_context({"text.parse_math": False}):  # a foreign "$" is no formula
+        return _drawn(scene, found, title, plan)
+
+
+def _drawn(scene: Scene, found: Explanation, title: str, plan: F64) -> bytes:
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axis = figure.add_axes((0.01, 0.02, 0.62, 0.96))

@@ -17,7 +17,13 @@ from irl_vla.drive.perception_model import NullPerception
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.types import InputError
 from irl_vla_nodes.car_node import CarNode, run
-from irl_vla_nodes.convert import NOWHERE, FramesHandle, frames_to_message, rig_to_notes
+from irl_vla_nodes.convert import (
+    NOWHERE,
+    FramesHandle,
+    frames_to_message,
+    images_to_arrays,
+    rig_to_notes,
+)
 from irl_vla_nodes.intake import ArrivedFrameSet, Intake
 from irl_vla_nodes.params import CameraParams, folder_of
 from irl_vla_nodes.payload import pack, packed_size
@@ -61,7 +67,9 @@ class CameraNode(CarNode[CameraParams]):
         self._params = params
         self._intake = Intake(params, spec, rig)
         most = np.zeros((min(len(params.cameras), MAX_CAMERAS), 3, spec.height, spec.width), "f4")
-        size = packed_size({"pixels": most}, RIG_BYTES)
+        far = spec.tele
+        tele = np.zeros((3, far.height, far.width) if far is not None else 0, "f4")
+        size = packed_size({"pixels": most, "tele": tele}, RIG_BYTES)
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
         self._out = ManagedPublisher(self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES)
         self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
@@ -118,7 +126,7 @@ class CameraNode(CarNode[CameraParams]):
         frames, rig, images = arrived.frames, arrived.rig, arrived.images
         handle, fingerprint = NOWHERE, ""
         if self._ring is not None and rig is not None and images is not None:
-            handle = self._ring.write(pack({"pixels": images.pixels}, rig_to_notes(rig)))
+            handle = self._ring.write(pack(images_to_arrays(images), rig_to_notes(rig)))
             fingerprint = rig.fingerprint
         order = self._params.cameras
         stamps = {n: frames.images[n].stamp_ns for n in order if n in frames.images}

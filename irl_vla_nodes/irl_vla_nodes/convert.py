@@ -9,13 +9,20 @@ Plans, intents and commands: irl_vla/messages/plan_messages.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from irl_vla.camera.camera import Camera
+from irl_vla.camera.preprocess import (
+    CalibratedImages,
+    ImageSpec,
+    TeleImage,
+    fitted_cameras,
+    tele_camera,
+)
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_quaternion
@@ -270,6 +277,24 @@ def rig_from_notes(notes: Mapping[str, Any]) -> Rig:
         ),
         Vehicle(**outline, limits=limits),
     )  # fmt: skip
+
+
+def images_to_arrays(images: CalibratedImages) -> dict[str, Any]:
+    """The pictures of one anchor, for the ring."""
+    tele = {} if images.tele is None else {"tele": images.tele.pixels}
+    return {"pixels": images.pixels, **tele}
+
+
+def images_from_arrays(
+    arrays: Mapping[str, Any], rig: Rig, spec: ImageSpec, there: Container[str]
+) -> CalibratedImages:
+    """Pictures out of the ring. spec: with which they were prepared; there: cameras that gave
+    one."""
+    present, camera = np.array([name in there for name in rig.names], np.bool_), None
+    if "tele" in arrays:
+        camera = tele_camera(rig, spec)
+    tele = None if camera is None else TeleImage(camera, arrays["tele"])
+    return CalibratedImages(fitted_cameras(rig, spec), arrays["pixels"], present, tele)
 
 
 def tokens_to_arrays(tokens: SceneTokens) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
-from irl_vla.camera.preprocess import CalibratedImages, fitted_cameras
+from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
@@ -48,6 +48,7 @@ from irl_vla_nodes.convert import (
     boxes_of,
     frames_from_message,
     from_cdr,
+    images_from_arrays,
     map_lines_of,
     rig_from_notes,
     segmentation_to_message,
@@ -215,8 +216,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
             self._rig = rig_from_notes(notes)
             self.core.recalibrate(self._rig)
         spec = self.core.stack.perception.image
-        present = np.array([name in value.stamps_ns for name in self._rig.names], np.bool_)
-        return CalibratedImages(fitted_cameras(self._rig, spec), arrays["pixels"], present)
+        return images_from_arrays(arrays, self._rig, spec, value.stamps_ns)
 
     def _show(self, tokens: SceneTokens) -> None:
         stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame

@@ -177,5 +177,5 @@ def test_closing_leaves_nothing_unpacked_behind(tmp_path: Path) -> None:
     folder = write_rosbag2(tmp_path / "bag", scene(2), mode=CompressionMode.FILE)
     with open_bag(folder) as bag:
         unpacked = bag._stored.unpacked
-        assert unpacked is not None and Path(unpacked.name).is_dir()
-    assert not Path(unpacked.name).exists()
+        assert unpacked is not None and unpacked.path.is_dir()
+    assert not unpacked.path.exists()

@@ -68,6 +68,9 @@ def test_the_numbers_of_every_drive_are_kept(whole: tuple[Path, str]) -> None:
     assert blind["ending"] == "collision" and "collisions_vehicle" in blind["infractions"]
     assert sees["success"] and not sees["infractions"]
     assert sees["happened"][0][0] == "cut-in"
+    for drive in numbers["drives"]:
+        assert 0.0 < drive["efficiency"] < 200.0, "[%] of the traffic's speed"
+        assert 0.0 <= drive["route_completion"] <= 100.0
     assert numbers["drivers"]["rule"]["cut_in"] == summed(numbers["drives"][:2])
 
 
@@ -81,7 +84,7 @@ def test_a_stopped_suite_goes_on_where_it_was(
     whole: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def pressed_at_once() -> Iterator[Event]:
+    def pressed_at_once(between: bool = True) -> Iterator[Event]:
         pressed = Event()
         pressed.set()
         yield pressed
@@ -119,9 +122,9 @@ def test_a_drive_that_is_not_possible_counts_as_failed_and_is_named(
         (["--situation", "tea_time"], "expected one of lead_brakes, red_light"),
         (["--seeds", "5:3"], "expected A < B"),
         (["--seeds", "all"], "expected A:B"),
-        (["--seed", "3"], "--seed: is for one drive"),
-        (["--route-length", "50"], "--route-length: is for one drive"),
-        (["--bag", "bag"], "--bag: is for one drive"),
+        (["--seed", "3"], "--seed: does nothing with --suite"),
+        (["--route-length", "50"], "--route-length: does nothing with --suite"),
+        (["--bag", "bag"], "--bag: does nothing with --suite"),
         (["--rig", "nowhere.yaml"], "nowhere.yaml"),
         (["--bundle", "nowhere"], "bundle nowhere"),
     ],

@@ -217,7 +217,7 @@ def test_a_drive_of_the_rule_is_followed_by_its_parameters(street: Path, tmp_pat
     code, text = replay(street, other, tmp_path / "c", "--follow", record)
     assert code == 3 and "was driven by bundle" in text
     code, text = replay(street, RULE, tmp_path / "d", "--follow-tolerance", "0.1")
-    assert code == 2 and "belongs to --follow" in text
+    assert code == 3 and "does nothing without --follow" in text
 
 
 def test_a_reference_that_is_none_or_would_be_overwritten_is_refused_before_driving(

@@ -85,7 +85,7 @@ def test_ctrl_c_while_looking_leaves_a_whole_page(long_recording: Path, tmp_path
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == INTERRUPTED, stderr
-    assert "interrupted; the results show the recording up to there" in stdout, stderr
+    assert "interrupted; the results show the recording up to that point" in stdout, stderr
     assert "Traceback" not in stderr
     assert {p.name for p in out.iterdir()} == {"show.html", "contact_sheet.png"}
     assert (out / "show.html").read_text().rstrip().endswith("</html>")

@@ -39,7 +39,7 @@ def test_follow_ups_are_seen_from_their_own_start_states(nano: Bundle) -> None:
 
 
 def test_the_same_instant_gives_the_same_plan(nano: Bundle) -> None:
-    group, make = group_of(5), BundlePlanMaker(nano.root, RIG)
+    group, make = group_of(5), BundlePlanMaker(nano.root, nano.id, load_rig(RIG))
     cutter = Cutter(group.first)
     prepared = cutter.prepared(group.step)
     first = make(cutter, group.step, prepared)

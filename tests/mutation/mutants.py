@@ -4,10 +4,10 @@
 
 Draws mutants of irl_vla/ (mutation_operators.py) and runs for each the tests of its room that
 reach the faulty line, until one fails. The tests of irl_vla/<room>/ are tests/<room>/, of a folder
-within a room those of its name where there are any, and of the files directly under irl_vla/ the
-files directly under tests/. The sample is uniform,
-but for at least 40 mutants in what decides whether a plan may be driven; it rests on what a mutant
-says, not on where it stands, so that a change elsewhere does not exchange it.
+within a room those of its name where there are any, of evaluation/ those of the commands too, and
+of the files directly under irl_vla/ the files directly under tests/. The sample is uniform, but for
+at least 40 mutants in what decides whether a plan may be driven; it rests on what a mutant says,
+not on where it stands, so that a change elsewhere does not exchange it.
 
 Killed: a test failed, or the tests took more than three times their time and 20 s.
 Results go to out/mutants/, and are taken from there while source and tests of the room are the
@@ -51,6 +51,7 @@ SPARE_S = 20.0  # CPU time beyond three times what the tests take without a faul
 COMPILE_S = 90.0  # CPU time for compiling anew what depends on a fault
 TESTS_S = 120.0  # CPU time of the tests tried on one mutant; those beyond are not tried
 GROUND = "ground"  # the room of the files directly under irl_vla/
+BESIDE = {"evaluation": ("tests/cli/",)}  # its loops are mostly tested through their commands
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def room_of(file: str, files: Iterable[str]) -> str:
 def room_tests(room: str, files: Iterable[str]) -> list[str]:
     """The test files of a room."""
     depth, folder = (2, "tests/") if room == GROUND else (3, f"tests/{room}/")
-    chosen = [f for f in files if f.startswith(folder) and f.split("/")[-1].startswith("test_")]
+    folders = (folder, *BESIDE.get(room, ()))
+    chosen = [f for f in files if f.startswith(folders) and f.split("/")[-1].startswith("test_")]
     if room == GROUND:
         chosen = [f for f in chosen if len(f.split("/")) == depth and f != "tests/test_house.py"]
     if not chosen:
@@ -125,7 +127,8 @@ class Campaign:
         parts = []
         for file, text in self.texts.items():
             folder = file.split("/")[1] if file.count("/") > 1 else GROUND
-            if file.startswith("irl_vla/") or folder in (room, GROUND):
+            beside = file.startswith(BESIDE.get(room, ()))
+            if file.startswith("irl_vla/") or folder in (room, GROUND) or beside:
                 parts += [file.encode(), text]
         return _hash(*parts)
 

@@ -50,6 +50,8 @@ def test_a_room_without_tests_is_named() -> None:
     assert room_tests("a", ["tests/a/test_b.py", "tests/c/test_a.py", "tests/test_d.py"]) == [
         "tests/a/test_b.py"
     ]
+    both = ["tests/cli/test_a.py", "tests/evaluation/test_b.py"]
+    assert room_tests("evaluation", both) == both
     assert room_tests("ground", ["tests/a/test_b.py", "tests/test_d.py"]) == ["tests/test_d.py"]
     with pytest.raises(SystemExit, match="irl_vla/c has no tests: expected tests/c/test_"):
         room_tests("c", ["tests/a/test_b.py"])

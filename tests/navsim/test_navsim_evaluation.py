@@ -69,6 +69,15 @@ def test_the_human_has_no_plan_for_follow_ups(dataset: Dataset) -> None:
     assert all(isinstance(r, Skipped) and "no human driver" in r.reason for r in result)
 
 
+def test_every_result_says_which_stage_its_scene_is_of(dataset: Dataset) -> None:
+    index = index_split(dataset, dataset.split("syn_two_stage"))
+    logged = next(token for token, place in index.places.items() if place.first is not None)
+    later, driver = index.follow_ups[0], agent_of("constant_velocity")
+    result = score_tokens(Evaluator(index), driver, False, [logged, later])
+    said = {r.token: r.is_follow_up for r in result if isinstance(r, Scored)}
+    assert said == {logged: False, later: True}
+
+
 def test_an_unknown_agent_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(InputError, match="constant_velocity, human, pdm_closed, bundle:DIR"):
         agent_of("constant_speed")

@@ -80,8 +80,8 @@ def test_a_cache_table_that_was_tampered_with_is_no_way_out(own_copy: Path, tmp_
     kept.write_text(json.dumps(entry))
     with pytest.raises(InputError, match="frame 0: log_name"):
         log_table(path, tmp_path / "cache")
-    with pytest.raises(InputError, match="log name"):
-        SceneCache(tmp_path).path("navtest", "../../x")
+    assert SceneCache(tmp_path).path("../..", "../../x").is_relative_to(tmp_path)
+    assert ".." not in SceneCache(tmp_path).path("../..", "../../x").parts
 
 
 @pytest.mark.parametrize(("city", "version"), [("../..", "1"), ("boston", "../.."), ("/etc", "1")])

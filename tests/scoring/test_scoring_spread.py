@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +56,41 @@ def test_whoever_stops_early_does_not_wait_for_the_rest() -> None:
     results = spread(range(8), Tenfold(), 2)
     assert next(results)[0] % 10 == 0
     results.close()
+
+
+PARENT = """
+import os, sys, time
+from irl_vla.scoring.spread import spread
+
+def work(unit):
+    print(os.getpid(), flush=True)
+    time.sleep(100)
+
+for _ in spread(range(4), work, 2):
+    pass
+"""
+
+
+def parent_with_two_workers() -> tuple[subprocess.Popen[str], list[int]]:
+    process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None
+    return process, [int(process.stdout.readline()) for _ in range(2)]
+
+
+def gone(pid: int) -> bool:
+    """Dead, or dead and not buried yet."""
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_workers_die_with_their_parent(how: signal.Signals) -> None:
+    process, workers = parent_with_two_workers()
+    begin = time.monotonic()
+    process.send_signal(how)
+    process.wait(timeout=20)
+    while not all(map(gone, workers)) and time.monotonic() - begin < 20:
+        time.sleep(0.05)
+    assert all(map(gone, workers))
+    assert time.monotonic() - begin < 2.0 or os.getloadavg()[0] > (os.cpu_count() or 1)

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import brief, parse_json, read_whole
 from irl_vla.scoring.scene import FORMAT, HEADING, VX, Scene, X, Y
 from irl_vla.scoring.scene_io import scene_to
-from irl_vla.types import F64, Intent
+from irl_vla.types import F64, InputError, Intent
 from irl_vla.unpack import gunzipped
 from irl_vla.world.benchmark.hard import HardGroup, group_of
 from irl_vla.world.benchmark.own_lane import labels_at
@@ -32,6 +33,27 @@ COMPRESSION = 3  # of gzip: higher is twice as slow for a tenth less
 def file_name(seed: int) -> str:
     """Of a seed's file."""
     return f"world-{seed:07d}.json.gz"
+
+
+def is_whole(path: Path, seed: int, groups: bool) -> bool:
+    """Whether a seed's file is there, and all of it; an empty or damaged one is to be made again.
+
+    Raises InputError for a sound file of something else: another seed, version or kind of split.
+    """
+    if not path.exists():
+        return False
+    try:
+        about = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")["world"]
+        found = (about["version"], about["seed"], "group" in about)
+    except (InputError, KeyError, TypeError):
+        return False
+    if found != (VERSION, seed, groups):
+        kinds = {True: "a group", False: "scenes"}
+        raise InputError(
+            f"{path}: holds {kinds[found[2]]} of seed {brief(found[1])} ({brief(found[0])}), "
+            f"expected {kinds[groups]} of seed {seed} ({VERSION}). Choose another --out"
+        )
+    return True
 
 
 def file_of_seed(seed: int, groups: bool) -> bytes:
@@ -112,6 +134,6 @@ def _packed(scenes: Sequence[Scene], about: Mapping[str, Any]) -> bytes:
 
 def groups_in(path: Path) -> dict[str, Any] | None:
     """The group that a file of world-hard holds, as a mapping, or None."""
-    data = json.loads(gunzipped(path.read_bytes(), f"{path}"))
+    data = parse_json(gunzipped(read_whole(path), f"{path}"), f"{path}")
     group: dict[str, Any] | None = data["world"].get("group")
     return group

@@ -187,5 +187,10 @@ def _lines(summaries: Mapping[str, Summary]) -> Sequence[str]:
     for driver, s in summaries.items():
         cells = [f"**{s.mean[order[0]]:.1f}** [{s.low[order[0]]:.1f}, {s.high[order[0]]:.1f}]"]
         cells += [f"{s.mean[i]:.1f} [{s.low[i]:.1f}, {s.high[i]:.1f}]" for i in order[1:]]
-        rows.append(f"| {driver.replace('_', ' ')} | " + " | ".join(cells) + " |")
+        rows.append(f"| {_cell(driver)} | " + " | ".join(cells) + " |")
     return [head, rule, *rows]
+
+
+def _cell(driver: str) -> str:
+    """A driver's name in a table of Markdown."""
+    return driver.replace("_", " ").replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import numpy as np
 
+from irl_vla.foreign import brief, read_whole
 from irl_vla.frames import ahead_of, evenly_along
 from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
@@ -90,13 +91,8 @@ def load_commonroad(path: Path) -> Episode:
 
 
 def _root(path: Path) -> Element:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: this scenario does not exist") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+    data = read_whole(path)
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:  # UTF-16 could hide one
         raise InputError(
             f"{path}: it declares a type or entities, which no scenario needs: refused"
         )
@@ -181,7 +177,7 @@ def _states(item: Element, where: str) -> F64:
     found = np.array([_state(part, spot) for part in parts])
     if (found[:, 0] < 0).any() or (np.diff(found[:, 0]) <= 0).any():
         raise InputError(
-            f"{spot}: expected increasing times >= 0, got {found[:, 0].tolist()!r:.80}"
+            f"{spot}: expected increasing times >= 0, got {brief(found[:, 0].tolist())}"
         )
     return found
 

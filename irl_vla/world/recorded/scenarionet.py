@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import brief
 from irl_vla.scoring.scene import SIM_DT_S, Scene
 from irl_vla.types import F64, InputError
 from irl_vla.unpickle import load_pickle
@@ -116,7 +117,7 @@ def _checked(value: Any, path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {key}: expected an object, got {type(value[key]).__name__}")
     length = value["length"]
     if isinstance(length, bool) or not isinstance(length, (int, np.integer)):
-        raise InputError(f"{path}: length: expected a number of steps, got {length!r:.40}")
+        raise InputError(f"{path}: length: expected a number of steps, got {brief(length)}")
     if length < SMOOTHING:
         raise InputError(
             f"{path}: scenario '{value['id']}' is too short: expected at least {SMOOTHING} steps "
@@ -137,7 +138,7 @@ def _ego_name(scenario: dict[str, Any], where: str) -> str | int:
     if not isinstance(name, (str, int)) or name not in scenario["tracks"]:
         raise InputError(
             f"{where}: metadata: sdc_id: expected the name of the recorded driver's track, got "
-            f"{name!r:.40}; a scenario without ego cannot be driven"
+            f"{brief(name)}; a scenario without ego cannot be driven"
         )
     return name
 
@@ -187,7 +188,7 @@ def _track(name: str, track: Any, steps: int, where: str) -> Track:
 def _state(track: Any, where: str) -> dict[str, Any]:
     state = track.get("state") if isinstance(track, dict) else None
     if not isinstance(state, dict):
-        raise InputError(f"{where}: expected an object with a 'state', got {track!r:.60}")
+        raise InputError(f"{where}: expected an object with a 'state', got {brief(track)}")
     return state
 
 

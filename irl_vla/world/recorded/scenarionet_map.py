@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from irl_vla.foreign import brief
 from irl_vla.scoring.scene import SIM_DT_S
 from irl_vla.types import F64, InputError
 from irl_vla.world.episode import I8
@@ -43,7 +44,7 @@ def recorded_map(
     for name, feature in scenario["map_features"].items():
         spot = f"{where}: map_features '{name}'"
         if not isinstance(feature, dict) or not isinstance(feature.get("type"), str):
-            raise InputError(f"{spot}: expected an object with a 'type', got {feature!r:.80}")
+            raise InputError(f"{spot}: expected an object with a 'type', got {brief(feature)}")
         kind = feature["type"]
         if kind.startswith("LANE") and kind not in NOT_FOR_CARS:
             line = points(feature.get("polyline"), f"{spot}: polyline")
@@ -80,7 +81,7 @@ def points(value: Any, where: str) -> F64:
     try:
         rows = [] if value is None else [(float(row[0]), float(row[1])) for row in value]
     except (TypeError, ValueError, IndexError, KeyError):
-        raise InputError(f"{where}: expected rows of x and y, got {value!r:.80}") from None
+        raise InputError(f"{where}: expected rows of x and y, got {brief(value)}") from None
     found = np.array(rows, np.float64).reshape(-1, 2)
     if not np.isfinite(found).all():
         raise InputError(f"{where}: expected finite numbers, got NaN or infinity")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from irl_vla.foreign import brief
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, InputError
 from irl_vla.world.roads.furniture import furniture
@@ -66,7 +67,7 @@ class _Works:
 def build_town(seed: int, request: TownRequest = TownRequest()) -> Town:  # noqa: B008 (frozen)
     """The town of a seed >= 0. InputError where the request cannot be built."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"town: seed: expected a whole number >= 0, got {seed!r}")
+        raise InputError(f"town: seed: expected a whole number >= 0, got {brief(seed)}")
     plan = plan_town(seed, request)
     lanes: list[LaneDraft] = []
     streets = [lay_street(index, street, lanes) for index, street in enumerate(plan.streets)]

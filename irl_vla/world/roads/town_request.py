@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from irl_vla.foreign import brief
 from irl_vla.types import InputError
 
 Range = tuple[float, float]  # least and most
@@ -77,7 +78,7 @@ class TownRequest:
     def _wrong(self, name: str, expected: str) -> InputError:
         default = next(field.default for field in fields(self) if field.name == name)
         return InputError(
-            f"town request: {name}: expected {expected}, got {getattr(self, name)!r}; "
+            f"town request: {name}: expected {expected}, got {brief(getattr(self, name))}; "
             f"the default is {default}"
         )
 
