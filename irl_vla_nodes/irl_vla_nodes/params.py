@@ -142,6 +142,24 @@ class CameraParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverlayParams(Common):
+    """overlay_node."""
+
+    cameras: tuple[str, ...] = setting((), "names of the cameras")
+    image_topics: tuple[str, ...] = setting(
+        (), "sensor_msgs/Image or CompressedImage of each camera"
+    )
+    quality: int = setting(80, "[%] of the JPEG pictures", 1, 100)
+
+    def __post_init__(self) -> None:
+        if len(self.image_topics) != len(self.cameras):
+            raise ValueError(
+                f"image_topics: expected one for each of {len(self.cameras)} cameras, got "
+                f"{len(self.image_topics)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckParams(CameraParams):
     """check_car: a dry run."""
 
