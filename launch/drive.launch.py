@@ -4,7 +4,9 @@
 from irl_vla_nodes.graph import (
     BOOLEANS,
     LOG_LEVELS,
+    NODES,
     CarConfig,
+    after,
     argument,
     cameras_of,
     flag,
@@ -12,8 +14,6 @@ from irl_vla_nodes.graph import (
     given,
     number,
 )
-from irl_vla_nodes.restart import after
-from irl_vla_nodes.topics import NODES
 from launch.actions import OpaqueFunction
 
 from launch import LaunchContext, LaunchDescription

@@ -17,6 +17,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from irl_vla_nodes.restart import Restart, failed
+from irl_vla_nodes.restart import after as after  # for launch files, which import this one alone
 from irl_vla_nodes.topics import NODES
 from launch import LaunchContext
 
