@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topics import Role
@@ -70,7 +70,7 @@ def show(
     drives = drives_of(source)
     if drives is not None:
         folder = out or Path("out") / "show" / drives.name
-        _refuse_unwritable(folder)
+        refuse_unwritable(folder)
         _say_written(show_world(drives, folder, animate))
         return
     if animate:
@@ -85,7 +85,7 @@ def show(
     folder = out or Path("out") / "show" / source.resolve().stem
     with open_source(source, topics) as recording:
         info = recording.info()
-        _refuse_unwritable(folder)
+        refuse_unwritable(folder)
         builder, interrupted = _look(recording, info, rig)
         page = builder.page(recording.info().warnings)
     sheet, html = folder / "contact_sheet.png", folder / "show.html"
@@ -94,18 +94,6 @@ def show(
     _say(page, [sheet, html], interrupted)
     if interrupted:
         raise typer.Exit(130)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Said before a long recording is read, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
-        ) from None
 
 
 def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:

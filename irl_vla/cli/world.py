@@ -18,6 +18,7 @@ from irl_vla.camera.rig import load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.lazy import only_with
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
@@ -59,7 +60,7 @@ def scenes(
     """Write scoring scenes, one file per seed. Files that exist already are kept, so a stopped run
     continues where it stopped; the same seed gives the same bytes."""
     wanted, console = _wanted(split, seeds), Console()
-    _folder(out)
+    refuse_unwritable(out)
     paths = {seed: out / file_name(seed) for seed in wanted.seeds}
     left = [s for s, path in paths.items() if not is_whole(path, s, wanted.groups)]
     kept = len(wanted.seeds) - len(left)
@@ -103,7 +104,7 @@ def table(
         label = loaded.manifest.label(drivers)
         drivers[label] = BundlePlanMaker(bundle, loaded.id, cameras)
         settings |= {"bundle": loaded.id, "rig": cameras.content_hash}
-    _folder(out)
+    refuse_unwritable(out)
     journal = Journal(out / f"{wanted.name}.journal", settings)
     keys = {seed: f"seed {seed}" for seed in wanted.seeds}
     left = [seed for seed, key in keys.items() if key not in journal.done]
@@ -161,13 +162,6 @@ def _wanted(split: str | None, seeds: str | None) -> SeedSplit:
             f"{wanted.seeds.start}:{wanted.seeds.start + 1000}"
         )
     return wanted
-
-
-def _folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
 
 
 def _write_seed(out: Path, groups: bool, seed: int) -> None:
