@@ -24,15 +24,15 @@ COLCON_NEEDS := colcon-common-extensions "empy<4" lark catkin-pkg setuptools
 COLCON := $(abspath $(BIN))/python -m colcon
 IN_ROS := source $(ROS_SETUP) && mkdir -p $(ROS_WORK) && cd $(ROS_WORK)
 
-.PHONY: setup demo test test-slow check wheel-test bench mutants clean help ros-build ros-test ros-table
+.PHONY: setup demo lab-smoke test test-slow check wheel-test bench mutants clean help ros-build ros-test ros-table
 
 help:
 	@sed -n '1,5p' Makefile
-	@echo "targets: setup demo test test-slow check wheel-test bench mutants clean; with ROS 2: ros-build ros-test ros-table"
+	@echo "targets: setup demo lab-smoke test test-slow check wheel-test bench mutants clean; with ROS 2: ros-build ros-test ros-table"
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml training/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' || \
 	  { echo "$(PYTHON) is too old: Python 3.10 or newer is needed (make PYTHON=python3.12 ...)"; exit 1; }
 	@echo "setup: $(VENV) with the commands in $(BIN) (once; a few minutes, mostly downloads)"
@@ -44,12 +44,18 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -W ignore -c 'import re, torch; v = torch.__version__.split("+")[0]; \
 	  t = open("constraints.txt").read(); \
 	  open("$(VENV)/constraints.txt", "w").write(re.sub(r"(?m)^torch==.*$$", "torch==" + torch.__version__, t))'
-	@PYTHONWARNINGS=ignore $(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable ".[net,navsim,test,check]"
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --constraint $(VENV)/constraints.txt --editable ".[net,navsim,test,check]" --editable training
 	@touch $(READY)
 
 demo: $(READY)
 	@$(BIN)/irl-vla demo --out out/demo
 	@echo "open      out/demo/report.html   (the drive alone: out/demo/drive.webp)"
+
+lab-smoke: $(READY)
+	@$(BIN)/irl-vla-train prepare --preset nano --seeds 1980000:1980004 --per-seed 8 --out out/lab-smoke/samples
+	@rm -rf out/lab-smoke/run
+	@$(BIN)/irl-vla-train perceive --recipe smoke --data out/lab-smoke/samples --out out/lab-smoke/run
+	@$(BIN)/irl-vla-train evaluate --eyes --run out/lab-smoke/run --seeds 2000000:2000002 --out out/lab-smoke/evaluation
 
 test: $(READY)
 	$(BIN)/python -m pytest -q

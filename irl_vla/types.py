@@ -184,16 +184,18 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class SceneTokens:
-    """SceneTokens/1: what perception hands on, float16, cast once at the end of the graph.
+    """SceneTokens/2: what perception hands on, float16, cast once at the end of the graph.
 
     bev: (C, H, W); agents: (A, D) with boxes (A, 10) x y z l w h yaw vx vy score, agent_class (A,),
     agent_valid (A,)
     ego: (1, D); map: (M, D) with polylines (M, 20, 2), map_class (M,), map_valid (M,); seg: (7, h,
-    w)
+    w) classes of the ground
     Ego frame at `anchor_stamp_ns`. A policy without perception carries empty arrays (A = M = C =
     0).
     memory_stamp_ns: anchor of the BEV that was handed in as memory, or None
     computed_by: the networks that saw; none for a policy without perception
+    closed: (1, h, w) how likely a red light closes the lane there; None from networks of
+    SceneTokens/1, which do not say
     """
 
     anchor_stamp_ns: int
@@ -211,6 +213,7 @@ class SceneTokens:
     seg: NDArray[np.float16]
     memory_stamp_ns: int | None = None
     computed_by: tuple[GraphRecord, ...] = ()
+    closed: NDArray[np.float16] | None = None
 
     @staticmethod
     def blind(anchor_stamp_ns: int, epoch: int) -> SceneTokens:

@@ -4,7 +4,8 @@ from setuptools import setup
 
 NODES = (
     "camera_node", "perception_node", "command_node", "planner_node", "monitor_node",
-    "world_node", "lockstep_node", "await_active", "bag_params",
+    "world_node", "lockstep_node", "await_active", "bag_params", "lifecycle_manager",
+    "check_car",
 )  # fmt: skip
 
 setup(

@@ -1,7 +1,19 @@
 """The car:
 `ros2 launch irl_vla_bringup drive.launch.py bundle:=models/rule cameras:=front,left`."""
 
-from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given
+from irl_vla_nodes.graph import (
+    BOOLEANS,
+    LOG_LEVELS,
+    CarConfig,
+    argument,
+    cameras_of,
+    flag,
+    full_path,
+    given,
+    number,
+)
+from irl_vla_nodes.restart import after
+from irl_vla_nodes.topics import NODES
 from launch.actions import OpaqueFunction
 
 from launch import LaunchContext, LaunchDescription
@@ -16,12 +28,19 @@ ARGUMENTS = [
     argument("base_frame", "base_link", "tf frame of the rear axle on the ground"),
     argument("period_s", "0.1", "seconds between frame sets"),
     argument("namespace", "", "of the nodes and their topics"),
-    argument("use_sim_time", "false", "take the time from /clock"),
-    argument("reliable", "false", "ask for reliable sensor topics"),
-    argument("respawn", "true", "start a node again when it dies"),
+    argument("use_sim_time", "false", "take the time from /clock", BOOLEANS),
+    argument("reliable", "false", "ask for reliable sensor topics", BOOLEANS),
+    argument("respawn", "true", "start a node again when it dies", BOOLEANS),
+    argument("check", "false", "a dry run: say what is ready, start nothing", BOOLEANS),
+    argument("autostart", "true", "nodes configure and activate themselves", BOOLEANS),
+    argument("ring_folder", "", "for pictures and tokens; empty: one of domain and namespace"),
+    argument("log_level", "info", "of the nodes", LOG_LEVELS),
     argument("params_file", "", "YAML with further parameters, see params/"),
     argument("cpus_camera", "", "CPUs of camera_node, as taskset takes them; empty: any"),
     argument("cpus_perception", "", "CPUs of perception_node"),
+    argument("cpus_command", "", "CPUs of command_node"),
+    argument("cpus_planner", "", "CPUs of planner_node"),
+    argument("cpus_monitor", "", "CPUs of monitor_node"),
     argument("enclaves", "", "path above the nodes' SROS2 enclaves, for example /irl_vla"),
     argument("python", "", "interpreter of the nodes; empty: the one they were built with"),
 ]
@@ -31,7 +50,7 @@ def _car(context: LaunchContext) -> list:
     def text(name: str) -> str:
         return given(context, name)
 
-    pins = {"camera_node": text("cpus_camera"), "perception_node": text("cpus_perception")}
+    pins = {name: text(f"cpus_{name.removesuffix('_node')}") for name in NODES}
     car = CarConfig(
         bundle=full_path(text("bundle")),
         cameras=cameras_of(
@@ -42,14 +61,20 @@ def _car(context: LaunchContext) -> list:
         rig=full_path(text("rig")),
         odometry_topic=text("odometry_topic"),
         base_frame=text("base_frame"),
-        period_s=float(text("period_s")),
+        period_s=number(context, "period_s"),
         namespace=text("namespace"),
-        use_sim_time=text("use_sim_time") == "true",
-        reliable=text("reliable") == "true",
-        respawn=text("respawn") == "true",
+        use_sim_time=flag(context, "use_sim_time"),
+        reliable=flag(context, "reliable"),
+        respawn=flag(context, "respawn"),
+        autostart=flag(context, "autostart"),
+        ring_folder=full_path(text("ring_folder")),
+        log_level=text("log_level"),
         enclaves=text("enclaves"),
         cpus={name: cpus for name, cpus in pins.items() if cpus},
     )
+    if flag(context, "check"):
+        dry_run = car.check()
+        return [dry_run, after(dry_run, "the dry run", [])]
     return car.nodes()
 
 

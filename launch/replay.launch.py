@@ -4,15 +4,23 @@ bundle:=models/rule record:=OUT`. Ends when the recording ends."""
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from irl_vla_nodes.graph import CarConfig, argument, described, full_path, given
+from irl_vla_nodes.graph import (
+    BOOLEANS,
+    CarConfig,
+    argument,
+    described,
+    flag,
+    full_path,
+    given,
+    number,
+)
+from irl_vla_nodes.restart import after
 from launch.actions import (
     EmitEvent,
     ExecuteProcess,
     OpaqueFunction,
-    RegisterEventHandler,
     TimerAction,
 )  # fmt: skip
-from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 
 from launch import LaunchContext, LaunchDescription
@@ -23,7 +31,7 @@ ARGUMENTS = [
     argument("record", "", "folder for the recording of everything; empty: none"),
     argument("record_topics", "", "what is recorded, separated by spaces; empty: everything"),
     argument("rate", "1.0", "how fast it is played"),
-    argument("lockstep", "false", "wait for each plan before going on, and compare with a replay"),
+    argument("lockstep", "false", "wait for each plan, and compare with a replay", BOOLEANS),
     argument("results", "", "lock-step: JSON file with the differences"),
     argument("threads", "1", "of the networks"),
     argument("period_s", "0.1", "seconds between frame sets"),
@@ -37,7 +45,7 @@ QOS = Path(get_package_share_directory("irl_vla_bringup")) / "params" / "replay_
 
 def _replay(context: LaunchContext) -> list:
     bag, python = full_path(given(context, "bag")), given(context, "python")
-    lockstep, record = given(context, "lockstep") == "true", given(context, "record")
+    lockstep, record = flag(context, "lockstep"), given(context, "record")
     found = described(python, bag)
     threads = int(given(context, "threads"))
     patient = {"latest_only": not lockstep, "intent_topic": found["intent_topic"]}
@@ -45,7 +53,7 @@ def _replay(context: LaunchContext) -> list:
         bundle=full_path(given(context, "bundle")),
         cameras={name: tuple(topics) for name, topics in found["cameras"].items()},
         python=python, odometry_topic=found["odometry_topic"], base_frame=found["base_frame"],
-        period_s=float(given(context, "period_s")), use_sim_time=True, reliable=True,
+        period_s=number(context, "period_s"), use_sim_time=True, reliable=True, essential=True,
         settings={
             "camera_node": {"frozen_after": 0},  # the desk knows no frozen pictures either
             "perception_node": {"threads": threads, **patient},
@@ -53,7 +61,7 @@ def _replay(context: LaunchContext) -> list:
         },
     )  # fmt: skip
     if lockstep:
-        player = car.player(
+        player = car.node(
             "lockstep_node",
             {
                 "bag": bag,
@@ -84,8 +92,7 @@ def _replay(context: LaunchContext) -> list:
     end = TimerAction(period=SETTLE_S, actions=[EmitEvent(event=Shutdown(reason="played"))])
     return [
         *car.nodes(), *recorder, ready,
-        RegisterEventHandler(OnProcessExit(target_action=ready, on_exit=[player])),
-        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])),
+        after(ready, "await_active", [player]), after(player, "the player", [end]),
     ]  # fmt: skip
 
 

@@ -160,7 +160,9 @@ def test_a_live_node_reads_no_recording() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     places: dict[str, list[str]] = {}
-    for path in [*sources("irl_vla/"), *sources("irl_vla_nodes/irl_vla_nodes/")]:
+    for path in [
+        *sources("irl_vla/"), *sources("irl_vla_nodes/irl_vla_nodes/"), *sources("training/"),
+    ]:  # fmt: skip
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 where = f"{path.relative_to(ROOT)}:{node.lineno}"
@@ -296,3 +298,42 @@ def test_files_and_functions_stay_readable() -> None:
     assert sorted(lengths)[int(0.9 * len(lengths))] <= 40, (
         "nine of ten functions have at most 40 lines"
     )
+
+
+# ------------------------------------------------------------------------------------ the lab
+
+LAB = "training/irl_vla_training/"
+LAB_GROUND = {  # under the stages
+    "recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser",
+}  # fmt: skip
+STAGES = ("samples", "perception", "language", "imitation", "reward", "reinforce", "evaluate")
+LOOPS = {"lightning_fabric"}  # who imports it holds a training loop
+
+
+def test_the_lab_is_laid_out_by_stage() -> None:
+    """The ground floor knows no stage, a stage only those before it; the commands know all."""
+    wrong = []
+    for path in sources(LAB):
+        parts = path.relative_to(ROOT / LAB).with_suffix("").parts
+        if parts[0] in {"app", "__init__", "navsim_agent", "ship"}:
+            continue
+        stage = STAGES.index(parts[0]) if parts[0] in STAGES else -1
+        assert stage >= 0 or parts[0] in LAB_GROUND, f"{path}: neither a stage nor ground floor"
+        for line, module in imports(path):
+            first = module.removeprefix("irl_vla_training.").split(".")[0]
+            ours = module.startswith("irl_vla_training.") and first in STAGES
+            if ours and STAGES.index(first) > stage:
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: may not import {first}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_formulas_stand_in_files_without_loops_and_loops_without_formulas() -> None:
+    for path in sources(LAB):
+        name = path.relative_to(ROOT)
+        modules = {module for _, module in imports(path)}
+        if path.stem.endswith("_losses"):
+            loops = [n.lineno for n in ast.walk(tree(path)) if isinstance(n, (ast.For, ast.While))]
+            assert not loops, f"{name}:{loops[0]}: a loop among formulas"
+        if LOOPS & {module.split(".")[0] for module in modules}:
+            formulas = {m for m in modules if m.startswith("torch.nn.functional")}
+            assert not formulas, f"{name}: a formula beside a loop: {formulas}"

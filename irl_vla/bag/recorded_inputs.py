@@ -5,11 +5,13 @@ anchors that were perceived and then not planned, and later plans remember those
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from irl_vla.bag.bag import read_values
+from irl_vla.camera.rig import Rig
 from irl_vla.messages.messages import stamp_ns
 from irl_vla.messages.plan_messages import intent_from_message
 from irl_vla.types import Intent, Schedule
@@ -20,10 +22,13 @@ TOKENS_TYPE = "irl_vla_msgs/msg/TokensHandle"
 
 @dataclass(frozen=True)
 class RecordedInputs:
-    """One anchor of a drive. cameras: that it had; schedule, intent: that it was perceived by; each
-    None where the recording does not say."""
+    """One anchor of a drive. cameras: that it had, in the order of the car's rig; schedule, intent:
+    that it was perceived by; each None where the recording does not say. missing: cameras that it
+    lacked
+    """
 
     cameras: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ()
     schedule: Schedule | None = None
     intent: Intent | None = None
 
@@ -32,8 +37,8 @@ def read_recorded_inputs(path: Path | str, seed: int) -> dict[int, RecordedInput
     """By anchor stamp; nothing for a recording that is not a car's. seed: of the drive. Raises
     InputError where a message cannot be read."""
     driven = {
-        stamp: RecordedInputs(cameras=cameras)
-        for stamp, cameras in read_values(Path(path), FRAMES_TYPE, _cameras)
+        stamp: RecordedInputs(cameras, missing)
+        for stamp, cameras, missing in read_values(Path(path), FRAMES_TYPE, _cameras)
     }
     for stamp, schedule, intent in read_values(Path(path), TOKENS_TYPE, _perceived):
         before = driven.get(stamp, RecordedInputs())
@@ -41,8 +46,20 @@ def read_recorded_inputs(path: Path | str, seed: int) -> dict[int, RecordedInput
     return driven
 
 
-def _cameras(message: Any) -> tuple[int, tuple[str, ...]]:
-    return stamp_ns(message.header.stamp), tuple(message.cameras)
+def rig_as_driven(rig: Rig, driven: Mapping[int, RecordedInputs]) -> Rig:
+    """The rig with the cameras of the drive in their order, which sums over cameras depend on; the
+    rig as it is where the recording does not say."""
+    sets = [entry for entry in driven.values() if entry.cameras is not None]
+    if not sets:
+        return rig
+    whole = max(sets, key=lambda entry: len(entry.cameras or ()))
+    order = [name for name in (*(whole.cameras or ()), *whole.missing) if name in rig.names]
+    return replace(rig, cameras=tuple(rig.camera(name) for name in order)) if order else rig
+
+
+def _cameras(message: Any) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    stamp = stamp_ns(message.header.stamp)
+    return stamp, tuple(message.cameras), tuple(message.missing_cameras)
 
 
 def _perceived(message: Any) -> tuple[int, Schedule, Intent]:

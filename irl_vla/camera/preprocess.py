@@ -7,6 +7,8 @@ knows) comes as near as it can to a fixed height: mostly sky goes, and the bonne
 A JPEG of at least twice the needed size is decoded at 1/2, 1/4 or 1/8: its 8x8 blocks give smaller
 blocks, which costs half and, unlike skipping pixels, does not alias. The cut is made in whole
 reduced pixels, so that the geometry does not depend on how a picture was decoded.
+
+Where the spec asks for a tele crop (tele.py), it is cut out of the picture as it was taken.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from irl_vla.camera.camera import MAX_SIDE_PX
 from irl_vla.camera.projection import horizon_row
 from irl_vla.camera.rig import Camera, Region, Rig, resized
+from irl_vla.camera.tele import TeleFit, TeleSpec, tele_fit
 from irl_vla.types import F32, U8, CameraImage, FrameSet, InputError
 
 MAX_PIXELS = 100_000_000  # a picture with more is a broken header, not a camera
@@ -49,6 +52,7 @@ class ImageSpec:
 
     Defaults of mean and std: ImageNet's, with which public backbones were trained.
     horizon: where the horizon should lie, as far as rows are cut at all; 0 = top, 1 = bottom
+    tele: size of the crop at full resolution that is wanted besides, or None
     """
 
     width: int = 704
@@ -56,6 +60,7 @@ class ImageSpec:
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     horizon: float = 0.3  # nuScenes' front camera with a third of the rows, the sky, cut: 0.29
+    tele: TeleSpec | None = None
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 8:
@@ -79,42 +84,60 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class TeleImage:
+    """The tele crop. camera: with the intrinsics of these very pixels; pixels: (3, h, w) RGB,
+    normalised as the other pictures are."""
+
+    camera: Camera
+    pixels: F32
+
+
+@dataclass(frozen=True)
 class CalibratedImages:
     """All cameras of the rig, in rig order.
 
     cameras: with intrinsics of these very pixels (the same tuple object as long as rig and spec
     stay the same)
     pixels: (n, 3, H, W) RGB, normalised, of the n cameras that are present; present: (N,)
+    tele: None where the spec asks for none, or there is none: no camera that looks ahead, or it
+    is missing
     """
 
     cameras: tuple[Camera, ...]
     pixels: F32
     present: NDArray[np.bool_]
+    tele: TeleImage | None = None
 
 
 @dataclass(frozen=True)
 class PreparedImage(CameraImage):
     """An image that went through `prepared`: it still holds the picture as it came.
 
-    ready: (3, H, W) normalised; how: the fit that it was made with
+    ready: (3, H, W) normalised; how: the fit that it was made with; tele: the crop (3, h, w) out of
+    it, or None, and the fit of that
     """
 
     ready: F32 = field(default_factory=lambda: np.zeros((3, 0, 0), np.float32))
     how: Fit | None = None
+    tele: F32 | None = None
+    tele_how: TeleFit | None = None
 
 
 def prepared(image: CameraImage, rig: Rig, spec: ImageSpec) -> CameraImage:
     """The image with the work of `preprocess` already done, for example in another thread. One that
     cannot be used, or is of no camera of the rig, comes back as it is."""
-    for source, how in zip(rig.cameras, _fits(rig, spec), strict=True):
+    far = _tele_fit(rig, spec)
+    for index, (source, how) in enumerate(zip(rig.cameras, _fits(rig, spec), strict=True)):
         if source.name == image.camera:
             ready = np.empty((3, spec.height, spec.width), np.float32)
+            mine = far if far is not None and far.index == index else None
             try:
                 _prepare(image, source, how, spec, ready)
+                tele = None if mine is None else _tele(image, mine, spec)
             except BadImage:
                 return image
             return PreparedImage(
-                image.camera, image.stamp_ns, image.encoded, image.pixels, ready, how
+                image.camera, image.stamp_ns, image.encoded, image.pixels, ready, how, tele, mine
             )
     return image
 
@@ -138,7 +161,11 @@ def preprocess(
     there = np.flatnonzero(present).tolist()
     for _ in (map if pool is None else pool.map)(prepare, range(len(there)), there):
         pass  # waits, and raises what was raised inside
-    return CalibratedImages(fitted_cameras(rig, spec), pixels, present)
+    tele, far = None, _tele_fit(rig, spec)
+    if far is not None and present[far.index]:
+        image = frames.images[rig.cameras[far.index].name]
+        tele = TeleImage(far.camera, _tele(image, far, spec))
+    return CalibratedImages(fitted_cameras(rig, spec), pixels, present, tele)
 
 
 def fit(camera: Camera, spec: ImageSpec) -> Fit:
@@ -159,6 +186,12 @@ def fit(camera: Camera, spec: ImageSpec) -> Fit:
 def fitted_cameras(rig: Rig, spec: ImageSpec) -> tuple[Camera, ...]:
     """The cameras that `preprocess` returns, without any picture."""
     return tuple(fitted.camera for fitted in _fits(rig, spec))
+
+
+def tele_camera(rig: Rig, spec: ImageSpec) -> Camera | None:
+    """The camera of the tele crop, without any picture; None where there is no crop."""
+    found = _tele_fit(rig, spec)
+    return None if found is None else found.camera
 
 
 def decode(image: CameraImage) -> U8:
@@ -189,6 +222,11 @@ def _fits(rig: Rig, spec: ImageSpec) -> tuple[Fit, ...]:
     return tuple(fit(camera, spec) for camera in rig.cameras)
 
 
+@lru_cache(maxsize=8)
+def _tele_fit(rig: Rig, spec: ImageSpec) -> TeleFit | None:
+    return None if spec.tele is None else tele_fit(rig.cameras, spec.tele)
+
+
 def _prepare(image: CameraImage, source: Camera, how: Fit, spec: ImageSpec, out: F32) -> None:
     """One picture into its place `out` (3, H, W)."""
     if isinstance(image, PreparedImage) and image.how is how:
@@ -203,6 +241,23 @@ def _prepare(image: CameraImage, source: Camera, how: Fit, spec: ImageSpec, out:
         )
     small, order = _reduced(image, how)
     picture = cv2.resize(small, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+    _normalise(picture, order, spec, out)
+
+
+def _tele(image: CameraImage, how: TeleFit, spec: ImageSpec) -> F32:
+    """(3, h, w) the crop of one picture, as it was taken."""
+    if isinstance(image, PreparedImage) and image.tele is not None and image.tele_how is how:
+        return image.tele
+    crop = how.crop
+    full = decode(image)
+    part = full[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    out = np.empty((3, crop.height, crop.width), np.float32)
+    _normalise(part, (0, 1, 2), spec, out)
+    return out
+
+
+def _normalise(picture: U8, order: tuple[int, int, int], spec: ImageSpec, out: F32) -> None:
+    """(H, W, 3) -> (3, H, W); order: which of its planes are R, G and B."""
     planes = cv2.split(picture)
     for channel, plane in enumerate(order):
         np.multiply(planes[plane], np.float32(1.0 / spec.std[channel]), out=out[channel])

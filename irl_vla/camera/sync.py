@@ -176,6 +176,11 @@ class AnchorSynchroniser:
         self._now_ns = max(self._now_ns, now_ns)
         return self._ready()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a set waits for pictures or for its deadline."""
+        return bool(self._open)
+
     def flush(self) -> tuple[FrameSet, ...]:
         """The sets that still wait, when nothing more will come."""
         if not self._open and self._last_anchor_ns is None and self._now_ns is not None:

@@ -85,7 +85,8 @@ def _film(
     folder = out or Path("out") / "drive" / wanted.name
     loaded = load_bundle(bundle)
     run = DriveRun.prepare(wanted, loaded, rig)
-    banner = banner_of(loaded.manifest.kind, loaded.manifest.trained)
+    manifest = loaded.manifest
+    banner = banner_of(manifest.kind, manifest.trained, manifest.training_run)
     with Results(folder, RESULTS) as results:
         interrupted = film(run, results.folder, banner, bag)
         summary = json.loads((results.folder / "summary.json").read_text(encoding="utf-8"))

@@ -119,6 +119,8 @@ class FollowCheck:
     drift: PlanDifference = field(default_factory=PlanDifference)
     met: set[int] = field(default_factory=set)
     same: int = 0  # plans, bit for bit
+    forgotten: int = 0  # plans that lack what the drive remembered
+    unmoved: int = 0  # plans that lack the measurement of the ego that the drive had
 
     def add(self, step: Step) -> None:
         """The next anchor; one that the drive did not plan says nothing."""
@@ -132,6 +134,9 @@ class FollowCheck:
             what = f"reason was {theirs.reason}, is {outcome.reason.value}"
             self.drift.changed.append(f"anchor {stamp}: {what}")
             return
+        had, has = theirs.schedule, outcome.schedule
+        self.forgotten += had.memory_stamp_ns is not None and has.memory_stamp_ns is None
+        self.unmoved += had.motion_stamp_ns != has.motion_stamp_ns
         ours = driven_poses(outcome)
         self.same += ours.tobytes() == theirs.poses.tobytes()
         add_difference(self.drift, stamp, ours, theirs.poses)
@@ -144,9 +149,26 @@ class FollowCheck:
     @property
     def failed(self) -> bool:
         """Whether the plans differ by more than is tolerated."""
+        if self.forgotten or self.unmoved:
+            return True
         if self.tolerance_m is None:
             return bool(self.drift.changed) or self.same < len(self.met)
         return self.drift.exceeds(self.tolerance_m, self.tolerance_m / 10)
+
+    def lacks(self) -> list[str]:
+        """What the recording does not hold, so that the drive cannot be repeated."""
+        found = []
+        if self.forgotten:
+            found.append(
+                f"{self.forgotten} plans remember pictures that this replay has not seen: the "
+                "recording begins in the middle of the drive. Record from the start of the nodes"
+            )
+        if self.unmoved:
+            found.append(
+                f"{self.unmoved} plans were made with a measurement of the ego that the recording "
+                "does not hold. Record the odometry, too"
+            )
+        return found
 
     def sentence(self) -> str:
         """How it went."""

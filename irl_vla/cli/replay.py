@@ -105,6 +105,8 @@ def _refuse_bad_reference(reference: Path, folder: Path) -> None:
 def _followed(check: FollowCheck) -> bool:
     """Say whether the drive's plans came again; True where they did not."""
     _say_changed(check.drift)
+    for line in check.lacks():
+        typer.echo(f"lacking   {line}")
     typer.echo(f"followed  {check.sentence()}")
     return check.failed
 

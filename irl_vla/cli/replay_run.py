@@ -16,7 +16,7 @@ from irl_vla.bag.drive_record import (
     read_drive_record,
     refuse_other_calibration,
 )
-from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs
+from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs, rig_as_driven
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
 from irl_vla.cli.console import Console
@@ -91,6 +91,7 @@ class ReplayRun:
                 followed.refuse_other_backend(stack.model)
             seed, check = followed.seed, FollowCheck(followed, options.follow_tolerance)
             driven = read_recorded_inputs(options.follow, seed)
+            used = rig_as_driven(used, driven)
         core = DrivingCore(stack or policy_stack_from_bundle(bundle), used, CoreConfig(seed=seed))
         facts = {
             "recording": source.name,
@@ -104,7 +105,8 @@ class ReplayRun:
         }
         follow = {} if check is None else check.followed.schedules
         loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
-        banner = banner_of(bundle.manifest.kind, bundle.manifest.trained)
+        manifest = bundle.manifest
+        banner = banner_of(manifest.kind, manifest.trained, manifest.training_run)
         page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
         return ReplayRun(info, loop, facts, page, check)
 

@@ -95,15 +95,17 @@ class DrivingCore:
         """The car that drives."""
         return self.config.vehicle or self._perception.vehicle
 
-    def add_motion(self, motion: EgoMotion) -> None:
-        """Take one measurement of the ego. A time jump forgets path and route."""
+    def add_motion(self, motion: EgoMotion) -> str:
+        """Take one measurement of the ego; "", or why it is of no use. A time jump forgets path and
+        route."""
         resets = self.history.resets
-        self.history.add(motion)
+        wrong = self.history.add(motion)
         if self.history.resets != resets:
             self._safeguard.forget()
             self._intent.forget_route()
             self._perception.forget()
             self.commands.clear()
+        return wrong
 
     def add_intent(self, intent: Intent) -> None:
         """Take what navigation wants from now on."""

@@ -32,7 +32,7 @@ LATE_NS = SECOND_NS // 10  # motion may be measured so long after the pictures a
 YAW_FROM_POSES = "twist, fitted; its yaw rate is always 0, so that is taken from the poses"
 FARTHEST_M = 1e8  # no world frame of a car reaches that far
 MOST_BAD = 256  # broken measurements that are remembered
-FASTEST_M_S = 100.0  # a pose that would need more is a jump of the localisation
+FASTEST_M_S = 100.0  # no car is; a pose that would need more is a jump of the localisation
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,27 @@ class EgoHistory:
         self._bad: deque[tuple[int, str]] = deque(maxlen=MOST_BAD)  # stamps, and what was wrong
         self.resets: int = 0
 
-    def add(self, motion: EgoMotion) -> None:
-        """Take one measurement. NaN is remembered as the reason for having none; a stamp that runs
-        back, or a pose that no car reaches, starts a new history."""
+    def add(self, motion: EgoMotion) -> str:
+        """Take one measurement; "", or why it is of no use. That is remembered as the reason for
+        having none. A stamp that runs back, or a pose that no car reaches, starts a new history."""
         wrong = _wrong(motion)
         if wrong is not None:
-            self._bad.append((motion.stamp_ns, f"{motion.source}: {wrong} at {motion.stamp_ns} ns"))
-            return
+            self.spoil(motion.stamp_ns, f"{motion.source}: {wrong} at {motion.stamp_ns} ns")
+            return f"{motion.source}: {wrong}"
         if self._kept:
             last = self._kept[-1]
             if motion.stamp_ns == last.stamp_ns:
-                return
+                return ""
             if motion.stamp_ns < last.stamp_ns or _jumped(last, motion):
                 self.clear()
         self._kept.append(motion)
         while motion.stamp_ns - self._kept[0].stamp_ns > KEEP_NS:
             self._kept.pop(0)
+        return ""
+
+    def spoil(self, stamp_ns: int, why: str) -> None:
+        """A measurement of that stamp came, and cannot be used."""
+        self._bad.append((stamp_ns, why))
 
     def clear(self) -> None:
         """Forget everything: another time, or another place."""
@@ -166,6 +171,9 @@ def _wrong(motion: EgoMotion) -> str | None:
         return "not a number"
     if any(np.abs(part).max() > FARTHEST_M for part in parts):
         return f"farther than {FARTHEST_M:.0e} m"
+    speed = 0.0 if motion.twist is None else float(np.hypot(motion.twist[0], motion.twist[1]))
+    if speed > FASTEST_M_S:
+        return f"{speed:.0f} m/s, at most {FASTEST_M_S:.0f}"
     return None
 
 

@@ -21,6 +21,7 @@ from irl_vla.perception.tokens import (
     memory_inputs,
     scene_tokens,
     to_slots,
+    token_arrays,
 )
 from irl_vla.types import EgoStatus, Intent, SceneTokens
 
@@ -105,8 +106,8 @@ class NetworkPerception:
 
 def broken_tensor(tokens: SceneTokens, classes: SceneClasses) -> str | None:
     """What is wrong with the first tensor that holds no numbers, or classes that nobody knows."""
-    for name in ("bev", "agents", "boxes", "ego", "map", "polylines", "seg"):
-        if not np.isfinite(getattr(tokens, name)).all():
+    for name, values in token_arrays(tokens).items():
+        if not np.isfinite(values).all():
             return f"'{name}' holds what is not a number"
     for name, known in (("agent_class", classes.agents), ("map_class", classes.map)):
         kinds = getattr(tokens, name)

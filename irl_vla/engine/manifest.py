@@ -20,7 +20,14 @@ from irl_vla.foreign import brief, cut, without_twins
 from irl_vla.language.commands import PATH_COMMANDS, SPEED_COMMANDS
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.preset import Preset
-from irl_vla.perception.tokens import READABLE_TOKENS, GraphIo, TensorSpec, bev_io, camera_io
+from irl_vla.perception.tokens import (
+    FIRST_TOKENS,
+    READABLE_TOKENS,
+    GraphIo,
+    TensorSpec,
+    bev_io,
+    camera_io,
+)
 from irl_vla.planner.policies import POLICIES
 from irl_vla.planner.tensors import planner_io
 from irl_vla.types import InputError
@@ -244,7 +251,9 @@ def _check_network(network: NetworkPart) -> None:
                     f"graph '{name}', inputs: this version knows no '{tensor.name}'. "
                     f"A newer version of irl-vla is needed"
                 )
-        _check_tensors(name, "outputs", graph.outputs, io.outputs, io.optional)
+        older = network.scene_tokens == FIRST_TOKENS
+        optional = io.optional if older else io.optional - {"closed"}  # what /2 is for
+        _check_tensors(name, "outputs", graph.outputs, io.outputs, optional)
 
 
 def _check_names(graphs: dict[str, GraphSpec]) -> None:

@@ -19,10 +19,13 @@ from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.perception.networks import Perception, build
 from irl_vla.perception.preset import Preset
+from irl_vla.perception.tokens import FIRST_TOKENS, SCENE_TOKENS
 from irl_vla.planner.denoiser import Denoiser
 from irl_vla.planner.example import example_planner
 from irl_vla.planner.sampler import PlannerGraph, build_planner
 from irl_vla.types import InputError
+
+CLOSED = "bev.segmentation.closed."  # weights that networks of SceneTokens/1 do not have
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,13 @@ def weights_to_bytes(networks: Networks) -> bytes:
 
 
 def networks_from_bytes(
-    preset: Preset, content: bytes, where: str, classes: SceneClasses = CLASSES
-) -> Networks:
-    """Networks of `preset` with weights from safetensors. Raises InputError where they differ."""
+    preset: Preset, content: bytes, where: str, classes: SceneClasses = CLASSES,
+    tokens: str = SCENE_TOKENS,
+) -> Networks:  # fmt: skip
+    """Networks of `preset` with weights from safetensors. Raises InputError where they differ.
+
+    tokens: the version of SceneTokens that they make
+    """
     try:
         weights = read_safetensors(content)
     except SafetensorError as error:
@@ -79,6 +86,8 @@ def networks_from_bytes(
     planner = build_planner(preset, 0, anchors)
     networks = Networks(preset, build(preset, 0, classes), planner, classes)
     expected = networks.weights()
+    if tokens == FIRST_TOKENS:
+        weights |= {name: value for name, value in expected.items() if name.startswith(CLOSED)}
     for name in sorted(set(expected) ^ set(weights)):
         verb = "misses" if name in expected else "has an unknown"
         raise InputError(f"{where}: {verb} weight '{name}' for preset '{preset.name}'")

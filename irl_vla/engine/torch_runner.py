@@ -34,8 +34,9 @@ class TorchRunner(LoadedGraphs):
         network = bundle.network
         where = f"bundle {bundle.root}: {network.weights}"
         networks = networks_from_bytes(
-            network.preset, bundle.read(network.weights), where, network.vocabulary
-        )
+            network.preset, bundle.read(network.weights), where, network.vocabulary,
+            network.scene_tokens,
+        )  # fmt: skip
         modules = networks.graphs()
         self.device = device
         self._modules = {name: modules[name].to(device) for name in self.graphs}
@@ -50,10 +51,10 @@ class TorchRunner(LoadedGraphs):
                 target = targets[tensor.name]
                 refuse_other(graph, "output", tensor, target, shape_of(tensor, images))
         result = called(self._modules[graph], ordered)
-        names = (tensor.name for tensor in spec.outputs)
+        names = [tensor.name for tensor in spec.outputs]
+        told = result[: len(names)]  # the last ones are those that an older bundle does not have
         return {
-            name: _handed(value, targets.get(name))
-            for name, value in zip(names, result, strict=True)
+            name: _handed(value, targets.get(name)) for name, value in zip(names, told, strict=True)
         }
 
 

@@ -31,6 +31,7 @@ from irl_vla.types import (
     Schedule,
 )
 
+RECORDED_NS = SECOND_NS  # after its anchor a measurement that was driven by is recorded
 MAX_NOTICES = 200  # different texts that are kept; a long recording may have one per picture
 NOT_IN_TIME = "not_driven: the car did not use its picture"  # reason of a followed drive
 FURTHER = "further notices, each of them different"
@@ -88,7 +89,9 @@ class ReplayLoop:
         """Sets whose ego motion is known, or will not come any more."""
         while self._waiting:
             anchor = self._waiting[0].frames.anchor_stamp_ns
-            too_late = not 0 <= now_ns - anchor <= LATE_NS
+            # What the followed car had comes, though recorders may write it down late.
+            patience = LATE_NS if self._schedule(anchor) is None else RECORDED_NS
+            too_late = not 0 <= now_ns - anchor <= patience
             if self._is_waiting(anchor) and not too_late:
                 return
             yield self._waiting.popleft()
@@ -175,6 +178,8 @@ class ReplayLoop:
         self._note(f"{notice.kind.value}: {notice.text}")
         if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
             self._sync.spoil(notice.camera, notice.text)
+        if notice.kind is NoticeKind.MOTION_UNPLACED:
+            self.core.history.spoil(notice.stamp_ns, notice.text)
         now = notice.now
         if notice.kind is NoticeKind.CALIBRATION_CHANGED and now and not self.rig_is_given:
             cameras = tuple(

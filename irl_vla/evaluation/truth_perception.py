@@ -8,7 +8,7 @@ May import: see the room's door plate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from irl_vla.perception.preset import (
 )
 from irl_vla.scoring.scene import Polygons
 from irl_vla.types import F64, Boxes3D, SceneTokens
+from irl_vla.world.closed_lanes import closed_lanes
 from irl_vla.world.episode import Actors, Episode, WorldState
 from irl_vla.world.simulated_sensors import ego_pose, stamp_of, truth
 from irl_vla.world.town import NONE, Light, Town
@@ -105,6 +106,7 @@ class TruthPerception:
             polylines=_filled(lines.astype(np.float16), self.elements),
             map_class=_filled(kinds, self.elements),
             map_valid=np.arange(self.elements) < len(lines), seg=self._segmentation(state),
+            closed=self._closed(state),
         )  # fmt: skip
 
     def _agents(self, boxes: Boxes3D) -> tuple[F64, Ints]:
@@ -133,18 +135,34 @@ class TruthPerception:
 
     def _segmentation(self, state: WorldState) -> NDArray[np.float16]:
         """(7, nx, ny): road where a cell's middle lies on asphalt, else nothing."""
-        points = replace(self.area, heights=(0.0,)).points()
-        world = move(points, rigid_from_pose(ego_pose(state)))[:, :2]
+        world = self._cells(state)
         near = self._tree.query(shapely.box(*world.min(axis=0), *world.max(axis=0)))
-        road = np.zeros(len(world), np.bool_)
-        for polygon in self._ground[near]:
-            x0, y0, x1, y1 = polygon.bounds
-            maybe = ~road & ((world >= [x0, y0]) & (world <= [x1, y1])).all(axis=1)
-            road[maybe] = shapely.contains_xy(polygon, world[maybe])
+        road = _covered(world, self._ground[near])
         seg = np.zeros((len(SEG_CLASSES), *self.area.cells), np.float16)
         seg[ROAD] = road.reshape(self.area.cells)
         seg[NOTHING] = 1.0 - seg[ROAD]
         return seg
+
+    def _closed(self, state: WorldState) -> NDArray[np.float16]:
+        """(1, nx, ny): the lanes that a red light keeps the ego from entering."""
+        lanes = [self.town.lanes[index] for index in closed_lanes(self.town, state)]
+        shut = _covered(self._cells(state), [shapely.Polygon(lane.polygon) for lane in lanes])
+        return shut.reshape(1, *self.area.cells).astype(np.float16)
+
+    def _cells(self, state: WorldState) -> F64:
+        """(cells, 2) the cells' middles in the world."""
+        points = replace(self.area, heights=(0.0,)).points()
+        return move(points, rigid_from_pose(ego_pose(state)))[:, :2]
+
+
+def _covered(points: F64, polygons: Iterable[shapely.Polygon]) -> NDArray[np.bool_]:
+    """(n,) whether a point (n, 2) lies in one of the polygons."""
+    inside = np.zeros(len(points), np.bool_)
+    for polygon in polygons:
+        x0, y0, x1, y1 = polygon.bounds
+        maybe = ~inside & ((points >= [x0, y0]) & (points <= [x1, y1])).all(axis=1)
+        inside[maybe] = shapely.contains_xy(polygon, points[maybe])
+    return inside
 
 
 def map_lines(town: Town) -> tuple[F64, Ints, Ints]:

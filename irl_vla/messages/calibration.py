@@ -15,6 +15,7 @@ from irl_vla.messages.topics import ChosenTopics, is_rectified
 from irl_vla.types import F64, InputError
 
 BASE_FRAMES = ("base_link", "base_footprint", "rear_axle", "ego_vehicle")  # in order of preference
+GIVE_RIG = "Or give a rig file: irl-vla ... --rig FILE, ros2 launch ... rig:=FILE"
 WORLD_FRAMES = ("odom", "map", "world", "earth")  # odom first: it never jumps
 
 
@@ -43,7 +44,7 @@ def calibrate(
             wanted = topics.camera_info or f"{topics.image.rsplit('/', 1)[0]}/camera_info"
             result.missing.append(
                 f"no CameraInfo for camera {name}: expected sensor_msgs/CameraInfo, for example on "
-                f"{wanted}. Give a rig file with --rig"
+                f"{wanted}. {GIVE_RIG}"
             )
             continue
         try:
@@ -64,8 +65,7 @@ def camera_of(
         known = ", ".join(tree.frames[:12]) or "no frame at all"
         raise InputError(
             f"camera '{name}': its CameraInfo is in frame '{frame}', and tf does not say where "
-            f"that is from '{base_frame}' (tf knows {known}). Publish it on /tf_static, or give a "
-            "rig file with --rig"
+            f"that is from '{base_frame}' (tf knows {known}). Publish it on /tf_static. {GIVE_RIG}"
         )
     d, k = (np.asarray(_field(info, key), np.float64) for key in "dk")
     p = np.asarray(_field(info, "p"), np.float64).reshape(3, 4)[:, :3]
@@ -90,7 +90,8 @@ def _field(info: Any, key: str) -> Any:
 def info_content(info: Any) -> tuple[Any, ...]:
     """Everything of a CameraInfo but its stamp, to notice a change."""
     roi = info.roi
-    numbers = tuple(tuple(np.asarray(_field(info, key)).tolist()) for key in "dkrp")
+    # as bytes, for NaN is not NaN: a broken CameraInfo would be a change at every message
+    numbers = tuple(np.asarray(_field(info, key), np.float64).tobytes() for key in "dkrp")
     return (
         info.header.frame_id, info.width, info.height, info.distortion_model, numbers,
         info.binning_x, info.binning_y, (roi.x_offset, roi.y_offset, roi.width, roi.height),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -47,12 +47,13 @@ class NoticeKind(str, Enum):
     UNREADABLE = "unreadable"
     UNSTAMPED = "unstamped"
     NO_TRANSFORM = "no_transform"
+    MOTION_UNPLACED = "motion_unplaced"
 
 
 @dataclass(frozen=True)
 class Notice:
     """Something that the one who replays should know. Every bad image has its own; of the other
-    kinds each topic gives one.
+    kinds each topic gives one, or as many as there are (`EventReader.every`).
 
     now: the camera's new calibration, for CALIBRATION_CHANGED
     """
@@ -86,7 +87,12 @@ class EventReader:
         chosen: ChosenTopics,
         calibration: Calibration,
         ego_from_tf: bool,
+        *,
+        every: bool = False,
     ) -> None:
+        """every: each message that is of no use gives a notice, for who counts them; else a topic
+        gives one of each kind"""
+        self._every = every
         self._there = there
         self._base = calibration.base_frame
         self._tree = calibration.tree.copy()
@@ -96,7 +102,7 @@ class EventReader:
         self._infos: dict[str, tuple[Any, ...]] = {}
         self._twist_filled = False
         self._moving: set[str] = set()  # child frames that /tf has moved
-        self._pose: tuple[str, F64] | None = None  # world frame, world_from_ego
+        self._pose: tuple[str, F64, int] | None = None  # world frame, world_from_ego, stamp [ns]
         self._parts: dict[str, Callable[[Any, Record], Iterator[Event]]] = {}
         self._cameras: dict[str, list[str]] = {}
         self._rectified: set[str] = set()
@@ -144,8 +150,8 @@ class EventReader:
             return
         yield from events
 
-    def _once(self, record: Record, kind: NoticeKind, text: str) -> Iterator[Event]:
-        if (record.topic, kind) not in self._said:
+    def _once(self, record: Record, kind: NoticeKind, text: str) -> Iterator[Notice]:
+        if self._every or (record.topic, kind) not in self._said:
             self._said.add((record.topic, kind))
             yield Notice(record.log_ns, kind, record.topic, text)
 
@@ -192,19 +198,20 @@ class EventReader:
         child = frame_name(message.child_frame_id) or self._base
         child_from_base = self._tree.find(child, self._base)
         if child_from_base is None:
-            yield from self._once(
-                record, NoticeKind.NO_TRANSFORM,
+            text = (
                 f"topic {record.topic}: the odometry moves frame '{child}', and tf does not say "
-                f"where that is from '{self._base}'; it is not used",
-            )  # fmt: skip
+                f"where that is from '{self._base}'; it is not used"
+            )
+            for notice in self._once(record, NoticeKind.MOTION_UNPLACED, text):
+                yield replace(notice, stamp_ns=self._stamp(message.header, record))
             return
         try:
             world_from_ego = pose_matrix(message.pose.pose) @ child_from_base
         except InputError:  # NaN or no quaternion: passed on, the guard names it
             world_from_ego = np.full((4, 4), np.nan)
-        self._pose = (frame_name(message.header.frame_id), world_from_ego)
-        twist = self._twist(message.twist, child_from_base)
         stamp = self._stamp(message.header, record)
+        self._pose = (frame_name(message.header.frame_id), world_from_ego, stamp)
+        twist = self._twist(message.twist, child_from_base)
         yield EgoMotion(stamp, world_from_ego, twist, record.topic)
 
     def _twist(self, twist: Any, child_from_base: F64) -> F64 | None:
@@ -239,9 +246,10 @@ class EventReader:
         world_from_ego = self._tree.find(self._world, self._base)
         if nearest is None or world_from_ego is None or nearest != self._lowest(below, headers):
             return
-        self._pose = (self._world, world_from_ego)
+        stamp = self._stamp(headers[nearest], record)
+        self._pose = (self._world, world_from_ego, stamp)
         source = f"{record.topic} {self._world} -> {self._base}"
-        yield EgoMotion(self._stamp(headers[nearest], record), world_from_ego, None, source)
+        yield EgoMotion(stamp, world_from_ego, None, source)
 
     def _lowest(self, below: tuple[str, ...], headers: dict[str, Any]) -> str | None:
         """The moving edge nearest to the base frame, of all that have been seen to move."""
@@ -250,19 +258,46 @@ class EventReader:
 
     def _intent(self, message: Any, record: Record) -> Iterator[Event]:
         if self._there[record.topic].msgtype == INTENT:
-            yield intent_from_message(message)
+            intent = intent_from_message(message)
+            yield from self._placed(intent, frame_name(message.header.frame_id), record)
             return
         word = str(message.data).strip().lower()
         if word not in {direction.value for direction in IntentDirection}:
             raise InputError(f"intent '{message.data}', expected left, straight, right or unknown")
         yield Intent(IntentDirection(word), None, record.log_ns)
 
-    def _boxes(self, message: Any, record: Record) -> Iterator[Event]:
-        frame = frame_name(message.header.frame_id) or self._base
+    def _placed(self, intent: Intent, frame: str, record: Record) -> Iterator[Event]:
+        """The intent with its route in the ego frame. A route in the world frame is seen from the
+        newest known pose, and has the stamp of that."""
+        if intent.route is None or frame in ("", self._base):
+            yield intent
+            return
+        ego_from_frame = self._ego_from(frame)
+        if ego_from_frame is None:
+            yield from self._once(
+                record, NoticeKind.NO_TRANSFORM,
+                f"topic {record.topic}: the route is in frame '{frame}', which neither tf nor the "
+                f"odometry connects to '{self._base}'; it is not used",
+            )  # fmt: skip
+            return
+        if self._pose is not None and frame == self._pose[0]:
+            intent = replace(intent, stamp_ns=self._pose[2])
+        assert intent.route is not None
+        route = intent.route @ ego_from_frame[:2, :2].T + ego_from_frame[:2, 3]
+        yield replace(intent, route=route)
+
+    def _ego_from(self, frame: str) -> F64 | None:
+        """ego_from_frame now, or None where it is not known."""
         ego_from_frame = self._tree.find(self._base, frame)
         if self._pose is not None and frame == self._pose[0]:
             ego_from_frame = inverse(self._pose[1])
-        if ego_from_frame is None or not np.all(np.isfinite(ego_from_frame)):
+        known = ego_from_frame is not None and bool(np.all(np.isfinite(ego_from_frame)))
+        return ego_from_frame if known else None
+
+    def _boxes(self, message: Any, record: Record) -> Iterator[Event]:
+        frame = frame_name(message.header.frame_id) or self._base
+        ego_from_frame = self._ego_from(frame)
+        if ego_from_frame is None:
             yield from self._once(
                 record, NoticeKind.NO_TRANSFORM,
                 f"topic {record.topic}: boxes are in frame '{frame}', which tf does not connect "

@@ -115,7 +115,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def skipped_csv(skipped: Sequence[Skipped]) -> str:
-    """token, log_name, reason of every scene that is in no mean."""
+    """token, log_name, reason of every scene that counts in no average."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["token", "log_name", "reason"])

@@ -91,10 +91,10 @@ def lift(
     read = nn.functional.grid_sample(
         stack, pixel.reshape(batch, 2, levels * cells, 2), "bilinear", "border", align_corners=False
     )
-    seen_flat = seen.reshape(batch, 1, 2, levels * cells)
-    read = torch.where(seen_flat, read, 0.0)
-    count = seen_flat.to(read.dtype).sum(dim=2)
-    mean = (read[:, :, 0] + read[:, :, 1]) / count.clamp(min=1.0)  # (B, C, Z * R * S)
+    share = seen.reshape(batch, 1, 2, levels * cells).to(read.dtype)  # a hidden point reads 0, 0
+    count = share.sum(dim=2)
+    share = share / count.clamp(min=1.0)[:, :, None]
+    mean = read[:, :, 0] * share[:, :, 0] + read[:, :, 1] * share[:, :, 1]  # (B, C, Z * R * S)
     lifted = mean.reshape(batch, channels * levels, *bev.cells)
     return lifted, (count > 0.0).to(read.dtype).reshape(batch, levels, *bev.cells)
 
@@ -166,7 +166,7 @@ class BevEncoder(nn.Module):
 
     def forward(self, inputs: BevInputs) -> tuple[Tensor, Tensor]:
         """-> (B, D, Hp, Wp) BEV and (B, D, R, S) fine map for the segmentation."""
-        assert inputs.features.shape[1] == MAX_CAMERAS
+        assert inputs.features.shape[1] <= MAX_CAMERAS  # training may leave empty slots away
         lifted, seen = lift(
             inputs.features, inputs.sampling_grid, inputs.visible, inputs.present, self.bev
         )

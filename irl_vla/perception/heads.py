@@ -1,4 +1,4 @@
-"""What stands and moves on the BEV: agents, ego, map elements and segmentation.
+"""What stands and moves on the BEV: agents, ego, map elements, classes of the ground.
 
 One decoder serves 30 agent queries, 1 ego query and M map queries: they attend to each other, to
 the whole BEV, and once more to the BEV at the place they point to, which moves layer by layer.
@@ -201,7 +201,8 @@ class SceneDecoder(nn.Module):
 
 
 class Segmentation(nn.Module):
-    """BEV and fine map -> class logits of every sampled cell."""
+    """BEV and fine map -> per sampled cell its class, and apart from it whether a red light closes
+    the lane there: that overlaps road, so it is no class."""
 
     def __init__(self, preset: Preset, classes: SceneClasses = CLASSES) -> None:
         super().__init__()
@@ -215,12 +216,15 @@ class Segmentation(nn.Module):
         nothing = classes.index("seg", "nothing", "the network, for untrained ground,")
         prior[nothing] = 1.0 - PRIOR * (len(classes.seg) - 1)
         self.classes.bias = nn.Parameter(prior.log())
+        self.closed = nn.Conv2d(half, 1, 1)
+        nn.init.normal_(self.closed.weight, std=QUIET)
+        nn.init.constant_(self.closed.bias, PRIOR_LOGIT)
 
-    def forward(self, bev: Tensor, fine: Tensor) -> Tensor:
-        """(B, D, Hp, Wp), (B, D, R, S) -> (B, K, R, S) logits."""
+    def forward(self, bev: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, D, Hp, Wp), (B, D, R, S) -> (B, K, R, S) and (B, 1, R, S) logits."""
         coarse = nn.functional.interpolate(self.coarse(bev), scale_factor=float(POOL))
-        out: Tensor = self.classes(self.mix(coarse + self.fine(fine)))
-        return out
+        mixed = self.mix(coarse + self.fine(fine))
+        return self.classes(mixed), self.closed(mixed)
 
 
 def _quiet(width: int, out: int, bias: float = 0.0) -> nn.Linear:

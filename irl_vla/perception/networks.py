@@ -22,11 +22,13 @@ from irl_vla.perception.preset import Preset
 
 @dataclass(frozen=True)
 class BevOutputs:
-    """bev: (B, D, Hp, Wp); decoded tokens and findings; seg_logits: (B, K, R, S)."""
+    """bev: (B, D, Hp, Wp); decoded tokens and findings; seg_logits: (B, K, R, S) and closed_logits:
+    (B, 1, R, S)."""
 
     bev: Tensor
     decoded: Decoded
     seg_logits: Tensor
+    closed_logits: Tensor
 
 
 class BevNet(nn.Module):
@@ -41,11 +43,12 @@ class BevNet(nn.Module):
     def forward(self, inputs: BevInputs) -> BevOutputs:
         """A batch of scenes -> float32 outputs with gradients."""
         bev, fine = self.encoder(inputs)
-        return BevOutputs(bev, self.decoder(bev, inputs.ego_vector), self.segmentation(bev, fine))
+        decoded = self.decoder(bev, inputs.ego_vector)
+        return BevOutputs(bev, decoded, *self.segmentation(bev, fine))
 
 
 class BevGraph(nn.Module):
-    """One scene in, SceneTokens/1 out; arguments and results in the order of tokens.bev_io."""
+    """One scene in, SceneTokens/2 out; arguments and results in the order of tokens.bev_io."""
 
     def __init__(self, net: BevNet, score_threshold: float) -> None:
         super().__init__()
@@ -78,6 +81,7 @@ class BevGraph(nn.Module):
             found.map_logits.argmax(dim=-1),
             map_score > self.score_threshold,
             outputs.seg_logits.softmax(dim=1).half(),
+            outputs.closed_logits.sigmoid().half(),
         )
         return tuple(value[0] for value in results)
 

@@ -1,4 +1,4 @@
-"""SceneTokens/1 as the two perception graphs speak it: names, types and shapes of every tensor.
+"""SceneTokens/2 as the two perception graphs speak it: names, types and shapes of every tensor.
 
 Legend: C feature channels, h x w feature cells, P points = rows * cols * heights, D token width,
 M map elements, Hp x Wp pooled grid. The export writes these names into the graphs and the runners
@@ -33,11 +33,12 @@ from irl_vla.types import (
     SceneTokens,
 )
 
-SCENE_TOKENS = "SceneTokens/1"  # what this version exports
-READABLE_TOKENS = (SCENE_TOKENS,)  # and what it drives with
+SCENE_TOKENS = "SceneTokens/2"  # what this version exports
+FIRST_TOKENS = "SceneTokens/1"  # without `closed`
+READABLE_TOKENS = (SCENE_TOKENS, FIRST_TOKENS)  # and what it drives with
 TOKEN_ARRAYS = (  # of SceneTokens; an optional one is None where a bundle does not have it
     "bev", "agents", "boxes", "agent_class", "agent_valid", "ego", "map", "polylines", "map_class",
-    "map_valid", "seg",
+    "map_valid", "seg", "closed",
 )  # fmt: skip
 BOX_FIELDS = ("x", "y", "z", "l", "w", "h", "yaw", "vx", "vy", "score")
 
@@ -116,7 +117,9 @@ def bev_io(preset: Preset, classes: SceneClasses = CLASSES) -> GraphIo:
             TensorSpec("map_class", "int64", (elements,)),
             TensorSpec("map_valid", "bool", (elements,)),
             TensorSpec("seg", "float16", (len(classes.seg), *preset.bev.cells)),
+            TensorSpec("closed", "float16", (1, *preset.bev.cells)),
         ),
+        optional=frozenset({"closed"}),
     )
 
 

@@ -79,7 +79,7 @@ class StageScores:
 class TwoStage:
     """The result. columns: token -> (10,) COLUMNS, ec and score completed; weights: token -> its
     share among the follow-ups (1 for first-stage frames); groups: by the token of `now`;
-    left_out: token of `now` -> why the group is in no mean; overall: mean of the groups."""
+    left_out: token of `now` -> why the group counts in no average; overall: mean of the groups."""
 
     columns: Mapping[str, F64]
     weights: Mapping[str, float]

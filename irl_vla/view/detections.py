@@ -35,6 +35,8 @@ MAP_STROKES: dict[str, tuple[Rgb, int]] = {  # colour, width [px]
     "stop_line": (ORANGE, 3),
     "red_stop_line": (RED, 3),
 }
+CLOSED_COLOR: Rgb = (122, 26, 30)  # ground that a red light closes
+CLOSED_FROM = 0.5
 OTHER_STROKE = (MUTED, 1)  # of a class that only the bundle knows
 NOTHING = "nothing"
 
@@ -56,6 +58,13 @@ def ground_classes(tokens: SceneTokens, classes: SceneClasses) -> NDArray[np.str
     return np.take(np.asarray(classes.seg, np.str_), likely)
 
 
+def closed_cells(tokens: SceneTokens) -> NDArray[np.bool_]:
+    """(nx, ny) where a red light closes the lane; nowhere for networks that do not say."""
+    if tokens.closed is None:
+        return np.zeros(tokens.seg.shape[1:], np.bool_)
+    return np.asarray(tokens.closed[0] > CLOSED_FROM)
+
+
 def detected_words(tokens: SceneTokens, classes: SceneClasses) -> str:
     """One sentence: "Detected: 2 vehicles, 1 map line, 34 % of the ground." """
     kinds = Counter(classes.agents[kind] for kind in tokens.agent_class[tokens.agent_valid])
@@ -65,19 +74,22 @@ def detected_words(tokens: SceneTokens, classes: SceneClasses) -> str:
     if tokens.seg.size:
         share = 100.0 * float((ground_classes(tokens, classes) != NOTHING).mean())
         parts += [f"{max(share, 1.0):.0f} % of the ground"] if share > 0 else []
+    parts += ["a lane closed by a red light"] if closed_cells(tokens).any() else []
     return f"Detected: {', '.join(parts)}." if parts else "Nothing detected."
 
 
 def finds_something(tokens: SceneTokens, classes: SceneClasses) -> bool:
     """Whether there is anything of it to draw."""
     ground = bool(tokens.seg.size) and bool((ground_classes(tokens, classes) != NOTHING).any())
-    return bool(tokens.agent_valid.any() or tokens.map_valid.any() or ground)
+    found = tokens.agent_valid.any() or tokens.map_valid.any() or closed_cells(tokens).any()
+    return bool(found or ground)
 
 
 def paint_ground(
     image: U8, window: BevWindow, tokens: SceneTokens, area: BevGrid, classes: SceneClasses
 ) -> None:
-    """Every cell of the observed grid in the colour of its class; "nothing" stays bare."""
+    """Every cell of the observed grid in the colour of its class; "nothing" stays bare. What a
+    red light closes has its own colour."""
     if tokens.seg.size == 0:
         return
     names = ground_classes(tokens, classes)
@@ -88,10 +100,12 @@ def paint_ground(
     columns = np.floor((y - area.y[0]) / (area.y[1] - area.y[0]) * names.shape[1]).astype(int)
     here = np.flatnonzero((rows >= 0) & (rows < names.shape[0]))
     there = np.flatnonzero((columns >= 0) & (columns < names.shape[1]))
-    shown = names[np.ix_(rows[here], columns[there])]
+    cells = np.ix_(rows[here], columns[there])
+    shown = names[cells]
     part = image[np.ix_(here, there)]
     for name, color in SEG_COLORS.items():
         part[shown == name] = color
+    part[closed_cells(tokens)[cells]] = CLOSED_COLOR
     image[np.ix_(here, there)] = part
 
 

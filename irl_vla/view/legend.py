@@ -6,24 +6,27 @@ May import: perception (class names), detections, palette, report.
 from __future__ import annotations
 
 from irl_vla.perception.classes import SceneClasses
-from irl_vla.view.detections import MAP_STROKES, OTHER_STROKE, SEG_COLORS
+from irl_vla.view.detections import CLOSED_COLOR, MAP_STROKES, OTHER_STROKE, SEG_COLORS
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION, WHITE, class_color, hex_color
 from irl_vla.view.report import Legend, LegendEntry
 
 RULE_BANNER = "The rule policy has no perception: it continues the present motion."
 UNTRAINED_BANNER = "These weights are untrained: the plans are meaningless."
+PART_BANNER = "Only a part of these weights is trained ({}): the plans are meaningless."
 
 
-def banner_of(kind: str, trained: bool) -> str:
+def banner_of(kind: str, trained: bool, training_run: str | None = None) -> str:
     """What a reader must know before looking at the plans; empty for trained networks.
 
-    kind: "network" or the name of a policy without one; both as in a bundle's manifest
+    kind: "network" or the name of a policy without one; all as in a bundle's manifest
     """
     if kind == "rule":
         return RULE_BANNER
     if kind != "network":
         return f"The policy '{kind}' has no network."
-    return "" if trained else UNTRAINED_BANNER
+    if trained:
+        return ""
+    return UNTRAINED_BANNER if training_run is None else PART_BANNER.format(training_run)
 
 
 def plan_legend() -> Legend:
@@ -52,6 +55,7 @@ def detected_legends(anchors: int, found: int, classes: SceneClasses) -> tuple[L
     ]
     painted = [name for name in classes.seg if name in SEG_COLORS]
     ground = [LegendEntry("area", hex_color(SEG_COLORS[name]), name) for name in painted]
+    ground.append(LegendEntry("area", hex_color(CLOSED_COLOR), "closed by a red light"))
     ground.append(LegendEntry("dashed", hex_color(MUTED), "border of the observed area"))
     note = f"Something was detected at {found} of {anchors} anchors."
     if found == 0:

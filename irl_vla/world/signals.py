@@ -18,6 +18,7 @@ from irl_vla.world.phases import phase_at
 from irl_vla.world.town import Light, Town
 
 RED = int(Light.RED)
+ENDLESS_S = 1e6  # [s] longer than any drive
 
 
 class Cycles(NamedTuple):
@@ -42,6 +43,15 @@ class Cycles(NamedTuple):
         cycle = np.array([signal.cycle_s for signal in town.signals], np.float64)
         offset = np.array([signal.offset_s for signal in town.signals], np.float64)
         return Cycles(durations, shows, np.cumsum(durations, axis=1), many, cycle, offset)
+
+    def endless(self) -> Cycles:
+        """Cycles of as many signals of which nobody knows when they turn red."""
+        count = len(self.many)
+        long = np.full((count, 1), ENDLESS_S)
+        return Cycles(
+            long, np.full((count, 1), Light.GREEN, np.int8), long.copy(),
+            np.ones(count, np.int64), np.full(count, ENDLESS_S), np.zeros(count),
+        )  # fmt: skip
 
     def at(self, time_s: float) -> tuple[I8, F64]:
         """(S,) what every signal shows, as Signal.at says it, and (S,) [s] until a red one changes,

@@ -30,6 +30,8 @@ from irl_vla_nodes.topics import COMMAND, FRAMES, SET_INTENT
 class CommandNode(CarNode[CommandParams]):
     """See the module."""
 
+    outputs = (COMMAND,)
+
     def __init__(self) -> None:
         super().__init__("command_node", CommandParams)
 
@@ -58,7 +60,8 @@ class CommandNode(CarNode[CommandParams]):
             response.accepted, response.message = False, "command_node is not active"
             return response
         wanted = replace(intent, stamp_ns=intent.stamp_ns or self.now_ns())
-        self._intents.publish(intent_to_message(wanted, self._params.base_frame))
+        frame = request.intent.header.frame_id or self._params.base_frame
+        self._intents.publish(intent_to_message(wanted, frame))
         response.accepted, response.message = True, ""
         return response
 

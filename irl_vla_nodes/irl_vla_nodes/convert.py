@@ -9,13 +9,20 @@ Plans, intents and commands: irl_vla/messages/plan_messages.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from irl_vla.camera.camera import Camera
+from irl_vla.camera.preprocess import (
+    CalibratedImages,
+    ImageSpec,
+    TeleImage,
+    fitted_cameras,
+    tele_camera,
+)
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Rig
 from irl_vla.frames import rigid_from_quaternion
@@ -37,6 +44,7 @@ from irl_vla.types import (
     Boxes3D,
     EgoStatus,
     GraphRecord,
+    InputError,
     Intent,
     Refusal,
     RefusalReason,
@@ -110,12 +118,12 @@ def frames_to_message(value: FramesHandle, frame_id: str) -> Any:
 
 
 def frames_from_message(message: Any) -> FramesHandle:
-    """irl_vla_msgs/FrameSet -> FramesHandle."""
+    """irl_vla_msgs/FrameSet -> FramesHandle. Raises InputError where lists do not fit."""
     stamps = [int(stamp) for stamp in message.camera_stamps_ns]
     return FramesHandle(
         stamp_ns(message.header.stamp), _handle(message), str(message.rig),
-        dict(zip(message.cameras, stamps, strict=True)),
-        dict(zip(message.missing_cameras, message.missing_reasons, strict=True)),
+        _paired("cameras", message.cameras, stamps),
+        _paired("missing_cameras", message.missing_cameras, message.missing_reasons),
         latencies_from_message(message.latencies),
     )  # fmt: skip
 
@@ -142,10 +150,10 @@ def tokens_to_message(value: TokensHandle, frame_id: str) -> Any:
 
 
 def tokens_from_message(message: Any) -> TokensHandle:
-    """irl_vla_msgs/TokensHandle -> TokensHandle."""
+    """irl_vla_msgs/TokensHandle -> TokensHandle. Raises InputError for unknown reasons."""
     refusal = None
     if message.refusal_reason:
-        refusal = RefusalReason(message.refusal_reason), str(message.refusal_detail)
+        refusal = _reason(message.refusal_reason), str(message.refusal_detail)
     return TokensHandle(
         stamp_ns(message.header.stamp), _handle(message), refusal, str(message.bundle_id),
         int(message.epoch), int(message.memory_stamp_ns) if message.has_memory else None,
@@ -199,10 +207,10 @@ def refusal_to_message(
 
 
 def refusal_from_message(message: Any) -> Refusal:
-    """irl_vla_msgs/Refusal -> Refusal."""
+    """irl_vla_msgs/Refusal -> Refusal. Raises InputError for unknown reasons."""
     fallback = fallback_from_message(message.fallback) if message.has_fallback else None
     return Refusal(
-        stamp_ns(message.header.stamp), RefusalReason(message.reason), str(message.detail), fallback
+        stamp_ns(message.header.stamp), _reason(message.reason), str(message.detail), fallback
     )
 
 
@@ -271,6 +279,24 @@ def rig_from_notes(notes: Mapping[str, Any]) -> Rig:
     )  # fmt: skip
 
 
+def images_to_arrays(images: CalibratedImages) -> dict[str, Any]:
+    """The pictures of one anchor, for the ring."""
+    tele = {} if images.tele is None else {"tele": images.tele.pixels}
+    return {"pixels": images.pixels, **tele}
+
+
+def images_from_arrays(
+    arrays: Mapping[str, Any], rig: Rig, spec: ImageSpec, there: Container[str]
+) -> CalibratedImages:
+    """Pictures out of the ring. spec: with which they were prepared; there: cameras that gave
+    one."""
+    present, camera = np.array([name in there for name in rig.names], np.bool_), None
+    if "tele" in arrays:
+        camera = tele_camera(rig, spec)
+    tele = None if camera is None else TeleImage(camera, arrays["tele"])
+    return CalibratedImages(fitted_cameras(rig, spec), arrays["pixels"], present, tele)
+
+
 def tokens_to_arrays(tokens: SceneTokens) -> dict[str, Any]:
     """The arrays of SceneTokens, for the ring."""
     return token_arrays(tokens)
@@ -324,6 +350,20 @@ def segmentation_to_message(
     )  # fmt: skip
     data = np.ascontiguousarray(cells.T).reshape(-1)
     return new("nav_msgs/msg/OccupancyGrid", header=stamp, info=info, data=data)
+
+
+def _paired(what: str, names: Any, values: Any) -> dict[str, Any]:
+    if len(names) != len(values):
+        raise InputError(f"{len(names)} {what} for {len(values)} values")
+    return dict(zip(names, values, strict=True))
+
+
+def _reason(name: str) -> RefusalReason:
+    try:
+        return RefusalReason(name)
+    except ValueError:
+        known = ", ".join(reason.value for reason in RefusalReason)
+        raise InputError(f"refusal for '{name}', expected one of {known}") from None
 
 
 def _handle_fields(handle: Handle) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from irl_vla_nodes.restart import Restart, failed
+from irl_vla_nodes.topics import NODES
 from launch import LaunchContext
 
 PACKAGE = "irl_vla_nodes"
-NODES = ("camera_node", "perception_node", "command_node", "planner_node", "monitor_node")
 EGO_NODES = {"perception_node", "planner_node", "monitor_node"}
 RING_FOLDER = "/dev/shm/irl_vla"  # below it one folder per ROS domain and namespace
 PICTURES_AGE_S = 0.2  # when their plan is published; the silence after it is counted from there
-RESPAWN_S = 0.2  # before a dead node is started again
+BOOLEANS = ("true", "false", "True", "False")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,9 @@ class CarConfig:
     """What a launch file knows of the car. cameras: name -> image topic, CameraInfo topic or "".
 
     settings: parameters by node name, over everything else; cpus: node name -> list for taskset
+    ring_folder: "": one of this ROS domain and namespace; autostart: False where somebody else, a
+    lifecycle manager, leads the nodes through their states
+    respawn: start a dead node again; essential: where that is given up the launch ends
     enclaves: path above the nodes' SROS2 enclaves, or "": no security
     """
 
@@ -45,7 +50,11 @@ class CarConfig:
     namespace: str = ""
     use_sim_time: bool = False
     reliable: bool = False
+    ring_folder: str = ""
+    log_level: str = "info"
+    autostart: bool = True
     respawn: bool = True
+    essential: bool = False
     enclaves: str = ""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: Mapping[str, str] = field(default_factory=dict)
@@ -56,13 +65,34 @@ class CarConfig:
         silence_s = 1.5 * self.period_s + 0.150  # see MonitorParams
         return round(PICTURES_AGE_S + silence_s, 3)
 
-    def nodes(self) -> list[Node]:
-        """The five nodes of the car."""
-        return [self.node(name, self._params(name)) for name in NODES]
+    def nodes(self) -> list[Any]:
+        """The five nodes of the car, started again where they die."""
+        if not self.respawn:
+            return [self.node(name, self._params(name)) for name in NODES]
+        return [action for name in NODES for action in self._restarted(name)]
 
-    def player(self, name: str, params: Mapping[str, Any]) -> Node:
-        """A node that plays to the graph; it ends once."""
-        return replace(self, respawn=False).node(name, params)
+    def _restarted(self, name: str) -> list[Any]:
+        params = self._params(name)
+        lost = (lambda why: [failed(why)]) if self.essential else lambda _: []
+        return Restart(name, lambda: self.node(name, params), lost).actions()
+
+    def check(self) -> Node:
+        """A dry run in the place of the nodes."""
+        params = self._params("camera_node") | {
+            "odometry_topic": self.odometry_topic, "period_s": self.period_s, "autostart": True,
+        }  # fmt: skip
+        return self.node("check_car", params)
+
+    def follower(self, command: str) -> Node:
+        """The example of a vehicle interface. command: twist or ackermann"""
+        return Node(
+            package="irl_vla_follower", executable="follower_node", name="follower_node",
+            namespace=self.namespace, output="screen", prefix=self.python or None,
+            parameters=[{
+                "command": command, "odometry_topic": self.odometry_topic,
+                "use_sim_time": self.use_sim_time,
+            }],
+        )  # fmt: skip
 
     def ready(self) -> ExecuteProcess:
         """A process that ends when all nodes are active."""
@@ -79,8 +109,8 @@ class CarConfig:
         files = [self.params_file] if self.params_file else []
         return Node(
             package=PACKAGE, executable=name, name=name, namespace=self.namespace,
-            output="screen", prefix=f"{pin}{self.python}" or None, respawn=self.respawn,
-            respawn_delay=RESPAWN_S, ros_arguments=self._enclave(name),
+            output="screen", prefix=f"{pin}{self.python}" or None,
+            ros_arguments=["--log-level", self.log_level, *self._enclave(name)],
             parameters=[*files, {**params, "use_sim_time": self.use_sim_time},
                         dict(self.settings.get(name, {}))],
         )  # fmt: skip
@@ -91,8 +121,10 @@ class CarConfig:
     def _params(self, name: str) -> dict[str, Any]:
         domain = f"domain{os.environ.get('ROS_DOMAIN_ID', '0')}"
         parts = [part for part in self.namespace.split("/") if part]
-        folder = "/".join([RING_FOLDER, domain, *parts])
-        params: dict[str, Any] = {"ring_folder": folder, "base_frame": self.base_frame}
+        folder = self.ring_folder or "/".join([RING_FOLDER, domain, *parts])
+        params: dict[str, Any] = {
+            "ring_folder": folder, "base_frame": self.base_frame, "autostart": self.autostart,
+        }  # fmt: skip
         if name not in ("command_node", "monitor_node"):
             params["bundle"] = self.bundle
         if name in EGO_NODES:
@@ -110,14 +142,33 @@ class CarConfig:
         return params
 
 
-def argument(name: str, default: str | None, about: str) -> DeclareLaunchArgument:
-    """One launch argument; without a default it has to be given."""
-    return DeclareLaunchArgument(name, default_value=default, description=about)
+def argument(
+    name: str, default: str | None, about: str, choices: Sequence[str] | None = None
+) -> DeclareLaunchArgument:
+    """One launch argument; without a default it has to be given, and be one of the choices."""
+    return DeclareLaunchArgument(
+        name, default_value=default, description=about,
+        choices=None if choices is None else list(choices),
+    )  # fmt: skip
 
 
 def given(context: LaunchContext, name: str) -> str:
     """What the user gave for an argument."""
     return str(LaunchConfiguration(name).perform(context))
+
+
+def flag(context: LaunchContext, name: str) -> bool:
+    """An argument that is true or false."""
+    return given(context, name).lower() == "true"
+
+
+def number(context: LaunchContext, name: str) -> float:
+    """An argument that is a number."""
+    text = given(context, name)
+    try:
+        return float(text)
+    except ValueError:
+        raise RuntimeError(f"{name}:={text}: expected a number") from None
 
 
 def tool(python: str, name: str) -> list[str]:
@@ -129,7 +180,8 @@ def tool(python: str, name: str) -> list[str]:
 
 def cameras_of(names: Sequence[str], image: str, info: str) -> dict[str, tuple[str, str]]:
     """Cameras whose topics follow a pattern; {camera} stands for the name."""
-    return {name: (image.format(camera=name), info.format(camera=name)) for name in names if name}
+    plain = [name.strip() for name in names if name.strip()]
+    return {name: (image.format(camera=name), info.format(camera=name)) for name in plain}
 
 
 def described(python: str, bag: str) -> dict[str, Any]:

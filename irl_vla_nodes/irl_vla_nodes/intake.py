@@ -68,7 +68,7 @@ class Intake:
         stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False)
+        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False, every=True)
         self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
@@ -76,7 +76,22 @@ class Intake:
         self._told: dict[str, str] = {}  # of that, what was said
         self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
         self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
-        self.notices: deque[str] = deque(maxlen=100)
+        self.notices: deque[str] = deque(maxlen=100)  # for the log
+        self.drops: deque[tuple[str, str]] = deque(maxlen=100)  # topic, why it was of no use
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """Why cameras have no calibration, by name."""
+        return dict(self._trouble)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a frame set is open that time alone can close."""
+        return self.sync.is_open or bool(self._waiting)
+
+    def is_picture(self, topic: str) -> bool:
+        """Whether pictures come on a topic; what comes on others says where cameras are."""
+        return self.kinds[topic] in (COMPRESSED_IMAGE, RAW_IMAGE)
 
     def forget(self) -> None:
         """Time begins anew, however small the jump: the calibration stays, pictures do not."""
@@ -126,7 +141,10 @@ class Intake:
         self._waiting.extend(self.sync.push(image))
 
     def _notice(self, notice: Notice) -> None:
-        self.notices.append(f"{notice.kind.value}: {notice.text}")
+        if notice.kind is NoticeKind.BAD_IMAGE or notice.kind is NoticeKind.UNREADABLE:
+            self.drops.append((notice.topic, notice.text))
+        else:
+            self.notices.append(f"{notice.kind.value}: {notice.text}")
         if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
             self.sync.spoil(notice.camera, notice.text)
 
@@ -134,7 +152,7 @@ class Intake:
         try:
             content = info_content(from_cdr(data, CAMERA_INFO))
         except DECODE_DAMAGE as error:
-            self.notices.append(f"topic {topic}: a broken message: {error}")
+            self.drops.append((topic, f"a broken message: {error}"))
             return
         if self._contents.get(topic) == content:
             return

@@ -178,7 +178,8 @@ def main() -> None:
     """`ros2 run irl_vla_nodes lockstep_node`; exit code 1 where something differs."""
     rclpy.init()
     node = LockstepNode()
-    node.start()
+    if not node.start():
+        sys.exit(node.report.failure)
     result = node.play()
     different = result["different"]
     for line in different[:SHOWN]:

@@ -12,7 +12,7 @@ import time
 
 from irl_vla.messages.events import Event
 from irl_vla.messages.plan_messages import plan_from_message
-from irl_vla.types import EgoMotion, InputError
+from irl_vla.types import EgoMotion
 from irl_vla_nodes.autoware import POINT_TYPE, TRAJECTORY_TYPE, trajectory_to_autoware
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
@@ -22,7 +22,8 @@ from irl_vla_nodes.convert import (
     path_to_message,
     refusal_from_message,
 )  # fmt: skip
-from irl_vla_nodes.health import Health, diagnostics_message
+from irl_vla_nodes.diagnostics import diagnostics_message
+from irl_vla_nodes.health import Health
 from irl_vla_nodes.params import MonitorParams
 from irl_vla_nodes.ros_io import (
     HANDLES,
@@ -33,15 +34,17 @@ from irl_vla_nodes.ros_io import (
     installed,
     qos,
 )
-from irl_vla_nodes.topics import AUTOWARE, DIAGNOSTICS, FRAMES, PLAN, REFUSAL, TRAJECTORY
-from irl_vla_nodes.watchdog import TrajectoryCommand, Watchdog
+from irl_vla_nodes.topics import AUTOWARE, DIAGNOSTICS, FRAMES, NODES, PLAN, REFUSAL, TRAJECTORY
+from irl_vla_nodes.watchdog import ControlAuthority, TrajectoryCommand, Watchdog
 
-TICK_S = 0.01  # how soon silence is noticed
-STOP_EVERY = 5  # ticks between two stops: 20 Hz
+LOOK_S = 0.01  # simulated time has to be looked at: how soon silence is noticed in it
+STOP_S = 0.05  # between two stops: 20 Hz
 
 
 class MonitorNode(CarNode[MonitorParams]):
     """See the module."""
+
+    outputs = (TRAJECTORY,)
 
     def __init__(self) -> None:
         super().__init__("monitor_node", MonitorParams)
@@ -50,8 +53,8 @@ class MonitorNode(CarNode[MonitorParams]):
         """See CarNode."""
         self._params = params
         self._watchdog = Watchdog(params.silence_s, params.max_plan_age_s, params.good_plans)
-        self._health = Health(params.cameras, self.get_namespace())
-        self._ticks = 0
+        self._health = Health(params.cameras, self.get_namespace(), params.period_s)
+        self._told = ""
         self._out = ManagedPublisher(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES)
         self._kinds = installed(TRAJECTORY_TYPE), installed(POINT_TYPE)
         if self._kinds[0] is not None:
@@ -59,7 +62,7 @@ class MonitorNode(CarNode[MonitorParams]):
         self._diagnostics = ManagedPublisher(
             self, "diagnostic_msgs/msg/DiagnosticArray", DIAGNOSTICS, qos(10)
         )
-        self._inbox = EgoInbox(self, params, self._on_event)
+        self._inbox = EgoInbox(self, params, self._on_event, self._watchdog.history)
         self._inlets = [
             RawSubscription(self, f"irl_vla_msgs/msg/{kind}", topic, HANDLES, take)
             for kind, topic, take in [
@@ -68,12 +71,14 @@ class MonitorNode(CarNode[MonitorParams]):
                 ("FrameSet", FRAMES, self._on_frames),
             ]
         ]
-        self.every(TICK_S, self._on_tick)
+        self._due = self.alarm(self._on_due)
         self.every(1.0 / params.diagnostics_hz, self._report)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):
-            self._watchdog.add_motion(event)
+            wrong = self._watchdog.add_motion(event)
+            if wrong:
+                self.dropped("ego motion", wrong)
 
     def _on_frames(self, data: bytes) -> None:
         value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
@@ -81,35 +86,53 @@ class MonitorNode(CarNode[MonitorParams]):
 
     def _on_plan(self, data: bytes) -> None:
         message = from_cdr(data, "irl_vla_msgs/msg/Plan")
-        try:
-            plan = plan_from_message(message)
-        except InputError as error:
-            self.get_logger().error(str(error))
-            return
+        plan = plan_from_message(message)
         drain(self._inbox.inlets)
         command = self._watchdog.take_plan(plan, self.now_ns(), self._seconds())
         if self._watchdog.rejected:
-            self.get_logger().warning(f"plan not taken: {self._watchdog.rejected}")
+            self.dropped("plan", self._watchdog.rejected)
         self._give(command)
+        self._tell()
+        self._wait()
         stages = latencies_from_message(message.latencies)
-        self._health.take_plan(plan.bundle_id, plan.schedule.epoch, stages)
+        self._health.take_plan(plan.bundle_id, plan.schedule.epoch, stages, self._seconds())
 
     def _on_refusal(self, data: bytes) -> None:
         refusal = refusal_from_message(from_cdr(data, "irl_vla_msgs/msg/Refusal"))
         self._watchdog.take_refusal()
-        self._health.take_refusal(refusal.reason.value, refusal.detail)
+        self._health.take_refusal(refusal.reason.value, refusal.detail, self._seconds())
 
-    def _on_tick(self) -> None:
-        before = self._watchdog.authority
+    def _on_due(self) -> None:
+        """A good plan should have come by now, or the next stop is due."""
         drain([*self._inbox.inlets, *self._inlets])  # a plan that lies here is not silence
-        command = self._watchdog.tick(self.now_ns(), self._seconds())
-        self._ticks += 1
-        if command is not None and (
-            before != self._watchdog.authority or not self._ticks % STOP_EVERY
-        ):
-            self._give(command)
-        if before != self._watchdog.authority:
-            self.get_logger().warning(self._watchdog.authority.value)
+        self._give(self._watchdog.tick(self.now_ns(), self._seconds()))
+        self._tell()
+        self._wait()
+
+    def _wait(self) -> None:
+        """Until the silence would be too long, or for the next stop."""
+        if self._watchdog.authority is ControlAuthority.STOP:
+            if not self._due.is_set:
+                self._due.ring_in(STOP_S)
+        elif self._watchdog.authority is ControlAuthority.NOBODY:
+            return
+        elif self._is_simulated:
+            self._due.ring_in(LOOK_S)
+        else:
+            self._due.ring_in(self._watchdog.silent_at_s - self._seconds())
+
+    def _tell(self) -> None:
+        """Who drives, when that changes. An overload is one thing, however often it changes."""
+        now = self._watchdog.overload.split(":")[0] or self._watchdog.authority.value
+        if now == self._told:
+            return
+        self._told = now
+        if self._watchdog.overload:
+            self.get_logger().warning(self._watchdog.overload)
+        elif self._watchdog.authority is ControlAuthority.STOP:
+            self.get_logger().warning(now)
+        else:
+            self.get_logger().info(now)
 
     def _give(self, command: TrajectoryCommand | None) -> None:
         if command is None:
@@ -122,15 +145,23 @@ class MonitorNode(CarNode[MonitorParams]):
             self._autoware.publish(message)
 
     def _report(self) -> None:
-        statuses = self._health.statuses(self._watchdog, self._seconds())
+        statuses = self._health.statuses(self._watchdog, self._seconds(), self._absent())
         self._diagnostics.publish(diagnostics_message(statuses, self.now_ns()))
 
     def _seconds(self) -> float:
         """For silence: the car's time where it is simulated (a paused bag is not silent), else the
         machine's, which never jumps."""
-        if self.get_parameter("use_sim_time").value:
-            return self.now_ns() / 1e9
-        return time.monotonic()
+        return self.now_ns() / 1e9 if self._is_simulated else time.monotonic()
+
+    @property
+    def _is_simulated(self) -> bool:
+        return bool(self.get_parameter("use_sim_time").value)
+
+    def _absent(self) -> list[str]:
+        """Nodes of this car that are not there."""
+        here = self.get_namespace()
+        there = {name for name, space in self.get_node_names_and_namespaces() if space == here}
+        return [name for name in NODES if name not in there]
 
 
 def main() -> None:

@@ -21,6 +21,11 @@ from irl_vla_nodes.ring import FOLDER
 P = TypeVar("P")
 NOTICING_S = 0.040  # [s] from silence to the first stop on a topic, on a busy machine
 TEXTS = tuple[str, ...]
+CONTROLS = ("trajectory", "twist", "ackermann")
+NAMES_OF_TYPES: dict[Any, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text",
+    TEXTS: "a list of texts",
+}  # fmt: skip
 
 
 def setting(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
@@ -82,6 +87,9 @@ class CameraParams(Common):
     def __post_init__(self) -> None:
         if not self.cameras:
             raise ValueError("cameras: expected at least one name")
+        for name in self.cameras:
+            if name != name.strip():
+                raise ValueError(f"cameras: the name '{name}' begins or ends with a blank")
         if len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f"cameras: a name is given twice in {', '.join(self.cameras)}")
         if len(self.image_topics) != len(self.cameras):
@@ -96,7 +104,11 @@ class CameraParams(Common):
             )
         if self.anchor and self.anchor not in self.cameras:
             raise ValueError(f"anchor: '{self.anchor}' is none of {', '.join(self.cameras)}")
-        _ = self.sync
+        if not self.tolerance_ms <= self.deadline_ms <= self.silence_ms:
+            raise ValueError(
+                "expected tolerance_ms <= deadline_ms <= silence_ms, got "
+                f"{self.tolerance_ms}, {self.deadline_ms}, {self.silence_ms}"
+            )
 
     @property
     def sync(self) -> SyncSpec:
@@ -105,6 +117,7 @@ class CameraParams(Common):
             tolerance_ns=self.tolerance_ms * NS_PER_MS,
             deadline_ns=self.deadline_ms * NS_PER_MS,
             silence_ns=self.silence_ms * NS_PER_MS,
+            jump_ns=max(SyncSpec.jump_ns, 2 * self.silence_ms * NS_PER_MS),
         )
 
     @property
@@ -115,6 +128,17 @@ class CameraParams(Common):
             name: CameraTopics(image, info)
             for name, image, info in zip(self.cameras, self.image_topics, infos, strict=True)
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckParams(CameraParams):
+    """check_car: a dry run."""
+
+    odometry_topic: str = setting(
+        "/localization/kinematic_state", "nav_msgs/Odometry; empty: the ego's motion comes from tf"
+    )
+    period_s: float = setting(0.1, "[s] between pictures, as they are expected", 0.02, 2.0)
+    listen_s: float = setting(4.0, "[s] how long it listens", 1.0, 60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +250,15 @@ class WorldParams(Common):
         10.0, "[s of wall time] how long it waits for a trajectory", 0.1, 600.0
     )
     results: str = setting("", "JSON file for the result of the drive; empty: log only")
+    control: str = setting(
+        "trajectory",
+        "what moves the car: trajectory (the driven trajectory itself), twist (cmd_vel), ackermann "
+        "(ackermann_cmd) of a vehicle interface such as irl_vla_follower",
+    )
+
+    def __post_init__(self) -> None:
+        if self.control not in CONTROLS:
+            raise ValueError(f"control: '{self.control}', expected one of {', '.join(CONTROLS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,16 +282,36 @@ def from_values(kind: type[P], values: Mapping[str, Any], where: str) -> P:
     for entry in _fields(kind):
         if entry.name not in values:
             continue
-        value = values[entry.name]
-        wanted = hints[entry.name]
-        if wanted == TEXTS:
-            value = tuple(text for text in (value or ()) if text)  # ROS has no empty list of text
-        given[entry.name] = float(value) if wanted is float else value
-        _refuse_outside(entry, given[entry.name], where)
+        value = fitting(kind, entry.name, values[entry.name], where)
+        if hints[entry.name] == TEXTS:
+            value = tuple(text for text in value if text)  # ROS has no empty list of text
+        given[entry.name] = value
     try:
         return kind(**given)
     except (ValueError, TypeError) as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def fitting(kind: type, name: str, value: Any, where: str) -> Any:
+    """The value as the parameter takes it: whole numbers are numbers, too. Raises InputError for
+    another type, and outside the bounds."""
+    wanted = get_type_hints(kind)[name]
+    entry = next(e for e in _fields(kind) if e.name == name)
+    if wanted == TEXTS:
+        fits = all(isinstance(text, str) for text in value or ())
+        value = list(value or ()) or [""]
+    elif wanted is float:
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        value = float(value) if fits else value
+    else:
+        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+    if not fits:
+        raise InputError(
+            f"{where}: parameter '{name}' is {value!r}, expected {NAMES_OF_TYPES[wanted]}: "
+            f"{entry.metadata['about']}"
+        )
+    _refuse_outside(entry, value, where)
+    return value
 
 
 def default_values(kind: type) -> dict[str, Any]:

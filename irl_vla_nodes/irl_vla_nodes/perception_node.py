@@ -13,12 +13,14 @@ from time import perf_counter
 
 import numpy as np
 
-from irl_vla.camera.preprocess import CalibratedImages, fitted_cameras
+from irl_vla.camera.preprocess import CalibratedImages
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.history import LATE_NS
+from irl_vla.drive.perception_model import NetworkPerception
 from irl_vla.drive.perception_stage import nothing_to_see
+from irl_vla.drive.stack import PolicyStack
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import (
@@ -27,6 +29,7 @@ from irl_vla.messages.geometry_messages import (
     detections_message,
     marker_array_message,
 )
+from irl_vla.perception.tokens import bev_io, token_arrays
 from irl_vla.types import (
     EgoMotion,
     EgoStatus,
@@ -45,6 +48,7 @@ from irl_vla_nodes.convert import (
     boxes_of,
     frames_from_message,
     from_cdr,
+    images_from_arrays,
     map_lines_of,
     rig_from_notes,
     segmentation_to_message,
@@ -52,19 +56,32 @@ from irl_vla_nodes.convert import (
     tokens_to_message,
 )  # fmt: skip
 from irl_vla_nodes.params import PerceptionParams, folder_of
-from irl_vla_nodes.payload import pack, unpack
+from irl_vla_nodes.payload import pack, packed_size, unpack
 from irl_vla_nodes.ring import PayloadExpired, RingReader, RingWriter
 from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, RawSubscription, drain
 from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
 RING = "tokens"
-TOKENS_BYTES = 16 * 2**20  # a slot: `paper`'s BEV, 256 x 64 x 64 float16, is 2 MiB
-TICK_S = 0.02  # how soon it is noticed that ego motion does not come
+NOTES_BYTES = 4096  # beside the arrays of a slot
+LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 MAP_COLOUR = Colour(0.9, 0.6, 0.0, 0.9)
+
+
+def tokens_bytes(stack: PolicyStack) -> int:
+    """Of a slot of the ring: as much as the tokens of this bundle take."""
+    perception = stack.perception
+    if isinstance(perception, NetworkPerception):
+        outputs = bev_io(perception.preset, stack.classes).outputs
+        arrays = {o.name: np.zeros([int(n) for n in o.shape], o.dtype) for o in outputs}
+    else:
+        arrays = token_arrays(SceneTokens.blind(0, 0))
+    return packed_size(arrays, NOTES_BYTES)
 
 
 class PerceptionNode(CarNode[PerceptionParams]):
     """See the module."""
+
+    outputs = (TOKENS,)
 
     def __init__(self) -> None:
         super().__init__("perception_node", PerceptionParams)
@@ -80,16 +97,21 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._waiting: deque[FramesHandle] = deque()
         self._busy = False
         self._frames_ring = RingReader(Path(params.ring_folder))
-        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, TOKENS_BYTES)
+        size = tokens_bytes(stack)
+        self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
         self._out = ManagedPublisher(self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES)
         self._boxes = ManagedPublisher(self, "vision_msgs/msg/Detection3DArray", DETECTIONS, SHOWN)
         self._map = ManagedPublisher(self, "visualization_msgs/msg/MarkerArray", MAP, SHOWN)
         self._seg = ManagedPublisher(self, "nav_msgs/msg/OccupancyGrid", SEGMENTATION, SHOWN)
-        self._inbox = EgoInbox(self, params, self._on_event, params.intent_topic)
+        self._inbox = EgoInbox(self, params, self._on_event, self.core.history, params.intent_topic)
         self._frames = RawSubscription(
             self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
         )
-        self.every(TICK_S, self._go)
+        self._patience = self.alarm(self._go)
+
+    def wake(self) -> None:
+        """See CarNode."""
+        self._waiting.clear()
 
     def tear_down(self) -> None:
         """See CarNode."""
@@ -99,10 +121,15 @@ class PerceptionNode(CarNode[PerceptionParams]):
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):
-            self.core.add_motion(event)
+            self._motion(event)
         elif isinstance(event, Intent):
             self.core.add_intent(event)
         self._go()
+
+    def _motion(self, motion: EgoMotion) -> None:
+        wrong = self.core.add_motion(motion)
+        if wrong:
+            self.dropped("ego motion", wrong)
 
     def _on_frames(self, data: bytes) -> None:
         value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
@@ -115,14 +142,18 @@ class PerceptionNode(CarNode[PerceptionParams]):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        drain([*self._inbox.inlets, self._frames])
-        if self._params.latest_only:
-            # Only for a newer one that can be perceived now: else each would be dropped waiting.
-            while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
-                self._waiting.popleft()  # the monitor sees the gap and counts it
-        while self._waiting and not self._is_early(self._waiting[0]):
-            self._step(self._waiting.popleft())
-        self._busy = False
+        try:
+            drain([*self._inbox.inlets, self._frames])
+            if self._params.latest_only:
+                # Only for one that can be perceived now: else each would be dropped waiting.
+                while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
+                    self._waiting.popleft()  # the monitor sees the gap and counts it
+            while self._waiting and not self._is_early(self._waiting[0]):
+                self._step(self._waiting.popleft())
+        finally:
+            self._busy = False
+        if self._waiting:
+            self._patience.ring_in(LOOK_S)
 
     def _is_early(self, value: FramesHandle) -> bool:
         """Whether ego motion may still come that this anchor needs (as at the desk)."""
@@ -181,8 +212,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
             self._rig = rig_from_notes(notes)
             self.core.recalibrate(self._rig)
         spec = self.core.stack.perception.image
-        present = np.array([name in value.stamps_ns for name in self._rig.names], np.bool_)
-        return CalibratedImages(fitted_cameras(self._rig, spec), arrays["pixels"], present)
+        return images_from_arrays(arrays, self._rig, spec, value.stamps_ns)
 
     def _show(self, tokens: SceneTokens) -> None:
         stamp, frame = tokens.anchor_stamp_ns, self._params.base_frame

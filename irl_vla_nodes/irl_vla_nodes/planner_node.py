@@ -36,12 +36,14 @@ from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, Raw
 from irl_vla_nodes.show import plan_lines
 from irl_vla_nodes.topics import CANDIDATES, COMMAND, PLAN, REFUSAL, TOKENS
 
-TICK_S = 0.02  # how soon it is noticed that ego motion does not come
+LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 NS_PER_MS = 1e6
 
 
 class PlannerNode(CarNode[PlannerParams]):
     """See the module."""
+
+    outputs = (PLAN, REFUSAL)
 
     def __init__(self) -> None:
         super().__init__("planner_node", PlannerParams)
@@ -65,18 +67,24 @@ class PlannerNode(CarNode[PlannerParams]):
         self._lines = ManagedPublisher(
             self, "visualization_msgs/msg/MarkerArray", CANDIDATES, SHOWN
         )
-        self._inbox = EgoInbox(self, params, self._on_event)
+        self._inbox = EgoInbox(self, params, self._on_event, self.core.history)
         self._commands = RawSubscription(
             self, "irl_vla_msgs/msg/DrivingCommand", COMMAND, HANDLES, self._on_command
         )
         self._tokens = RawSubscription(
             self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES, self._on_tokens
         )
-        self.every(TICK_S, self._go)
+        self._patience = self.alarm(self._go)
+
+    def wake(self) -> None:
+        """See CarNode."""
+        self._waiting.clear()
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):
-            self.core.add_motion(event)
+            wrong = self.core.add_motion(event)
+            if wrong:
+                self.dropped("ego motion", wrong)
         self._go()
 
     def _on_command(self, data: bytes) -> None:
@@ -94,10 +102,14 @@ class PlannerNode(CarNode[PlannerParams]):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        drain(self._inbox.inlets)
-        while self._waiting and not self._is_early(self._waiting[0]):
-            self._step(self._waiting.popleft())
-        self._busy = False
+        try:
+            drain(self._inbox.inlets)
+            while self._waiting and not self._is_early(self._waiting[0]):
+                self._step(self._waiting.popleft())
+        finally:
+            self._busy = False
+        if self._waiting:
+            self._patience.ring_in(LOOK_S)
 
     def _is_early(self, value: TokensHandle) -> bool:
         """Whether the measurement that perception has used is still on its way to here."""

@@ -65,11 +65,9 @@ class RingWriter:
             raise InputError(f"ring '{name}': expected a name of letters a-z and _")
         stride = -(-(PAYLOAD_AT + payload_bytes) // PAGE) * PAGE
         self.slots, self.payload_bytes, self._stride = slots, stride - PAYLOAD_AT, stride
-        _make_folder(folder)
-        _remove_leftovers(folder, name)
         self.name = f"{name}.{os.getpid()}-{time.monotonic_ns()}"
         self._path = folder / self.name
-        self._file = _made(self._path, PAGE + slots * stride)
+        self._file = _made_in(folder, name, self._path, PAGE + slots * stride)
         self._map = mmap.mmap(self._file, PAGE + slots * stride)
         self._map[: HEAD.size] = HEAD.pack(MAGIC, slots, stride)
         self._next = 0
@@ -96,12 +94,14 @@ class RingWriter:
         return Handle(self.name, slot, generation + 2)
 
     def close(self) -> None:
-        """Remove the ring; who reads it right now keeps what is mapped. May be called twice."""
+        """Remove the ring, and our folders that are empty then; who reads it right now keeps what
+        is mapped. May be called twice."""
         if self._file >= 0:
             self._path.unlink(missing_ok=True)
             self._map.close()
             os.close(self._file)
             self._file = -1
+            _remove_empty(self._path.parent)
 
 
 class RingReader:
@@ -170,6 +170,27 @@ def _overwritten(handle: Handle, generation: int) -> str:
         f"ring {handle.ring}: slot {handle.slot} was overwritten (generation {generation}, "
         f"expected {handle.generation}); the reader is too slow, or give the ring more slots"
     )
+
+
+def _made_in(folder: Path, name: str, path: Path, size: int) -> int:
+    """The file of a ring in its folder, which another node may remove while it is empty."""
+    while True:
+        _make_folder(folder)
+        _remove_leftovers(folder, name)
+        try:
+            return _made(path, size)
+        except FileNotFoundError:
+            continue
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder, and those above it that are ours, as far as they are empty."""
+    ours = [path for path in (folder, *folder.parents) if path.is_relative_to(FOLDER)]
+    for path in ours:
+        try:
+            path.rmdir()
+        except OSError:
+            return  # not empty, or somebody else was faster
 
 
 def _make_folder(folder: Path) -> None:

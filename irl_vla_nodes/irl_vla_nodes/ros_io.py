@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosidl_runtime_py.utilities import get_message
 
+from irl_vla.drive.history import EgoHistory
 from irl_vla.messages.calibration import Calibration
-from irl_vla.messages.events import Event, EventReader
+from irl_vla.messages.events import Event, EventReader, Notice, NoticeKind
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
 from irl_vla.messages.topics import INTENT, ODOMETRY, TF_TYPES, ChosenTopics
+from irl_vla.types import InputError
 from irl_vla_nodes.convert import cdr
 from irl_vla_nodes.params import EgoParams
 
@@ -48,15 +49,22 @@ def installed(msgtype: str) -> type | None:
 
 
 class RawSubscription:
-    """A subscription whose messages are handed on as bytes."""
+    """A subscription whose messages are handed on as bytes. One that `take` refuses with an
+    InputError is dropped, with the reason."""
 
     def __init__(
-        self, node: Node, msgtype: str, topic: str, profile: QoSProfile,
+        self, node: Any, msgtype: str, topic: str, profile: QoSProfile,
         take: Callable[[bytes], None],
     ) -> None:  # fmt: skip
-        self._take = take
+        def guarded(data: bytes) -> None:
+            try:
+                take(data)
+            except InputError as error:
+                node.dropped(topic, str(error))
+
+        self._take = guarded
         kind = get_message(msgtype)
-        self._subscription = node.create_subscription(kind, topic, take, profile, raw=True)
+        self._subscription = node.create_subscription(kind, topic, guarded, profile, raw=True)
 
     def waiting(self) -> Iterator[tuple[int, Callable[[bytes], None], bytes]]:
         """What has arrived and was not handed on yet: when it was sent [ns], to whom, and what.
@@ -96,13 +104,15 @@ class ManagedPublisher:
 
 
 class EgoInbox:
-    """Odometry, tf and intent -> values, by the same reader as at the desk."""
+    """Odometry, tf and intent -> values, by the same reader as at the desk. Odometry that cannot be
+    placed is told to the history, so that a refusal names the cause."""
 
     def __init__(
         self,
         node: Any,
         params: EgoParams,
         on_event: Callable[[Event], None],
+        history: EgoHistory,
         intent_topic: str = "",
     ) -> None:
         from_tf = not params.odometry_topic
@@ -120,8 +130,8 @@ class EgoInbox:
         )  # fmt: skip
         stored = {topic: StoredTopic(topic, kind) for topic, kind in kinds.items()}
         calibration = Calibration(TransformTree(), params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, from_tf)
-        self._node, self._on_event = node, on_event
+        self._reader = EventReader(stored, chosen, calibration, from_tf, every=True)
+        self._node, self._on_event, self._history = node, on_event, history
         self.inlets = [self._inlet(topic, kind, params) for topic, kind in kinds.items()]
 
     def _inlet(self, topic: str, kind: str, params: EgoParams) -> RawSubscription:
@@ -131,6 +141,13 @@ class EgoInbox:
 
         def take(data: bytes) -> None:
             for event in self._reader.read(Record(self._node.now_ns(), topic, data)):
+                if isinstance(event, Notice):
+                    self._notice(event)
                 self._on_event(event)
 
         return RawSubscription(self._node, kind, topic, profile, take)
+
+    def _notice(self, notice: Notice) -> None:
+        self._node.dropped(notice.topic, notice.text.removeprefix(f"topic {notice.topic}: "))
+        if notice.kind is NoticeKind.MOTION_UNPLACED:
+            self._history.spoil(notice.stamp_ns, notice.text)

@@ -4,6 +4,10 @@ A good plan is driven. Without one for too long the car drives the fallback of t
 the planner has chosen its path and braking, and has checked them for this moment. The watchdog only
 moves it to where the car is now; where that is not known any more, to where the car is by the plan.
 The planner drives again after several good plans in a row. Nothing is published before the first.
+
+A machine that is a little too slow would be stopped and released every few seconds. Each stop after
+which plans merely came late therefore doubles the number of good plans that the next release takes,
+until the planner has driven undisturbed for a while.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from irl_vla.frames import inverse, pose_of
 from irl_vla.types import F64, SECOND_NS, EgoMotion, Plan, StopReason, Trajectory
 
 AHEAD_S = 0.5  # [s] a plan stamped so far in the future is of another clock
+LATE_S = 0.5  # [s] plans that come again after at most so long were late; a dead node takes longer
+CALM_S = 30.0  # [s] undisturbed driving after which stops are forgiven
+MOST_DOUBLINGS = 5
 
 
 class ControlAuthority(str, Enum):
@@ -53,14 +60,18 @@ class Watchdog:
         self._world_from_anchor: F64 | None = None
         self._heard_s = 0.0  # when the last good plan was heard
         self._good = 0
+        self._late_stops = 0  # since the planner last drove undisturbed
+        self._judge_stop = False  # whether the last stop's cause is still open
+        self._released_s = 0.0  # when it was last given control
         self._blind: TrajectoryCommand | None = None
 
-    def add_motion(self, motion: EgoMotion) -> None:
-        """One measurement of the ego."""
-        self.history.add(motion)
+    def add_motion(self, motion: EgoMotion) -> str:
+        """One measurement of the ego; "", or why it is of no use."""
+        wrong = self.history.add(motion)
         if self.history.resets != self._resets:  # another time or place: old paths lie nowhere
             self._resets = self.history.resets
             self._last, self._world_from_anchor, self._blind = None, None, None
+        return wrong
 
     def take_plan(self, plan: Plan, now_ns: int, heard_s: float) -> TrajectoryCommand | None:
         """A plan was heard; the command to publish, if it is driven."""
@@ -68,15 +79,49 @@ class Watchdog:
         if self.rejected:
             self._good = 0
             return None
-        in_row = 0.0 <= heard_s - self._heard_s <= self.silence_s
+        silent_s = heard_s - self._heard_s
+        in_row = 0.0 <= silent_s <= self.silence_s
+        self._count(silent_s, heard_s, in_row)
         self._good = self._good + 1 if in_row else 1
         self._heard_s, self._last, self._blind = heard_s, plan, None
         stamp = plan.anchor_stamp_ns
         self._world_from_anchor = self.history.pose(stamp, self.history.newest(stamp))
-        if self.authority is ControlAuthority.STOP and self._good < self.good_plans:
+        if self.authority is ControlAuthority.STOP and self._good < self.needed_plans:
             return None
+        if self.authority is not ControlAuthority.PLANNER:
+            self._released_s = heard_s
         self.authority = ControlAuthority.PLANNER
         return TrajectoryCommand(stamp, plan.trajectory, plan.reason.value)
+
+    @property
+    def needed_plans(self) -> int:
+        """So many good plans in a row end a stop."""
+        doublings = min(max(self._late_stops - 1, 0), MOST_DOUBLINGS)
+        return int(self.good_plans * 2**doublings)
+
+    @property
+    def overload(self) -> str:
+        """Why the planner is trusted less than usual, or ""."""
+        if self._late_stops < 2:
+            return ""
+        return (
+            f"overload: plans came late {self._late_stops} times, with less than {CALM_S:.0f} s of "
+            f"driving in between; a stop now ends after {self.needed_plans} good plans in a row. "
+            "Give the nodes more processor time, or the cameras a lower rate"
+        )
+
+    @property
+    def silent_at_s(self) -> float:
+        """When the car will be stopped, unless a good plan comes."""
+        return self._heard_s + self.silence_s
+
+    def _count(self, silent_s: float, heard_s: float, in_row: bool) -> None:
+        if self._judge_stop and not in_row:  # the first plan since the stop began
+            self._judge_stop = False
+            self._late_stops += silent_s <= LATE_S
+        driven_s = heard_s - self._released_s
+        if self.authority is ControlAuthority.PLANNER and driven_s > CALM_S:
+            self._late_stops = 0
 
     def take_refusal(self) -> None:
         """The planner said why there is no plan."""
@@ -88,6 +133,7 @@ class Watchdog:
         silent_s = heard_s - self._heard_s
         if self.authority is ControlAuthority.PLANNER and silent_s > self.silence_s:
             self.authority, self._good = ControlAuthority.STOP, 0
+            self._judge_stop = True
             self.stops += 1
         if self.authority is not ControlAuthority.STOP:
             return None

@@ -40,6 +40,7 @@ from irl_vla.messages.messages import header, new, time_message
 from irl_vla.messages.plan_messages import intent_to_message, plan_from_message
 from irl_vla.resources import resource
 from irl_vla.types import (
+    SECOND_NS,
     EgoMotion,
     EgoStatus,
     FrameSet,
@@ -53,13 +54,22 @@ from irl_vla.types import (
 from irl_vla.world.render.renderer import Renderer
 from irl_vla.world.routes import RoutePath
 from irl_vla_nodes.car_node import CarNode
+from irl_vla_nodes.commanded_car import (
+    OLD_S,
+    CommandedLoop,
+    MotionCommand,
+    cross_track_m,
+    of_twist,
+)
 from irl_vla_nodes.convert import cdr, from_cdr, path_from_message, refusal_from_message
 from irl_vla_nodes.params import WorldParams
-from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, qos
-from irl_vla_nodes.topics import PLAN, REFUSAL, TRAJECTORY
+from irl_vla_nodes.ros_io import HANDLES, LATCHED, RawSubscription, installed, qos
+from irl_vla_nodes.topics import ACKERMANN, PLAN, REFUSAL, TRAJECTORY, TWIST
 
 IMAGE = "sensor_msgs/msg/CompressedImage"
 DISCOVERY_S = 1.0  # subscribers find the new publishers
+REACTION_S = 1.0  # of graph and follower; then time goes on without them
+PATIENCE = 3  # moments in a row without an answer: the graph is gone
 
 
 class GraphCore:
@@ -106,6 +116,7 @@ class WorldNode(CarNode[WorldParams]):
         """See CarNode."""
         self._params = params
         self.rig = load_rig(params.rig or resource(DEFAULT_RIG))
+        self._unanswered, self._answered = 0, False  # moments in a row; whether ever
         self._plans: dict[int, Plan | Refusal] = {}
         self._paths: dict[int, Trajectory] = {}
         self._out: dict[str, Any] = {}
@@ -124,6 +135,7 @@ class WorldNode(CarNode[WorldParams]):
             RawSubscription(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
             RawSubscription(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES, self._on_path),
         ]
+        self._hear_commands(params.control)
 
     def publish(self, topic: str, message: Any) -> None:
         """A message of `irl_vla.messages.messages`."""
@@ -139,7 +151,10 @@ class WorldNode(CarNode[WorldParams]):
         path = RoutePath.of(simulation.town, simulation.driver.route)
         render = Renderer(simulation.town, simulation.others.actors, self.rig, params.seed).render
         graph = cast(DrivingCore, GraphCore(self))
-        loop = ClosedLoop(simulation, path, graph, render, drive.route_m, self.rig.vehicle)
+        given = (simulation, path, graph, render, drive.route_m, self.rig.vehicle)
+        loop = ClosedLoop(*given)
+        if params.control != "trajectory":
+            loop = CommandedLoop(*given, command=self._counting)
         run = DriveRun(drive, loop, self.rig, {})
         time.sleep(DISCOVERY_S)
         self._publish_rig()
@@ -147,22 +162,92 @@ class WorldNode(CarNode[WorldParams]):
             if not rclpy.ok():
                 loop.stop()
         end = run.ticks[-1].moment.ego.tolist()
-        return {"seed": params.seed, **run.summary(run.score()), "end": end}
+        beside = cross_track_m(run.ticks)
+        return {
+            "seed": params.seed, **run.summary(run.score()), "end": end, "control": params.control,
+            "cross_track_m": {
+                "p50": float(np.median(beside)) if len(beside) else 0.0,
+                "max": float(beside.max(initial=0.0)),
+            },
+        }  # fmt: skip
 
     def answer(self, anchor_ns: int) -> Plan | Refusal:
         """What the graph makes of this moment. The trajectory is the monitor's."""
+        if self._params.control != "trajectory":
+            return self._reacted(anchor_ns)
         until = time.monotonic() + self._params.answer_s
         while time.monotonic() < until:
             outcome = self._plans.get(anchor_ns)
             if isinstance(outcome, Refusal):
+                self._heard()
                 return outcome
             if outcome is not None and anchor_ns in self._paths:
+                self._heard()
                 self._plans.clear()
                 return replace(outcome, trajectory=self._paths.pop(anchor_ns))
             rclpy.spin_once(self, timeout_sec=0.05)
         detail = f"the graph did not answer within {self._params.answer_s} s"
+        self._unanswered += 1
+        if not self._answered or self._unanswered >= PATIENCE:
+            raise InputError(f"{detail}, {self._unanswered} times in a row; /diagnostics says why")
         self.get_logger().error(detail)
         return Refusal(anchor_ns, RefusalReason.STALE_INPUT, detail)
+
+    def _reacted(self, anchor_ns: int) -> Plan | Refusal:
+        """The same where commands move the car: time passes also when nobody answers."""
+        before = self._commands
+        until = time.monotonic() + (REACTION_S if self._answered else self._params.answer_s)
+        while time.monotonic() < until:
+            rclpy.spin_once(self, timeout_sec=0.05)
+            if isinstance(self._plans.get(anchor_ns), Refusal):
+                break
+            if self._commands > before and anchor_ns in self._paths:
+                self._heard()
+                break
+        outcome, path = self._plans.get(anchor_ns), self._paths.pop(anchor_ns, None)
+        self._plans.clear()
+        self._paths.clear()
+        self._moment_ns = anchor_ns
+        if isinstance(outcome, Refusal):
+            return outcome
+        if not self._answered:
+            raise InputError(f"no command within {self._params.answer_s} s; does a follower run?")
+        if outcome is not None and path is not None:
+            return replace(outcome, trajectory=path)
+        detail = "no trajectory of this moment"
+        return Refusal(anchor_ns, RefusalReason.STALE_INPUT, detail)
+
+    def _counting(self) -> MotionCommand | None:
+        """The last command, while it is young."""
+        old = self._moment_ns - self._commanded_ns > OLD_S * SECOND_NS
+        return None if old else self._command
+
+    def _take(self, command: MotionCommand) -> None:
+        self._command, self._commanded_ns = command, self.now_ns()
+        self._commands += 1
+
+    def _on_twist(self, data: bytes) -> None:
+        message = from_cdr(data, "geometry_msgs/msg/Twist")
+        base = self.rig.vehicle.wheel_base
+        self._take(of_twist(float(message.linear.x), float(message.angular.z), base))
+
+    def _on_ackermann(self, message: Any) -> None:
+        self._take(MotionCommand(float(message.speed), float(message.steering_angle)))
+
+    def _hear_commands(self, control: str) -> None:
+        self._command: MotionCommand | None = None
+        self._commands, self._commanded_ns, self._moment_ns = 0, 0, 0
+        if control == "twist":
+            twist = RawSubscription(self, "geometry_msgs/msg/Twist", TWIST, HANDLES, self._on_twist)
+            self._inlets.append(twist)
+        elif control == "ackermann":
+            kind = installed("ackermann_msgs/msg/AckermannDrive")
+            if kind is None:
+                raise InputError("control:=ackermann needs the package ackermann_msgs")
+            self.create_subscription(kind, ACKERMANN, self._on_ackermann, HANDLES)
+
+    def _heard(self) -> None:
+        self._unanswered, self._answered = 0, True
 
     def _publish_rig(self) -> None:
         stamp = self.now_ns()
@@ -191,7 +276,8 @@ def main() -> None:
     """`ros2 run irl_vla_nodes world_node`."""
     rclpy.init()
     node = WorldNode()
-    node.start()
+    if not node.start():
+        sys.exit(node.report.failure)
     try:
         result = node.drive()
     except InputError as error:

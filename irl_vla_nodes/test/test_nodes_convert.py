@@ -10,19 +10,24 @@ import numpy as np
 import pytest
 from irl_vla_nodes.autoware import points_of
 from irl_vla_nodes.convert import FramesHandle, TokensHandle, cdr, from_cdr
+from irl_vla_nodes.payload import pack, unpack
 from irl_vla_nodes.ring import Handle
 from irl_vla_nodes.show import plan_lines
 
+from irl_vla.camera.preprocess import ImageSpec, preprocess
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import load_rig
+from irl_vla.camera.tele import TeleSpec
 from irl_vla.messages.plan_messages import fallback_from_message, fallback_to_message
 from irl_vla.perception.classes import CLASSES
 from irl_vla.perception.preset import AGENT_CLASSES, SEG_CLASSES
 from irl_vla.resources import resource
 from irl_vla.types import (
+    CameraImage,
     Candidates,
     EgoStatus,
     Fallback,
+    FrameSet,
     GraphRecord,
     InputError,
     Intent,
@@ -135,13 +140,36 @@ def tokens(**changed: Any) -> SceneTokens:
 
 
 def test_tokens_come_back_from_their_arrays() -> None:
-    made = tokens(boxes=np.random.default_rng(0).normal(size=(30, 10)).astype(np.float16))
+    rng = np.random.default_rng(0)
+    made = tokens(
+        boxes=rng.normal(size=(30, 10)).astype(np.float16),
+        closed=rng.random((1, 4, 6)).astype(np.float16),
+    )
     graphs = (GraphRecord("bev", "fp32", "a" * 64, "onnxruntime-cpu 1.2"),)
     value = TokensHandle(STAMP, HANDLE, None, "b", 0, STAMP - 7, (), EGO, Intent(), {}, graphs)
     back = convert.tokens_from_arrays(value, convert.tokens_to_arrays(made))
     assert back.memory_stamp_ns == STAMP - 7 and back.computed_by == graphs
     for name in convert.TOKEN_ARRAYS:
         assert np.array_equal(getattr(back, name), getattr(made, name), equal_nan=True), name
+    silent = convert.tokens_from_arrays(value, convert.tokens_to_arrays(tokens()))
+    assert silent.closed is None
+
+
+@pytest.mark.parametrize("tele", [None, TeleSpec(256, 96)])
+def test_pictures_come_back_from_their_arrays_with_their_calibration(tele: TeleSpec | None) -> None:
+    rig, spec = load_rig(resource("calibration/rigs/tiny3.yaml")), ImageSpec(64, 32, tele=tele)
+    black = np.zeros((360, 640, 3), np.uint8)
+    for names in (("front_left", "front"), ("front_left", "front_right")):
+        frames = FrameSet(0, {name: CameraImage(name, 0, pixels=black) for name in names})
+        made = preprocess(frames, rig, spec)
+        arrays, _ = unpack(memoryview(b"".join(pack(convert.images_to_arrays(made), {}))))
+        back = convert.images_from_arrays(arrays, rig, spec, names)
+        assert np.array_equal(back.pixels, made.pixels) and back.cameras is made.cameras
+        assert np.array_equal(back.present, made.present)
+        assert (back.tele is not None) == (tele is not None and "front" in names)
+        if back.tele is not None and made.tele is not None:
+            assert np.array_equal(back.tele.pixels, made.tele.pixels)
+            assert back.tele.camera is made.tele.camera
 
 
 def test_only_agents_that_are_held_for_real_are_shown() -> None:

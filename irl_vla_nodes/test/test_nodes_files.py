@@ -84,12 +84,13 @@ def test_every_node_is_a_command_of_the_package() -> None:
     assert all(f'"{name}"' in text for name in NODES | {"world_node", "lockstep_node"})
 
 
-def test_ros_sees_three_packages_that_parse() -> None:
+def test_ros_sees_four_packages_that_parse() -> None:
     """A package.xml that does not parse silently becomes a plain package."""
     kinds = {
         "ros2_ws/src/irl_vla_msgs": "ament_cmake",
         "irl_vla_nodes": "ament_python",
         "launch": "ament_cmake",
+        "ros2_ws/src/irl_vla_follower": "ament_python",
     }
     for folder, kind in kinds.items():
         tree = ElementTree.parse(ROOT / folder / "package.xml")

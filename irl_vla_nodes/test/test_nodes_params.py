@@ -62,12 +62,23 @@ def test_the_planner_s_vehicle_is_that_of_the_rig_file_or_of_the_parameters(tmp_
         ({"cameras": ["a", "a"]}, "a name is given twice"),
         ({"anchor": "c"}, "anchor: 'c' is none of a, b"),
         ({"camera_info_topics": [""]}, "or give a calibration file as 'rig'"),
-        ({"tolerance_ms": 500}, "tolerance <= deadline"),
+        ({"tolerance_ms": 500}, "tolerance_ms <= deadline_ms <= silence_ms, got 500, 100, 1000"),
+        ({"cameras": ["a", " b"]}, "the name ' b' begins or ends with a blank"),
+        ({"ring_slots": 4.5}, "'ring_slots' is 4.5, expected a whole number"),
+        ({"reliable": 1}, "'reliable' is 1, expected true or false"),
     ],
 )
 def test_a_wrong_value_is_refused_in_a_sentence(changed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         from_values(CameraParams, CAMERA | changed, "camera_node")
+
+
+def test_every_silence_within_the_described_bounds_is_accepted() -> None:
+    _, low, high = params.about(CameraParams)["silence_ms"]
+    assert low is not None and high is not None
+    for silence_ms in (int(low) + 100, 4000, int(high)):
+        sync = from_values(CameraParams, CAMERA | {"silence_ms": silence_ms}, "camera_node").sync
+        assert sync.silence_ns == silence_ms * 1_000_000
 
 
 def test_topics_belong_to_cameras_in_order() -> None:

@@ -137,6 +137,41 @@ def test_the_planner_drives_again_after_five_good_plans_in_a_row() -> None:
     )
 
 
+def test_a_machine_that_is_too_slow_is_released_more_and_more_rarely() -> None:
+    """Plans come at 10 Hz, with a gap of 0.4 s whenever it has driven for half a second."""
+    dog, t, releases, need = driving(), 1.0, list[float](), list[int]()
+    while t < 60.0:
+        t = round(t + 0.4, 3)
+        first_stop(dog, t - 0.4)
+        while dog.authority is not ControlAuthority.PLANNER:
+            dog.take_plan(plan(t), ns(t), t)
+            t = round(t + 0.1, 3)
+        releases.append(t)
+        need.append(dog.needed_plans)
+        for _ in range(5):
+            dog.take_plan(plan(t), ns(t), t)
+            t = round(t + 0.1, 3)
+    assert need[:4] == [5, 10, 20, 40] and max(need) == 160
+    assert len(releases) < 12, "without it there are 40 of them"
+    assert "overload: plans came late" in dog.overload
+    for _ in range(320):
+        dog.take_plan(plan(t), ns(t), t)
+        t = round(t + 0.1, 3)
+    assert not dog.overload and dog.needed_plans == 5, "forgiven after 30 s"
+
+
+def test_a_node_that_died_is_no_overload() -> None:
+    dog, t = driving(), 1.0
+    for _ in range(5):
+        first_stop(dog, t)
+        t = round(t + 1.0, 3)
+        for _ in range(5):
+            dog.take_plan(plan(t), ns(t), t)
+            t = round(t + 0.1, 3)
+        t = round(t - 0.1, 3)
+        assert dog.authority is ControlAuthority.PLANNER and not dog.overload
+
+
 def test_a_refusal_or_a_gap_begins_the_row_anew() -> None:
     dog = driving()
     first_stop(dog, 1.05)

@@ -42,7 +42,7 @@ class Driving:
             [entry.message for entry in self.plans.since(begin)],
             [entry.message for entry in self.refusals.since(begin)],
             [entry.message for entry in self.frames.since(begin)],
-            self.diagnostics.since(begin)[-1].message,
+            {s.name: s for entry in self.diagnostics.since(begin) for s in entry.message.status},
         )
         self.sensors.faults = Faults()
         self.recovered()
@@ -65,7 +65,7 @@ class FaultOutcome:
     plans: list[Any]
     refusals: list[Any]
     frames: list[Any]
-    diagnostics: Any
+    diagnostics: dict[str, Any]  # the last line of each name
 
     def missing(self, camera: str) -> set[str]:
         """Reasons for which a camera was left out; "" for a set that had it."""
@@ -76,7 +76,7 @@ class FaultOutcome:
 
     def status(self, name: str) -> Any:
         """A line of /diagnostics."""
-        return next(s for s in self.diagnostics.status if s.name == f"irl_vla: {name}")
+        return self.diagnostics[f"irl_vla: {name}"]
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ def test_a_bundle_of_other_contracts_is_refused_in_words(nano_copy: Path) -> Non
     good = (nano_copy / "manifest.json").read_bytes()
 
     def tokens(data: dict[str, Any]) -> None:
-        data["network"]["scene_tokens"] = "SceneTokens/2"
+        data["network"]["scene_tokens"] = "SceneTokens/3"
 
     def preset(data: dict[str, Any]) -> None:
         data["network"]["preset"]["map_queries"] = 9
@@ -210,7 +210,7 @@ def test_a_bundle_of_other_contracts_is_refused_in_words(nano_copy: Path) -> Non
         data["network"]["preset"]["moods"] = 3
 
     for change, why in [
-        (tokens, r"reads 'SceneTokens/1', got 'SceneTokens/2'"),
+        (tokens, r"reads 'SceneTokens/2, SceneTokens/1', got 'SceneTokens/3'"),
         (preset, r"'map': the bundle's preset .* ask for float16 \[9, 16\], got float16 \[8, 16\]"),
         (impossible, r"d_model: expected at least 1, got 0"),
         (graph, r"graphs: expected camera, bev, planner, got camera, planner"),

@@ -45,6 +45,7 @@ FROZEN: dict[str, Any] = {  # defaults are omitted in bundles, so none of them m
     "ImageSpec.mean": (123.675, 116.28, 103.53),
     "ImageSpec.std": (58.395, 57.12, 57.375),
     "ImageSpec.horizon": 0.3,
+    "ImageSpec.tele": None,
     "BevGrid.x": (-16.0, 48.0),
     "BevGrid.y": (-32.0, 32.0),
     "BevGrid.cells": (64, 64),
@@ -93,6 +94,28 @@ def test_the_first_bundle_of_format_2_repeats_its_golden_answers() -> None:
     assert policy_stack_from_bundle(bundle, 1).bundle_id == bundle.id
 
 
+def test_networks_of_the_first_scene_tokens_say_nothing_of_closed_lanes() -> None:
+    bundle = load_bundle(NANO2)
+    for runner in (OnnxRunner(bundle, 1), TorchRunner(bundle)):
+        verify_golden(runner, bundle)
+        told = runner.run("bev", bundle.golden("bev", "fp32").inputs)
+        tokens = scene_tokens(told, 0, 0, None)
+        assert tokens.closed is None and "closed" not in token_arrays(tokens)
+
+
+def test_a_bundle_of_the_second_scene_tokens_says_what_is_closed(nano: Bundle, nano2: Path) -> None:
+    assert nano.network.scene_tokens == "SceneTokens/2"
+    told = OnnxRunner(nano, 1).run("bev", nano.golden("bev", "fp32").inputs)
+    closed = scene_tokens(told, 0, 0, None).closed
+    assert closed is not None and closed.shape == (1, *nano.network.preset.bev.cells)
+
+    def promise(data: dict[str, Any]) -> None:
+        data["network"]["scene_tokens"] = "SceneTokens/2"
+
+    with pytest.raises(InputError, match="graph 'bev', outputs: 'closed' is missing"):
+        edit(nano2, {}, promise)
+
+
 def test_a_default_that_was_once_released_never_changes() -> None:
     found = {
         f"{kind.__name__}.{entry.name}": entry.default
@@ -132,16 +155,16 @@ def test_a_setting_of_a_later_version_leaves_older_bundles_as_they_are(
     assert to_bytes(later.manifest) == (NANO2 / "manifest.json").read_bytes()
 
 
-def with_closed(root: Path) -> Bundle:
+def with_lamps(root: Path) -> Bundle:
     """The bundle as a later version may export it: its `bev` says one thing more."""
     model = onnx.load(str(root / "bev.fp32.onnx"))
-    model.graph.node.append(onnx.helper.make_node("Identity", ["seg"], ["closed"]))
+    model.graph.node.append(onnx.helper.make_node("Identity", ["seg"], ["lamps"]))
     seg = next(one for one in model.graph.output if one.name == "seg")
-    closed = model.graph.output.add()
-    closed.CopyFrom(seg)
-    closed.name = "closed"
+    lamps = model.graph.output.add()
+    lamps.CopyFrom(seg)
+    lamps.name = "lamps"
     golden = dict(np.load(root / "bev.fp32.golden.npz"))
-    np.savez(root / "golden.npz", **golden, **{"out.closed": golden["out.seg"]})
+    np.savez(root / "golden.npz", **golden, **{"out.lamps": golden["out.seg"]})
     files = {
         "bev.fp32.onnx": model.SerializeToString(),
         "bev.fp32.golden.npz": (root / "golden.npz").read_bytes(),
@@ -150,34 +173,34 @@ def with_closed(root: Path) -> Bundle:
 
     def change(data: dict[str, Any]) -> None:
         outputs = data["network"]["graphs"]["bev"]["outputs"]
-        outputs.append({**outputs[-1], "name": "closed"})
+        outputs.append({**outputs[-1], "name": "lamps"})
 
     return edit(root, files, change)
 
 
 def test_an_output_that_this_version_does_not_know_is_left_alone(nano2: Path) -> None:
-    bundle = with_closed(nano2)
+    bundle = with_lamps(nano2)
     runner = OnnxRunner(bundle, 1)
     verify_golden(runner, bundle)
     told = runner.run("bev", bundle.golden("bev", "fp32").inputs)
-    assert "closed" in told and "closed" not in token_arrays(scene_tokens(told, 0, 0, None))
+    assert "lamps" in told and "lamps" not in token_arrays(scene_tokens(told, 0, 0, None))
     policy_stack_from_bundle(bundle, 1)
 
 
 def test_an_output_that_a_later_version_adds_may_be_missing(
     monkeypatch: pytest.MonkeyPatch, nano2: Path
 ) -> None:
-    """What adding `closed` takes: the tensor at the end of the graph's outputs, named optional."""
+    """What adding `lamps` takes: the tensor at the end of the graph's outputs, named optional."""
     now = manifest_module.bev_io
 
     def later(*sizes: Any) -> Any:
         io = now(*sizes)
-        closed = TensorSpec("closed", "float16", io.outputs[-1].shape)
-        return replace(io, outputs=(*io.outputs, closed), optional=frozenset({"closed"}))
+        lamps = TensorSpec("lamps", "float16", (7, *io.outputs[-1].shape[1:]))
+        return replace(io, outputs=(*io.outputs, lamps), optional=io.optional | {"lamps"})
 
     monkeypatch.setattr(manifest_module, "bev_io", later)
     verify_golden(OnnxRunner(load_bundle(NANO2), 1), load_bundle(NANO2))
-    with_closed(nano2)
+    with_lamps(nano2)
 
 
 def test_a_bundle_may_have_optional_graphs_and_they_are_loaded_only_when_asked_for(

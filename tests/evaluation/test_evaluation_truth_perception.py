@@ -96,6 +96,11 @@ def test_a_stop_line_is_red_exactly_while_its_light_is(episode: Episode) -> None
         across = ahead & (np.abs(tokens.polylines.mean(axis=1)[:, 1]) < 0.1) & tokens.map_valid
         assert kind in tokens.map_class[across]
         assert (kind == RED_LINE) == (RED_LINE in tokens.map_class[tokens.map_valid])
+        assert tokens.closed is not None and tokens.closed.any() == (light == Light.RED)
+        if light == Light.RED:
+            shut = np.argwhere(tokens.closed[0]) * 0.5 + [TRUTH_AREA.x[0], TRUTH_AREA.y[0]]
+            before = (shut[:, 0] < 9.0) & (np.abs(shut[:, 1]) < 1.0)
+            assert (shut[:, 0] > 10.0).any() and not before.any(), "closed begins at the stop line"
 
 
 def test_what_networks_read_stays_the_wrapped_perception_s(episode: Episode) -> None:

@@ -104,6 +104,7 @@ def test_the_ego_vector_says_nothing_about_the_ground() -> None:
     changed = see({**inputs, "ego_vector": inputs["ego_vector"] + np.float32(1.0)})
     assert np.array_equal(changed["bev"], see(inputs)["bev"])
     assert np.array_equal(changed["seg"], see(inputs)["seg"])
+    assert np.array_equal(changed["closed"], see(inputs)["closed"])
 
 
 def test_cameras_may_be_given_in_any_order() -> None:
@@ -111,7 +112,7 @@ def test_cameras_may_be_given_in_any_order() -> None:
     per_camera = ("features", "sampling_grid", "visible", "present")
     permuted = {**inputs, **{name: inputs[name][order] for name in per_camera}}
     expected, outputs = see(inputs), see(permuted)
-    for name in ("bev", "agents", "boxes", "polylines", "map", "ego", "seg"):
+    for name in ("bev", "agents", "boxes", "polylines", "map", "ego", "seg", "closed"):
         np.testing.assert_allclose(outputs[name], expected[name], atol=4e-3, rtol=4e-3)
 
 
@@ -123,6 +124,7 @@ def test_an_untrained_network_sees_nothing(name: str, seed: int) -> None:
     assert not outputs["map_valid"].any()
     np.testing.assert_allclose(outputs["boxes"][:, 9], 0.01, atol=0.01)
     assert (outputs["seg"].argmax(axis=0) == 0).all()
+    np.testing.assert_allclose(outputs["closed"], 0.01, atol=0.01)
     np.testing.assert_allclose(outputs["seg"].astype(np.float32).sum(axis=0), 1.0, atol=2e-3)
 
 
@@ -188,7 +190,8 @@ def test_every_weight_can_learn_and_masked_nan_spoils_no_gradient() -> None:
     outputs = net(batch(4))
     found = outputs.decoded.found[-1]
     terms = (found.boxes, found.agent_logits, found.polylines, found.map_logits)
-    loss = sum((term**2).mean() for term in (*terms, outputs.seg_logits, outputs.decoded.ego))
+    ground = (outputs.seg_logits, outputs.closed_logits)
+    loss = sum((term**2).mean() for term in (*terms, *ground, outputs.decoded.ego))
     images = example_camera(NANO, np.random.default_rng(0), 2)["images"]
     features = perception.camera(torch.from_numpy(images))
     (loss + (features * torch.randn_like(features)).mean()).backward()

@@ -26,9 +26,11 @@ from irl_vla.view import drawing
 from irl_vla.view.bev import BevWindow, reach_of, window_for
 from irl_vla.view.camera import paint_boxes
 from irl_vla.view.detections import (
+    CLOSED_COLOR,
     SEG_COLORS,
     detected_boxes,
     detected_words,
+    finds_something,
     paint_ground,
     paint_map_found,
 )
@@ -105,6 +107,19 @@ def test_the_road_is_painted_where_its_cells_lie() -> None:
         assert at(image, WINDOW, x, y) == SEG_COLORS["road"]
     for x, y in ((48.6, 0.0), (-16.6, 0.0), (10.0, 4.6), (10.0, -4.6)):
         assert at(image, WINDOW, x, y) == CANVAS
+
+
+def test_what_a_red_light_closes_is_painted_over_the_road_and_told() -> None:
+    closed = np.zeros((1, *AREA.cells), np.float16)
+    closed[0, 40:44, 28:36] = 0.9  # x 24 to 28, the whole road
+    found = replace(tokens(), closed=closed)
+    image = WINDOW.canvas()
+    paint_ground(image, WINDOW, found, AREA, CLASSES)
+    assert at(image, WINDOW, 26.0, 0.0) == CLOSED_COLOR
+    assert at(image, WINDOW, 22.0, 0.0) == SEG_COLORS["road"]
+    assert "a lane closed by a red light" in detected_words(found, CLASSES)
+    assert "closed" not in detected_words(tokens(), CLASSES)
+    assert finds_something(replace(nothing(), closed=closed), CLASSES)
 
 
 def test_left_of_the_car_is_left_in_the_picture() -> None:
@@ -245,6 +260,8 @@ def test_the_banner_says_what_the_plans_are_worth(tmp_path: Path) -> None:
     assert banner_of("rule", False) == RULE_BANNER
     assert banner_of("network", False) == UNTRAINED_BANNER
     assert banner_of("network", True) == ""
+    assert banner_of("network", True, "run 7") == ""
+    assert "eyes: run 7" in banner_of("network", False, "eyes: run 7")
     for text, shown in ((UNTRAINED_BANNER, 1), ("", 0)):
         page = ReplayPageBuilder("drive", [], banner=text).page({})
         write_replay_page(page, tmp_path / "report.html")

@@ -38,8 +38,9 @@ from irl_vla.world.driver.stop_points import STOP_GAP, stopping, until_red
 from irl_vla.world.route_lanes import nearest
 from irl_vla.world.signals import Cycles, shown
 
-PLACE, ASIDE, ASIDE_SPEED, ACCEL, FRESH, BLINK = range(6)  # columns of the memory
+PLACE, ASIDE, ASIDE_SPEED, ACCEL, FRESH, BOUND = range(6)  # columns of the memory
 MEMORY = 6
+FREE, LEADER, CROSSING, STOPPING, ENDING, WAITING = range(6)  # what bounds the speed
 BACK_M, ON_M = 15.0, 45.0  # [m] around the last place in which the ego is looked for
 NEAR_M = 6.0  # [m] farther from the path: it is looked for on all of it
 SPEED_S = 0.8  # [s] in which a lower speed is reached
@@ -234,6 +235,22 @@ def aim(
 
 
 @lean_kernel
+def bound_by(
+    wish: float, free: float, ahead: float, across: float, line: float, waits: bool
+) -> int:
+    """Which of the wishes is the least, FREE where nothing else is."""
+    if free <= wish:
+        return WAITING if waits else FREE
+    if ahead <= wish:
+        return LEADER
+    if across <= wish:
+        return CROSSING
+    if line <= wish:
+        return STOPPING
+    return WAITING if waits else ENDING
+
+
+@lean_kernel
 def decide(
     profile: PathProfile,
     stop_points: StopPoints,
@@ -261,36 +278,33 @@ def decide(
     memory[PLACE], memory[FRESH] = s, 0.0
     look(profile, s, ego[0], ego[1], world.states, world.before, world.present, world.sizes, seen)
     goal, waits, holds = aim(profile, s, d, v, body, world.types, seen, memory, changed)
-    wish = free_road(profile, s, v, SLOW_HOLD if waits else 1.0, params)
-    wish = min(wish, leader(profile, s, v, d, goal, body, world.types, seen, params))
-    wish = min(
-        wish, crossing(profile, s, v, d, body, world.types, world.states, seen, walks, params)
-    )
-    wish = min(
-        wish,
-        stopping(
-            profile,
-            stop_points,
-            streams,
-            cycles,
-            world.time_s,
-            s,
-            v,
-            d,
-            body,
-            world.states,
-            world.present,
-            world.types,
-            world.sizes,
-            world.blink,
-            world.lights,
-            seen,
-            params,
-            going,
-        ),
+    free = free_road(profile, s, v, SLOW_HOLD if waits else 1.0, params)
+    ahead = leader(profile, s, v, d, goal, body, world.types, seen, params)
+    across = crossing(profile, s, v, d, body, world.types, world.states, seen, walks, params)
+    line = stopping(
+        profile,
+        stop_points,
+        streams,
+        cycles,
+        world.time_s,
+        s,
+        v,
+        d,
+        body,
+        world.states,
+        world.present,
+        world.types,
+        world.sizes,
+        world.blink,
+        world.lights,
+        seen,
+        params,
+        going,
     )
     end = min(profile.arcs[-1] - 3.0, holds)
-    wish = min(wish, halt(v, end - s - body.front, params))
+    ending = halt(v, end - s - body.front, params)
+    wish = min(free, ahead, across, line, ending)
+    memory[BOUND] = bound_by(wish, free, ahead, across, line, waits or holds < profile.arcs[-1])
     o, od = memory[ASIDE], memory[ASIDE_SPEED]
     if waits:  # the old lane runs straight on beside the path
         o, od = goal, -profile.shift[along(profile, s + 1.0)] + profile.shift[along(profile, s)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from irl_vla.types import F64, IntentDirection
 from irl_vla.vehicle import PACIFICA, Vehicle
 from irl_vla.world.driver.decision import (
     ASIDE,
+    BOUND,
     FRESH,
     MEMORY,
     PLACE,
@@ -150,6 +151,17 @@ class Expert:
         self._before = np.where(moment.present, states[:, 2], np.nan)
         self._expected = new
         return DriverAction(new, self._lamps(new))
+
+    @property
+    def bound_by(self) -> int:
+        """What bounded the speed in the last decision: decision.FREE, LEADER, .. WAITING."""
+        return int(self._memory[BOUND])
+
+    def without_clock(self) -> Expert:
+        """A copy that sees what lights show and does not know when they will change."""
+        twin = self.copy()
+        twin._known = replace(self._known, cycles=self._known.cycles.endless())
+        return twin
 
     def copy(self) -> Expert:
         """One that goes its own way from here."""

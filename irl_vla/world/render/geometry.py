@@ -21,7 +21,7 @@ from irl_vla.world.render.street import signal_head, thing
 from irl_vla.world.render.textures import SPOKES, Atlas, atlas_of
 from irl_vla.world.render.vehicles import vehicle
 from irl_vla.world.render.weather import Weather
-from irl_vla.world.town import Light, Prop, Town
+from irl_vla.world.town import OBSTACLE_KINDS, Light, Prop, Town
 
 I64 = NDArray[np.int64]
 BLINKS_HZ = 1.5  # of indicators
@@ -74,7 +74,7 @@ class TownGeometry:
     def __init__(self, town: Town, actors: Actors, weather: Weather) -> None:
         self.atlas: Atlas = atlas_of([p.text for p in town.props])
         self._actors, self._to_sun = actors, weather.to_sun
-        props, cells = _cells(town, self.atlas)
+        props, cells = _cells(_only_props(town, actors), self.atlas)
         posts = [prop.pose[:2] for prop in town.props if prop.kind == "signal_post"]
         masts = np.array(posts, np.float64).reshape(-1, 2)
         signals = [(k, head) for k, signal in enumerate(town.signals) for head in signal.heads]
@@ -176,10 +176,22 @@ def _frames(states: F64) -> tuple[F64, F64]:
     return local, world
 
 
-def _cells(town: Town, atlas: Atlas) -> tuple[Quads, list[int]]:
+def _only_props(town: Town, actors: Actors) -> list[Prop]:
+    """Props without those that are road users, too: cones, barriers and signs of a work zone are
+    drawn once, as what pixels can be told to belong to."""
+    objects = actors.types[actors.models == MODELS.index("object")]
+    stand = {
+        kind: sum(prop.kind == kind for prop in town.props)
+        <= int((objects == AGENT_TYPES.index(kind)).sum())
+        for kind in OBSTACLE_KINDS
+    }
+    return [prop for prop in town.props if not stand.get(prop.kind, False)]
+
+
+def _cells(props: list[Prop], atlas: Atlas) -> tuple[Quads, list[int]]:
     """Props, ordered by the cell that they stand in, and the number of quads in each cell."""
     cells: dict[tuple[int, int], list[Prop]] = {}
-    for prop in town.props:
+    for prop in props:
         key = (int(prop.pose[0] // CELL_M), int(prop.pose[1] // CELL_M))
         cells.setdefault(key, []).append(prop)
     parts, poses, counts = [], [], []

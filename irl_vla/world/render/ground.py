@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from irl_vla.scoring.compiled import kernel
 from irl_vla.types import F32, F64, U8
 from irl_vla.world.render.outlines import Outlines
+from irl_vla.world.render.quads import GROUND
 from irl_vla.world.render.texels import (
     BLOCK,
     GROUND_START,
@@ -73,6 +74,16 @@ class GroundTextures:
         self._paint(self.origin, TEXEL_M * COARSE, self._macro, faint, wholes[0])
         for fine, coarse in pairwise(wholes):
             coarse[:] = _halved(fine)
+
+    def classes(self, places: F64) -> U8:
+        """(n,) class of the ground at places (n, 2), world, to a third of a metre; GROUND outside
+        of the town."""
+        start, stride, _, last, lowest = self.levels[PAGED]
+        at = np.floor((places - self.origin) / (TEXEL_M * COARSE)).astype(np.int64)
+        inside = ((at >= 0) & (at <= [last, lowest])).all(axis=1)
+        column, row = np.where(inside[:, None], at, 0).T
+        kinds = (self.texels[start + row * stride + column] >> np.uint32(24)) & np.uint32(0x7F)
+        return np.where(inside, kinds, GROUND).astype(np.uint8)
 
     def prepare(self, place: F64, reach: tuple[float, ...]) -> None:
         """Paints what is missing of the paged levels around a place (2,), world; reach: of each."""

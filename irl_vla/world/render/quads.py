@@ -18,6 +18,7 @@ from irl_vla.types import F32, F64
 FLAT, PANEL, DISC, WHEEL, CUT, BALL, POST, CROWN = range(8)  # kinds; from BALL on they turn
 SHAPE = 17  # numbers of a shape: corners 12, normal 3, height and swing [rad] of its joint
 LOOK = 9  # colour 3, colour when lit 3, tile of the atlas, repeats across and up
+FACE = 31  # number of a lamp that is never lit: the front of a signal, which shows its state
 
 CLASSES = (
     "sky", "ground", "road", "marking", "pavement", "building", "plant", "pole", "sign",
@@ -34,7 +35,7 @@ Point = tuple[float, float, float]
 @dataclass(frozen=True)
 class Quads:
     """n quads. shapes: (n, SHAPE); looks: (n, LOOK); tags: (n, 4) kind, lamp (bit number from 1,
-    0: none), semantic class, variants of its tile."""
+    0: none; FACE: what lamps are mounted on), semantic class, variants of its tile."""
 
     shapes: F64
     looks: F32
@@ -127,14 +128,17 @@ class QuadBuilder:
         self._looks.append((*colour, *lit, float(tile), *repeat))
         self._tags.append((kind, lamp, self.klass, variants))
 
-    def block(self, low: Point, high: Point, colour: Rgb, *, tile: int = -1) -> None:
-        """An upright box without a floor. tile: of its sides, -1: none"""
+    def block(
+        self, low: Point, high: Point, colour: Rgb, *, tile: int = -1, face: int = 0
+    ) -> None:  # fmt: skip
+        """An upright box without a floor. tile: of its sides, -1: none; face: lamp of its front"""
         kind = FLAT if tile < 0 else PANEL
         (x0, y0, z0), (x1, y1, z1) = low, high
         ring = [(x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         for (ax, ay), (bx, by) in zip(ring, [*ring[1:], ring[0]], strict=True):
             corners = [(ax, ay, z0), (bx, by, z0), (bx, by, z1), (ax, ay, z1)]
-            self.quad(corners, colour, kind=kind, tile=max(tile, 0))
+            front = face if ax == bx == x1 else 0
+            self.quad(corners, colour, kind=kind, tile=max(tile, 0), lamp=front)
         self.quad([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], colour)
 
     def post(

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from irl_vla.scoring.compiled import kernel
-from irl_vla.world.render.quads import BALL, POST, WHEEL
+from irl_vla.world.render.quads import BALL, POST, TRAFFIC_LIGHT, WHEEL
 
 NEAR_M = 0.05  # [m] nothing is nearer to a camera
 FLOATS = 30  # of a placed quad: w 3, edges 12, u 3, v 3, colour 3, sun 3, texels, repeats 2
-INTS = 9  # x0, x1, y0, y1, kind, tile, instance, class, variants
+INTS = 10  # x0, x1, y0, y1, kind, tile, instance, class, variants, bits of a signal's lamps
 LENS = 18  # numbers of a lens: model, fx, skew, cx, fy, cy, k1.., limits of the view
 STEP_RAD = 0.09  # [rad] between samples along the border of a bounding box
 LIGHT = 12  # numbers of light: sun rgb, sky rgb, ground rgb, 3 spare
@@ -314,6 +314,8 @@ def place(
             ints[count, 6] = instances[b]
             ints[count, 7] = tags[q, 2]
             ints[count, 8] = tags[q, 3]
+            signals = tags[q, 2] == TRAFFIC_LIGHT and tags[q, 1] > 0
+            ints[count, 9] = bits[b] if signals else 0
             count += 1
             if count == floats.shape[0]:
                 return count

@@ -12,6 +12,7 @@ from irl_vla.world.render.quads import (
     BUILDING,
     CUT,
     DISC,
+    FACE,
     OBSTACLE,
     PANEL,
     PLANT,
@@ -207,7 +208,7 @@ def signal_head(head: F64, posts: F64) -> Quads:
     build = QuadBuilder(TRAFFIC_LIGHT)
     wide, high = HEAD_M[0] / 2, HEAD_M[1] / 2
     x, half = HEAD_FRONT_M, LAMP_M / 2
-    build.block((x - 0.08, -wide, -high), (x, wide, high), HOUSING)
+    build.block((x - 0.08, -wide, -high), (x, wide, high), HOUSING, face=FACE)
     for k, lamp in enumerate((RED_LAMP, AMBER_LAMP, GREEN_LAMP)):
         z = (1 - k) * LAMP_GAP_M
         at = x + 0.02
