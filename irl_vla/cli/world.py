@@ -27,7 +27,7 @@ from irl_vla.resources import resource, software
 from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
-from irl_vla.view.report import replace_file
+from irl_vla.view.report import Fact, PageTable, TablesPage, replace_file, write_tables_page
 from irl_vla.world.benchmark.plans import PlanMaker
 from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in, is_whole
 from irl_vla.world.benchmark.splits import VERSION, SeedSplit, split_of
@@ -41,7 +41,7 @@ from irl_vla.world.benchmark.table import (
     table_of,
 )
 
-MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
+MAPPING, TABLE, TABLE_JSON, PAGE = "groups.json", "table.md", "table.json", "table.html"
 ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name
 
 SplitName = Annotated[
@@ -125,10 +125,38 @@ def table(
     text = as_markdown(found, wanted, VERSION)
     _replace(out / TABLE, text)
     _replace(out / TABLE_JSON, json.dumps(as_json(found, wanted, VERSION), indent=1) + "\n")
+    write_tables_page(_page(found, wanted), out / PAGE)
     journal.path.unlink(missing_ok=True)
     _print(found, console)
-    for name in (TABLE, TABLE_JSON):
+    for name in (PAGE, TABLE, TABLE_JSON):
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
+
+
+def _page(found: BenchmarkTable, wanted: SeedSplit) -> TablesPage:
+    """Both tables, kept and all, with the 95 % intervals."""
+    columns = ("driver", *(name.upper() for name in NAMES))
+    tables = tuple(
+        PageTable(
+            title, columns,
+            tuple(
+                (driver, *(f"{m:.1f} [{a:.1f}, {b:.1f}]" for m, a, b in
+                           zip(s.mean, s.low, s.high, strict=True)))
+                for driver, s in summaries.items()
+            ),
+            columns[1:],
+        )
+        for title, summaries in (
+            (f"{found.kept} of {found.scenes} kept by the filter", found.drivers),
+            (f"All {found.scenes}", found.unfiltered),
+        )
+    )  # fmt: skip
+    facts = (
+        Fact("split", str(wanted)), Fact("version", VERSION),
+        *(Fact(f"dropped, {name.replace('_', ' ')}", f"{100 * share:.1f} %")
+          for name, share in found.dropped.items()),
+    )  # fmt: skip
+    note = "In percent, with 95 % intervals (bootstrap over seeds), without the human filter."
+    return TablesPage("world table", f"Scores: {wanted.name}", facts, tables, note)
 
 
 def _print(found: BenchmarkTable, console: Console) -> None:
