@@ -22,15 +22,17 @@ FOREIGN = {  # names of other projects, and symbols of formulas
     "x_from_message", "first_now", "first_previous", "follow_now", "follow_previous",
     "built_in_episodes", "recorded_episodes", "base_from_cam", "ego_from_base", "point_then",
     "point_now", "shared_memory", "v_base", "v_child", "navtrain_8192", "f_1x1", "y_goal",
+    "w_class", "p_truth",
 }  # fmt: skip
 FOREIGN_WORDS = {  # in documents, between backticks
     "humble", "helpers", "p3tinydisplay", "e924167", "index_add", "_aws", "core.symlinks",
-    "utils", "misc", "infer", "pdm_comfort_metrics",
+    "utils", "misc", "infer", "pdm_comfort_metrics", "disable_telemetry_events",
 }  # fmt: skip
 FOREIGN_FILES = {  # files of other projects, of results and of users
     "model/diffusion/diffusion_ppo.py", "docs/splits.md", "docs/submission.md", "cli.py",
     "docs/en/advanced_guides/datasets/nuscenes.md", "RIG.yaml", "FILE.md", "bench2drive220.xml",
     "docs/decisions/NNN.md", "metadata.yaml", "summary.json", "suite.json", "engines/index.json",
+    "recipe.yaml",
 }  # fmt: skip
 FILE = r"\w(?:[\w./-]*\w)?\.(?:py|md|yaml|xml|rviz|msg|srv|j2)"
 
@@ -237,7 +239,7 @@ def test_dotted_names_in_docstrings_lead_somewhere() -> None:
         own = names_of(said.path)
         for dotted in re.findall(r"(?<![\w./@])[a-z_]{2,}(?:\.[A-Za-z_]\w+)+\b(?!\.)", said.text):
             first = dotted.split(".")[0]
-            if re.search(r"\.(py|md|org|de|gz|mcap|npz|onnx|j2|jsonl|yaml)$", dotted):
+            if re.search(r"\.(py|md|org|de|gz|mcap|npz|onnx|j2|json|jsonl|yaml)$", dotted):
                 continue
             known = first in own or first in all_names() or first in sys.stdlib_module_names
             if not known or (first not in own and broken_chain(dotted)):

@@ -60,7 +60,7 @@ class OptimiserRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class LossRecipe:
-    """How much each mistake of the eyes weighs; the formulas are in perception/*_losses.py."""
+    """How much each mistake of the eyes weighs; the formulas are in perception/."""
 
     seg: float = 1.0  # classes of the ground
     closed: float = 0.7  # lanes that a red light closes

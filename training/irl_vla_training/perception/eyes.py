@@ -33,7 +33,7 @@ from irl_vla_training.samples.batch import Batch, PixelBatch, ViewBatch
 
 
 @dataclass(frozen=True)
-class Seen:
+class EyesOutputs:
     """features: (n, C, h, w) of the pictures that are there; outputs: of the BEV network."""
 
     features: Tensor
@@ -67,7 +67,7 @@ class Eyes(nn.Module):
         return weighted({**_scene_losses(seen.outputs, batch), **self._lab_losses(seen, batch)},
                         losses)  # fmt: skip
 
-    def see(self, batch: Batch, ego_vector: Tensor, memory_valid: Tensor) -> Seen:
+    def see(self, batch: Batch, ego_vector: Tensor, memory_valid: Tensor) -> EyesOutputs:
         """What the networks make of a batch; memory is encoded only where some sample has it."""
         memory = batch.memory
         bev = torch.zeros(
@@ -78,7 +78,7 @@ class Eyes(nn.Module):
             with torch.no_grad():
                 bev = self._encode(then, bev, memory.ego_now_from_memory, memory.age_s,
                                    torch.zeros_like(memory_valid), ego_vector)[1].bev  # fmt: skip
-        return Seen(*self._encode(
+        return EyesOutputs(*self._encode(
             batch.views, bev.half(), memory.ego_now_from_memory, memory.age_s, memory_valid,
             ego_vector,
         ))  # fmt: skip
@@ -103,7 +103,7 @@ class Eyes(nn.Module):
         images = (there.float() - self.mean) / self.std
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _lab_losses(self, seen: Seen, batch: Batch) -> dict[str, Tensor]:
+    def _lab_losses(self, seen: EyesOutputs, batch: Batch) -> dict[str, Tensor]:
         there = batch.views.present[:, : batch.views.images.shape[1]]
         truth = PixelBatch(*(getattr(batch.pixels, name)[there] for name in
                              ("kind", "lamp", "log_depth")))  # fmt: skip

@@ -43,7 +43,7 @@ AHEAD_NS = round(HORIZON_POSES * PLAN_DT_S * SECOND_NS)
 
 
 @dataclass
-class Track:
+class OdometryTrack:
     """Where the ego was: stamps and poses (x, y, unwrapped heading), in order."""
 
     stamps: list[int] = field(default_factory=list)
@@ -90,7 +90,7 @@ class BagReader:
     def __post_init__(self) -> None:
         self.rig = self.source.rig()
         self._sync = AnchorSynchroniser.of_rig(self.rig, SyncSpec())
-        self._history, self._track = EgoHistory(), Track()
+        self._history, self._track = EgoHistory(), OdometryTrack()
         self._intent = Intent()
         self._recent: list[FrameSet] = []
         self._waiting: list[tuple[Anchor, FrameSet | None]] = []

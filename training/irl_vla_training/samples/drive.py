@@ -91,14 +91,14 @@ class Instant:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampledInstant:
     """A sample, and what of its instant else is needed to complete it."""
 
     sample: Sample
     truth: CameraTruth
 
 
-def sample_of(view: DriveView, at: Instant, age: int | None = None) -> Seen:
+def sample_of(view: DriveView, at: Instant, age: int | None = None) -> SampledInstant:
     """Pictures, memory, truth and answers of an instant. age: of the memory [steps], None: drawn"""
     cameras = view.cameras
     age = int(view.rng.integers(*AGES)) if age is None else age
@@ -124,7 +124,7 @@ def sample_of(view: DriveView, at: Instant, age: int | None = None) -> Seen:
         answers=_answers(view, at, around, shown), recovery=at.recovery,
         weather=view.renderer.weather.sky.name, rig=cameras.native.name,
     )  # fmt: skip
-    return Seen(sample, found)
+    return SampledInstant(sample, found)
 
 
 def _status(at: Instant) -> EgoStatus:
