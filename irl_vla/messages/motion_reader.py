@@ -65,7 +65,7 @@ class MotionReader:
     def parts(self) -> dict[str, Callable[[Any, Record], Iterator[MotionEvent]]]:
         """Topic -> who reads it; tf is read by `take_tf`."""
         source = self._source
-        main = {
+        main: dict[MotionKind, Callable[[Any, Record], Iterator[MotionEvent]]] = {
             MotionKind.ODOMETRY: self._odometry, MotionKind.POSE: self._pose_stamped,
             MotionKind.FIX: self._fix, MotionKind.TWIST: self._twist_alone,
         }  # fmt: skip
