@@ -252,7 +252,7 @@ def test_the_commands_start_without_an_engine() -> None:
 
 OUR_NAMES = {"irl_vla", "irl_vla_nodes", "irl_vla_training"}
 DISTRIBUTIONS = {  # where the package is called otherwise than what is imported
-    "cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow",
+    "cv2": "opencv-python-headless", "rerun": "rerun-sdk", "yaml": "pyyaml", "PIL": "pillow",
 }  # fmt: skip
 
 
