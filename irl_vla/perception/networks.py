@@ -87,8 +87,8 @@ class BevGraph(nn.Module):
 
 
 def _probability(logits: Tensor) -> Tensor:
-    """sigmoid, (B, 1, R, S), as a softmax against 0: ONNX Runtime's sigmoid is exact to 1e-7 only,
-    and where nothing is closed there is no more than that."""
+    """sigmoid, (B, 1, R, S). As a softmax against 0, because ONNX Runtime's sigmoid is exact only
+    to 1e-7, which is all that there is where nothing is closed."""
     return torch.cat([logits, torch.zeros_like(logits)], dim=1).softmax(dim=1)[:, :1]
 
 
