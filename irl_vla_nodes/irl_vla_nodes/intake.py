@@ -57,6 +57,7 @@ class Intake:
     def __init__(self, params: CameraParams, spec: ImageSpec, rig: Rig | None) -> None:
         self._params, self._spec = params, spec
         self.rig, self._given = rig, rig is not None
+        self.frozen_after = params.frozen_after
         self.kinds = {t.image: image_type(t.image) for t in params.topics.values()}
         if not self._given:
             infos = {t.camera_info: CAMERA_INFO for t in params.topics.values() if t.camera_info}
@@ -133,7 +134,7 @@ class Intake:
         before, times = self._last.get(image.camera, (None, 0))
         times = times + 1 if checksum == before else 1
         self._last[image.camera] = (checksum, times)
-        limit = self._params.frozen_after
+        limit = self.frozen_after
         if limit and times > limit:
             self.sync.spoil(image.camera, f"frozen: the same picture {times} times in a row")
             return

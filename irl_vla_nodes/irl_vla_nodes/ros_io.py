@@ -67,6 +67,10 @@ class RawSubscription:
         kind = get_message(msgtype)
         self._subscription = node.create_subscription(kind, topic, guarded, profile, raw=True)
 
+    def close(self, node: Any) -> None:
+        """Hear it no more."""
+        node.destroy_subscription(self._subscription)
+
     def waiting(self) -> Iterator[tuple[int, Callable[[bytes], None], bytes]]:
         """What has arrived and was not handed on yet: when it was sent [ns], to whom, and what.
         (Cyclone's time of reception is that of taking it from here.)"""
