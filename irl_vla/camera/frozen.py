@@ -56,5 +56,5 @@ class FrozenPictures:
 
 def _checksum(image: CameraImage) -> int:
     if image.pixels is not None:
-        return zlib.crc32(np.ascontiguousarray(image.pixels[::ROWS]))
+        return zlib.crc32(image.pixels[::ROWS].tobytes())
     return zlib.crc32(image.encoded or b"")

@@ -35,6 +35,7 @@ EARTH_M = 6_378_137.0  # equatorial radius of WGS 84
 FLATTENING = 1 / 298.257223563  # of WGS 84
 
 MotionEvent = EgoMotion | Notice
+Reading = Callable[[Any, Record], Iterator[MotionEvent]]
 
 
 class PlacedEgo(NamedTuple):
@@ -62,14 +63,16 @@ class MotionReader:
         self._way = np.eye(4)  # summed up from twists
         self._way_ns = 0
 
-    def parts(self) -> dict[str, Callable[[Any, Record], Iterator[MotionEvent]]]:
+    def parts(self) -> dict[str, Reading]:
         """Topic -> who reads it; tf is read by `take_tf`."""
         source = self._source
-        main = {
+        main: dict[MotionKind, Reading] = {
             MotionKind.ODOMETRY: self._odometry, MotionKind.POSE: self._pose_stamped,
             MotionKind.FIX: self._fix, MotionKind.TWIST: self._twist_alone,
         }  # fmt: skip
-        found = {source.topic: main[source.kind]} if source.kind in main else {}
+        found: dict[str, Reading] = {}
+        if source.kind in main:
+            found[source.topic] = main[source.kind]
         if source.twist and source.twist != source.topic:
             found[source.twist] = self._twist_beside
         if source.heading:

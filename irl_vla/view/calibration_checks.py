@@ -254,12 +254,12 @@ def _motion(rig: Rig, evidence: Mapping[str, MotionEvidence]) -> Check:
         "cannot be told this way"
     )
     if few:
-        reasons = "; ".join(
+        each = "; ".join(
             f"{c}: {len(evidence[c].turns)} pairs, {evidence[c].reason}"
             for c in few if c in evidence
         )  # fmt: skip
         detail += (
-            f"; not enough for {join_words(few)}: at least {MIN_PAIRS} pairs that agree ({reasons})"
+            f"; not enough for {join_words(few)}: at least {MIN_PAIRS} pairs that agree ({each})"
         )
     return Check(level, name, detail, _degrees(worst), bound, pairs)
 

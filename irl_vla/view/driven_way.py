@@ -8,6 +8,7 @@ In: places of the ego by stamp, plans   Out: poses, SVG points   May import: cam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def _in_tile(way: F64, camera: Camera, box: TileBox) -> list[str]:
     inside &= ((pixels >= 0) & (pixels <= [camera.width, camera.height])).all(1)
     parts = pixels / [camera.width, camera.height]
     parts = parts * [box.width, box.height] + [box.left, box.top]
-    return _runs(parts, inside)
+    return _runs(parts, np.asarray(inside))
 
 
 def over_bev(way: F64, window: BevWindow) -> tuple[str, ...]:
@@ -114,7 +115,7 @@ def over_bev(way: F64, window: BevWindow) -> tuple[str, ...]:
     u = (window.side - points[:, 1]) / (2 * window.side)
     v = (window.front - points[:, 0]) / (window.front + window.back)
     parts = np.column_stack([u, v])
-    return tuple(_runs(parts, ((parts >= 0) & (parts <= 1)).all(1)))
+    return tuple(_runs(parts, np.asarray(((parts >= 0) & (parts <= 1)).all(1))))
 
 
 def _dense(way: F64) -> F64:
@@ -122,7 +123,7 @@ def _dense(way: F64) -> F64:
     return evenly_along(way, max(2, min(200, int(arc_lengths(way)[-1] / 0.5) + 2)))
 
 
-def _runs(parts: F64, inside: np.ndarray) -> list[str]:
+def _runs(parts: F64, inside: Any) -> list[str]:
     """SVG points of each stretch that is inside."""
     lines: list[str] = []
     run: list[str] = []

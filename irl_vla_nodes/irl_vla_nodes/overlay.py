@@ -22,7 +22,7 @@ REASON_COLOUR = (30, 34, 40)
 
 
 @dataclass(frozen=True)
-class Scene:
+class OverlayScene:
     """What is painted, in the ego frame of one anchor.
 
     plan: None where there was a refusal; reason: in words; lines: of the map, each (n, 3)
@@ -34,7 +34,7 @@ class Scene:
     lines: tuple[F64, ...] = ()
 
 
-def painted(picture: U8, camera: Camera, scene: Scene) -> U8:
+def painted(picture: U8, camera: Camera, scene: OverlayScene) -> U8:
     """(h, w, 3) a copy of the picture with the scene in it. camera: of any size."""
     image = picture.copy()
     height, width = image.shape[:2]

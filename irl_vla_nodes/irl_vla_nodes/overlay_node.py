@@ -18,11 +18,12 @@ from irl_vla.camera.preprocess import decode
 from irl_vla.camera.rig import Rig
 from irl_vla.messages.calibration import Calibration
 from irl_vla.messages.events import EventReader, boxes_from_message
+from irl_vla.messages.motion_source import MotionSource
 from irl_vla.messages.plan_messages import plan_from_message
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
 from irl_vla.messages.topics import CameraTopics, ChosenTopics
-from irl_vla.types import Boxes3D, CameraImage, Plan
+from irl_vla.types import F64, Boxes3D, CameraImage, Plan
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     FramesHandle,
@@ -33,7 +34,7 @@ from irl_vla_nodes.convert import (
 )  # fmt: skip
 from irl_vla_nodes.intake import image_type
 from irl_vla_nodes.overlay import (
-    Scene,
+    OverlayScene,
     compressed_message,
     image_message,
     map_lines,
@@ -68,11 +69,12 @@ class OverlayNode(CarNode[OverlayParams]):
         )  # fmt: skip
         stored = {topic: StoredTopic(topic, image_type(topic)) for topic in self._topics}
         calibration = Calibration(TransformTree(), params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False)
+        self._reader = EventReader(stored, chosen, calibration, MotionSource())
         self._pictures = {name: deque[CameraImage](maxlen=KEPT) for name in params.cameras}
         self._sets: deque[FramesHandle] = deque(maxlen=KEPT)
         self._rig: Rig | None = None
-        self._boxes, self._lines = Boxes3D.empty(), ()
+        self._boxes = Boxes3D.empty()
+        self._lines: tuple[F64, ...] = ()
         self._ring = RingReader(Path(params.ring_folder))
         self._out = {name: self._outlets(name) for name in params.cameras}
         self._inlets: list[RawSubscription] = []
@@ -151,7 +153,7 @@ class OverlayNode(CarNode[OverlayParams]):
         frames = next((f for f in self._sets if f.anchor_stamp_ns == anchor_ns), None)
         if frames is None or self._rig is None:
             return
-        scene = Scene(plan, reason, self._boxes, self._lines)
+        scene = OverlayScene(plan, reason, self._boxes, self._lines)
         for name, stamp in frames.stamps_ns.items():
             image = next((i for i in self._pictures[name] if i.stamp_ns == stamp), None)
             whole, small = self._out[name]

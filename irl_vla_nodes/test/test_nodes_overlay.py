@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from irl_vla_nodes.convert import cdr, from_cdr
 from irl_vla_nodes.overlay import (
-    Scene,
+    OverlayScene,
     compressed_message,
     image_message,
     map_lines,
@@ -30,23 +30,23 @@ def box(x: float, y: float) -> Boxes3D:
     )  # fmt: skip
 
 
-def changed(scene: Scene) -> np.ndarray:
+def changed(scene: OverlayScene) -> np.ndarray:
     """Pixels that differ from the picture without the scene, below the words."""
-    bare = painted(GREY, CAMERA, Scene(None, "x", Boxes3D.empty()))
+    bare = painted(GREY, CAMERA, OverlayScene(None, "x", Boxes3D.empty()))
     return np.any(painted(GREY, CAMERA, scene) != bare, axis=-1)
 
 
 def test_a_box_to_the_left_is_painted_on_the_left_and_one_behind_nowhere() -> None:
-    left = changed(Scene(None, "x", box(20.0, 6.0)))
+    left = changed(OverlayScene(None, "x", box(20.0, 6.0)))
     middle = GREY.shape[1] // 2
     assert left[:, :middle].any() and not left[:, middle:].any()
-    assert not changed(Scene(None, "x", box(-20.0, 0.0))).any()
+    assert not changed(OverlayScene(None, "x", box(-20.0, 0.0))).any()
 
 
 def test_a_line_of_the_map_is_painted_and_the_picture_itself_stays() -> None:
     line = np.array([[5.0, 0.0, 0.0], [30.0, 0.0, 0.0]])
     before = GREY.copy()
-    assert changed(Scene(None, "x", Boxes3D.empty(), (line,))).any()
+    assert changed(OverlayScene(None, "x", Boxes3D.empty(), (line,))).any()
     assert (before == GREY).all()
 
 
