@@ -239,9 +239,8 @@ class ReplayPageBuilder:
         ego = self._ego_trace()
         if self._plans.kept and ego is not None:
             plots.append(plot_plans(ego, self._plans.kept))
-        x, y = self._way.line
-        if len(x) > 1:
-            plots.append(plot_path(x, y))
+        if self._way.moved:
+            plots.append(plot_path(*self._way.line))
         if any(len(ms) for ms in timings.values()):
             plots.append(plot_latency(timings))
         return plots
