@@ -1,6 +1,7 @@
 # The two commands of a new user: `make demo` and `make test`. Both need only Python and make.
 #   PYTHON=python3.12            another interpreter (3.10 - 3.12)
 #   VENV_FLAGS=--system-site-packages   keep an installed torch >= 2.11 (Jetson)
+#   MINUTES=30                   how long `make fuzz` reads spoilt files
 #   TORCH_INDEX=URL              the index to take torch from, for example PyTorch's for CPU
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,6 +9,7 @@ VENV_FLAGS ?=
 TORCH_INDEX ?=
 TORCH_VERSION ?= 2.13.0
 SEED ?= 1
+MINUTES ?= 5
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -24,11 +26,11 @@ COLCON_NEEDS := colcon-common-extensions "empy<4" lark catkin-pkg setuptools
 COLCON := $(abspath $(BIN))/python -m colcon
 IN_ROS := source $(ROS_SETUP) && mkdir -p $(ROS_WORK) && cd $(ROS_WORK)
 
-.PHONY: setup demo lab-smoke test test-slow check wheel-test bench mutants clean help ros-build ros-test ros-table
+.PHONY: setup demo lab-smoke test test-slow fuzz check wheel-test bench mutants clean help ros-build ros-test ros-table
 
 help:
-	@sed -n '1,5p' Makefile
-	@echo "targets: setup demo lab-smoke test test-slow check wheel-test bench mutants clean; with ROS 2: ros-build ros-test ros-table"
+	@sed -n '1,6p' Makefile
+	@echo "targets: setup demo lab-smoke test test-slow fuzz check wheel-test bench mutants clean; with ROS 2: ros-build ros-test ros-table"
 
 setup: $(READY)
 
@@ -62,6 +64,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow
+
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

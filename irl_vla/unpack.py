@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ NPZ_DAMAGE = (
     RuntimeError,  # encrypted
     MemoryError,  # a shape that promises more than there is
     ValueError,  # a damaged array, or one of objects
+    SyntaxError,  # its header, which numpy reads as a literal of Python
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,  # a damaged header or directory
 )
 
 

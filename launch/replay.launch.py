@@ -7,6 +7,7 @@ from ament_index_python.packages import get_package_share_directory
 from irl_vla_nodes.graph import (
     BOOLEANS,
     CarConfig,
+    after,
     argument,
     described,
     flag,
@@ -14,7 +15,6 @@ from irl_vla_nodes.graph import (
     given,
     number,
 )
-from irl_vla_nodes.restart import after
 from launch.actions import (
     EmitEvent,
     ExecuteProcess,

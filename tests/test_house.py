@@ -62,7 +62,7 @@ EVERYTHING = {  # may import everything but these
     "cli": set[str](),
 }
 OUTSIDE = ["irl_vla_nodes/", "launch/", "benchmarks/", "calibration/", "tests/", "training/"]
-COMMANDS = "tests/cli/"  # the only place outside that imports the commands
+COMMANDS = ("tests/cli/", "tests/fuzz/")  # what outside imports the commands: their tests
 LIVE = {"camera", "perception", "command", "planner", "monitor"}  # nodes that run in a car
 LAUNCHING = ("graph", "restart", "topics")  # of the nodes' package: what launch files import
 NO_PACKAGE = ["launch", "models", "calibration", "training", "tests"]

@@ -54,7 +54,7 @@ def bench(
     inputs = _inputs(opened.network.preset, cameras)
     measured = [
         _measure(partial(runner.run, graph, inputs[graph]), repetitions)
-        for graph in track(GRAPHS, "measuring", console=console, transient=True)
+        for graph in track(GRAPHS, "measuring", console=Console(stderr=True), transient=True)
     ]
     total = sum(wall.p50 for wall, _ in measured)
     rows = [

@@ -7,7 +7,9 @@ read, and control characters are shown as \\x1b.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import Any
 
 import rich.console
@@ -34,6 +36,13 @@ class Console(rich.console.Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Whoever reads us has had enough (`| head`): the work goes on, unheard."""
+        self.quiet = True
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Every string that is printed, in tables and titles, too, comes through here."""

@@ -10,15 +10,16 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.cli.console import Console
-from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, print_table, summed
+from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, as_page, print_table, summed
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.evaluation.drive_suite import Row, Suite, SuiteDrive, drive_all
 from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.types import InputError
+from irl_vla.view.report import Fact, write_tables_page
 from irl_vla.world.situations.situation import VERSION
 
-TABLE, TABLE_JSON, JOURNAL = "suite.md", "suite.json", "suite.journal"
+TABLE, TABLE_JSON, PAGE, JOURNAL = "suite.md", "suite.json", "suite.html", "suite.journal"
 FAILED, INTERRUPTED = 4, 130  # exit codes, see cli/app.py
 
 
@@ -84,13 +85,22 @@ def _write(suite: Suite, rows: dict[SuiteDrive, Row], out: Path, console: Consol
             for u, row in rows.items()
         ],
     }  # fmt: skip
-    with Results(out, (TABLE, TABLE_JSON)) as results:
+    with Results(out, (PAGE, TABLE, TABLE_JSON)) as results:
         (results.folder / TABLE).write_text(as_markdown(found, head), encoding="utf-8")
         text = json.dumps(numbers, indent=1) + "\n"
         (results.folder / TABLE_JSON).write_text(text, encoding="utf-8")
+        write_tables_page(as_page(found, head, _facts(suite)), results.folder / PAGE)
     print_table(found, head, console)
-    for name in (TABLE, TABLE_JSON):
+    for name in (PAGE, TABLE, TABLE_JSON):
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
+
+
+def _facts(suite: Suite) -> tuple[Fact, ...]:
+    return (
+        Fact("policy", suite.bundle_label), Fact("bundle", suite.bundle_id[:12]),
+        Fact("rig", suite.rig.name), Fact("pictures", suite.quality),
+        Fact("drives of each situation", str(len(suite.seeds))),
+    )  # fmt: skip
 
 
 def _watched(work: Iterator[SceneOutcome], total: int) -> Iterator[SceneOutcome]:

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from irl_vla.cli.console import Console
+from irl_vla.view.report import Fact, PageTable, TablesPage
 from irl_vla.world.infractions import LAYOUT, OUTSIDE, PEDESTRIANS, VEHICLES
 from irl_vla.world.route_monitor import Ending
 
@@ -74,16 +75,33 @@ def as_markdown(found: Found, head: str) -> str:
     """For people: one table per driver."""
     lines = [
         f"# Situations ({head})", "",
-        "Success: the route is driven to its end without any infraction; with Wilson's 95 % "
-        "interval. Columns from person to not driven: number of drives; a collision ends a drive, "
-        "whoever is at fault. Efficiency: speed in percent of the traffic's. Comfort: share of 2 s "
-        "segments in bounds.",
+        NOTE,
     ]  # fmt: skip
     for driver, situations in found.items():
         lines += ["", f"## {driver}", "", "| " + " | ".join(COLUMNS) + " |"]
         lines.append("|---|" + "---:|" * (len(COLUMNS) - 1))
         lines += ["| " + " | ".join(_cells(name, s)) + " |" for name, s in situations.items()]
     return "\n".join([*lines, ""])
+
+
+NOTE = (
+    "Success: the route is driven to its end without any infraction; with Wilson's 95 % interval. "
+    "Columns from person to not driven: number of drives; a collision ends a drive, whoever is at "
+    "fault. Efficiency: speed in percent of the traffic's. Comfort: share of 2 s segments in "
+    "bounds."
+)
+
+
+def as_page(found: Found, head: str, facts: tuple[Fact, ...]) -> TablesPage:
+    """For a browser: one table per driver."""
+    tables = tuple(
+        PageTable(
+            driver, COLUMNS, tuple(tuple(_cells(name, s)) for name, s in situations.items()),
+            COLUMNS[1:],
+        )
+        for driver, situations in found.items()
+    )  # fmt: skip
+    return TablesPage("driving suite", f"Situations: {head}", facts, tables, NOTE)
 
 
 SCREEN = ("situation", "success %", "95 %", "score", "route %", "drives with")

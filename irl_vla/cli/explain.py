@@ -13,6 +13,7 @@ from rich.table import Table
 
 from irl_vla.cli.console import Console
 from irl_vla.cli.lazy import only_with
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.paths import file_name
 from irl_vla.scoring.batch import load_proposals, scene_files
 from irl_vla.scoring.epdms import score
@@ -38,6 +39,7 @@ def explain(
     out: Annotated[Path, typer.Option(help="folder for the picture")] = Path("out/explain"),
 ) -> None:
     """Report which agent or area cost which point, and when, and draw it."""
+    refuse_unwritable(out)
     chosen = _scene(scenes, scene)
     name, plan, previous = _plan(chosen, candidate, trajectory)
     picture = out / file_name(chosen.id, name, ending=".png")

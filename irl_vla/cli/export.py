@@ -9,9 +9,12 @@ import typer
 from rich.table import Table
 
 from irl_vla.cli.console import Console
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.engine.bundle import Bundle
-from irl_vla.engine.manifest import GRAPHS
+from irl_vla.engine.manifest import GRAPHS, MANIFEST
 from irl_vla.perception.preset import load_preset
+from irl_vla.types import InputError
+from irl_vla.world.benchmark.splits import MOST_SEED
 
 
 def export(
@@ -19,16 +22,21 @@ def export(
     preset: Annotated[
         str, typer.Option(help="nano, tiny, base, paper, or the path of a .yaml file")
     ] = "tiny",
-    seed: Annotated[int, typer.Option(min=0, help="seed of the initial weights")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="seed of the initial weights")
+    ] = 0,
 ) -> None:
     """Export untrained networks as ONNX graphs, each compared with torch."""
     sizes = load_preset(preset)
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise InputError(f"{out}: exists already and is no bundle. Choose another --out")
+    refuse_unwritable(out.parent)
     # Torch takes seconds to import; the other commands need not wait for it.
     from irl_vla.engine.export import Provenance, export_bundle, stored_differences
     from irl_vla.engine.networks import build_networks
 
-    console = Console()
-    with console.status("building the networks") as status:
+    console, watched = Console(), Console(stderr=True)
+    with watched.status("building the networks") as status:
         networks = build_networks(sizes, seed)
         origin = Provenance(name=f"{sizes.name}-untrained", seed=seed)
         bundle = export_bundle(networks, out, origin, tell=status.update)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from irl_vla.cli.console import Console
 from irl_vla.cli.navsim_page import write_score_page
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.evaluation.bundle_agent import bundle_agent
 from irl_vla.navsim.dataset import Dataset, index_split
 from irl_vla.navsim.evaluation import Scored, Skipped
@@ -47,6 +48,7 @@ def score_navsim(
     where not one scene could be scored.
     """
     console = Console()
+    refuse_unwritable(out)
     dataset = Dataset(root, splits)
     chosen = dataset.split(split)
     reactive = reactive_traffic(traffic, chosen.is_two_stage)
@@ -57,7 +59,7 @@ def score_navsim(
     plan = ScoringJob(
         index=index, agent=agent, reactive=reactive, cache=folder, load_bundle=bundle_agent
     )
-    scored, skipped = in_order(index, iter(_with_progress(plan, jobs, ray, console)))
+    scored, skipped = in_order(index, iter(_with_progress(plan, jobs, ray)))
     replace_file(out / "skipped.csv", skipped_csv(skipped).encode())
     if not scored:
         why = skipped[0].reason if skipped else "the split picks no scene from these logs"
@@ -78,13 +80,11 @@ def reactive_traffic(traffic: str | None, two_stage: bool) -> bool:
     return traffic == "reactive"
 
 
-def _with_progress(
-    plan: ScoringJob, jobs: int, ray: str | None, console: Console
-) -> list[Outcomes]:
+def _with_progress(plan: ScoringJob, jobs: int, ray: str | None) -> list[Outcomes]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     units = []
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("scoring", total=len(scored_tokens(plan.index)))
         for outcomes in run(plan, jobs, ray):
             units.append(outcomes)

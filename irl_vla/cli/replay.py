@@ -17,6 +17,7 @@ from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.plan_comparison import PLANS, PlanDifference, compare_plans
 from irl_vla.types import InputError, IntentDirection
+from irl_vla.world.benchmark.splits import MOST_SEED
 
 EXIT_FAILURES = 4
 SHOWN = 10  # changed anchors and warnings that are printed
@@ -45,7 +46,10 @@ def replay(
         typer.Option(help="navigation intent to use instead of the recording's"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="seed of the planner's noise; default: the recording's, or 0")
+        int | None,
+        typer.Option(
+            min=0, max=MOST_SEED, help="seed of the planner's noise; default: the recording's, or 0"
+        ),
     ] = None,
     follow: Annotated[
         Path | None,
@@ -71,6 +75,8 @@ def replay(
     same plans, byte for byte."""
     loaded = load_bundle(bundle)
     folder = out or Path("out") / "replay" / bag.resolve().stem
+    if folder.resolve() == bag.resolve():
+        raise InputError(f"{folder}: is the recording itself. Choose another --out")
     if check is not None:
         _refuse_bad_reference(check, folder)
     delay = delay_ns(camera_delay_ms)

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from irl_vla.drafts import DraftFolder
 from irl_vla.types import InputError
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Makes the folder and writes into it: said before long work, not after. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
+        ) from None
+
+
+def refuse_target(out: Path, inputs: Iterable[Path]) -> None:
+    """For a file of results: that its folder can be written, and that it is none of the command's
+    own inputs. Raises InputError."""
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder, expected the name of a file. Choose another --out")
+    for path in inputs:
+        if path.exists() and out.exists() and out.samefile(path):
+            raise InputError(
+                f"{out}: is what is read here and would be overwritten. Choose another --out"
+            )
+    refuse_unwritable(out.parent)
 
 
 class Results:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from irl_vla.cli.console import Console
 from irl_vla.cli.lazy import only_with
+from irl_vla.cli.results import refuse_target
 from irl_vla.cli.score_two_stage import score_two_stage
 from irl_vla.resources import software
 from irl_vla.scoring.batch import (
@@ -80,10 +81,14 @@ def score(
         raise typer.Exit(code)
     if not scenes:
         raise InputError("nothing to score: give scene files or folders, or --navsim DATA")
+    files = scene_files(scenes)
+    more = [path for path in (proposals, two_stage) if path is not None]
+    for target in (out, out.with_name(out.stem + ".two_stage.json")):
+        refuse_target(target, [*files, *more])
     plans = None if proposals is None else load_proposals(proposals)
-    outcomes = _score_scenes(scene_files(scenes), plans, out, jobs, ray)
+    outcomes = _score_scenes(files, plans, out, jobs, ray)
     if two_stage is not None:
-        score_two_stage(scene_files(scenes), outcomes, two_stage, out)
+        score_two_stage(files, outcomes, two_stage, out)
     if any(outcome.results is None for outcome in outcomes):
         raise typer.Exit(SOME_FAILED)
 
@@ -100,7 +105,7 @@ def _score_scenes(
     if len(left) < len(tasks):
         console.print(f"{len(tasks) - len(left)} scenes are already in {journal.path}")
     failed: list[SceneOutcome] = []
-    for outcome in _progress(score_files(left, plans, jobs, ray), len(left), console):
+    for outcome in _progress(score_files(left, plans, jobs, ray), len(left)):
         if outcome.results is None:
             failed.append(outcome)
         journal.add(outcome)
@@ -131,11 +136,9 @@ def _refuse_twins(ids: list[str]) -> None:
         raise InputError(f"scenes must have different ids; more than once: {', '.join(twins[:5])}")
 
 
-def _progress(
-    outcomes: Iterator[SceneOutcome], total: int, console: Console
-) -> Iterator[SceneOutcome]:
+def _progress(outcomes: Iterator[SceneOutcome], total: int) -> Iterator[SceneOutcome]:
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("scoring", total=total)
         for outcome in outcomes:
             progress.advance(task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topic_roles import Role
@@ -74,7 +74,7 @@ def show(
     drives = drives_of(source)
     if drives is not None:
         folder = out or Path("out") / "show" / drives.name
-        _refuse_unwritable(folder)
+        refuse_unwritable(folder)
         _say_written(show_world(drives, folder, animate))
         return
     if animate:
@@ -90,7 +90,7 @@ def show(
     delay = delay_ns(camera_delay_ms)
     with open_source(source, topics, odometry=odometry, camera_delay_ns=delay) as recording:
         info = recording.info()
-        _refuse_unwritable(folder)
+        refuse_unwritable(folder)
         builder, interrupted = _look(recording, info, rig, anchor)
         page = builder.page(recording.info().warnings)
     _write(folder, builder, page, info, interrupted)
@@ -112,18 +112,6 @@ def _write(
     content = checks_content(page.verdict, warnings, info.topics)
     replace_file(checks, (json.dumps(content, indent=2) + "\n").encode())
     _say(page, paths, interrupted, builder.lost)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Said before a long recording is read, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
-        ) from None
 
 
 def _say(page: ShowPage, written: list[Path], interrupted: bool, lost: int) -> None:

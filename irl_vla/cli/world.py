@@ -18,6 +18,7 @@ from irl_vla.camera.rig import load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.lazy import only_with
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
@@ -26,7 +27,7 @@ from irl_vla.resources import resource, software
 from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.scoring.spread import spread
 from irl_vla.types import InputError
-from irl_vla.view.report import replace_file
+from irl_vla.view.report import Fact, PageTable, TablesPage, replace_file, write_tables_page
 from irl_vla.world.benchmark.plans import PlanMaker
 from irl_vla.world.benchmark.scene_files import file_name, file_of_seed, groups_in, is_whole
 from irl_vla.world.benchmark.splits import VERSION, SeedSplit, split_of
@@ -40,7 +41,7 @@ from irl_vla.world.benchmark.table import (
     table_of,
 )
 
-MAPPING, TABLE, TABLE_JSON = "groups.json", "table.md", "table.json"
+MAPPING, TABLE, TABLE_JSON, PAGE = "groups.json", "table.md", "table.json", "table.html"
 ENDLESS = 100_000  # more seeds than this are asked for by --seeds, not by a split's name
 
 SplitName = Annotated[
@@ -59,7 +60,7 @@ def scenes(
     """Write scoring scenes, one file per seed. Files that exist already are kept, so a stopped run
     continues where it stopped; the same seed gives the same bytes."""
     wanted, console = _wanted(split, seeds), Console()
-    _folder(out)
+    refuse_unwritable(out)
     paths = {seed: out / file_name(seed) for seed in wanted.seeds}
     left = [s for s, path in paths.items() if not is_whole(path, s, wanted.groups)]
     kept = len(wanted.seeds) - len(left)
@@ -103,7 +104,7 @@ def table(
         label = loaded.manifest.label(drivers)
         drivers[label] = BundlePlanMaker(bundle, loaded.id, cameras)
         settings |= {"bundle": loaded.id, "rig": cameras.content_hash}
-    _folder(out)
+    refuse_unwritable(out)
     journal = Journal(out / f"{wanted.name}.journal", settings)
     keys = {seed: f"seed {seed}" for seed in wanted.seeds}
     left = [seed for seed, key in keys.items() if key not in journal.done]
@@ -124,10 +125,38 @@ def table(
     text = as_markdown(found, wanted, VERSION)
     _replace(out / TABLE, text)
     _replace(out / TABLE_JSON, json.dumps(as_json(found, wanted, VERSION), indent=1) + "\n")
+    write_tables_page(_page(found, wanted), out / PAGE)
     journal.path.unlink(missing_ok=True)
     _print(found, console)
-    for name in (TABLE, TABLE_JSON):
+    for name in (PAGE, TABLE, TABLE_JSON):
         console.print(f"wrote     {out / name}", soft_wrap=True, highlight=False)
+
+
+def _page(found: BenchmarkTable, wanted: SeedSplit) -> TablesPage:
+    """Both tables, kept and all, with the 95 % intervals."""
+    columns = ("driver", *(name.upper() for name in NAMES))
+    tables = tuple(
+        PageTable(
+            title, columns,
+            tuple(
+                (driver, *(f"{m:.1f} [{a:.1f}, {b:.1f}]" for m, a, b in
+                           zip(s.mean, s.low, s.high, strict=True)))
+                for driver, s in summaries.items()
+            ),
+            columns[1:],
+        )
+        for title, summaries in (
+            (f"{found.kept} of {found.scenes} kept by the filter", found.drivers),
+            (f"All {found.scenes}", found.unfiltered),
+        )
+    )  # fmt: skip
+    facts = (
+        Fact("split", str(wanted)), Fact("version", VERSION),
+        *(Fact(f"dropped, {name.replace('_', ' ')}", f"{100 * share:.1f} %")
+          for name, share in found.dropped.items()),
+    )  # fmt: skip
+    note = "In percent, with 95 % intervals (bootstrap over seeds), without the human filter."
+    return TablesPage("world table", f"Scores: {wanted.name}", facts, tables, note)
 
 
 def _print(found: BenchmarkTable, console: Console) -> None:
@@ -161,13 +190,6 @@ def _wanted(split: str | None, seeds: str | None) -> SeedSplit:
             f"{wanted.seeds.start}:{wanted.seeds.start + 1000}"
         )
     return wanted
-
-
-def _folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror}. Choose another --out") from None
 
 
 def _write_seed(out: Path, groups: bool, seed: int) -> None:

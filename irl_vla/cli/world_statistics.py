@@ -13,6 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from irl_vla.cli.console import Console
+from irl_vla.cli.results import refuse_unwritable
 from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file
@@ -40,6 +41,7 @@ def statistics(
     """Compare the built-in world with recorded ones: histograms of motion, how much they
     differ, and where plans lose points."""
     console = Console()
+    refuse_unwritable(out)
     wanted = split_of(None, seeds).seeds
     both = [
         _world("built-in", [episode_of(seed) for seed in _bar(wanted, "driving")]),

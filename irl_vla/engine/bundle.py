@@ -158,11 +158,22 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     assert to_bytes(from_bytes(content, "a new manifest")) == content
     if root.exists():
         return _same_bundle(root, content)
+    try:
+        _write(root, {**files, MANIFEST: content})
+    except OSError as error:
+        raise InputError(
+            f"bundle {root}: cannot be written: {error.strerror}. Make room there, or choose "
+            "another --out"
+        ) from None
+    return load_bundle(root)
+
+
+def _write(root: Path, files: Mapping[str, bytes]) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with DraftFolder(root.parent) as draft:
         beside = draft / root.name
         beside.mkdir()
-        for name, data in {**files, MANIFEST: content}.items():
+        for name, data in files.items():
             target = beside / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
@@ -170,7 +181,6 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
                 os.fsync(file.fileno())
         load_bundle(beside)
         beside.rename(root)
-    return load_bundle(root)
 
 
 def _same_bundle(root: Path, content: bytes) -> Bundle:

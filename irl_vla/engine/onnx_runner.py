@@ -20,6 +20,7 @@ from irl_vla.engine.runner import (
     refuse_other,
     shape_of,
 )
+from irl_vla.foreign import brief, cut
 from irl_vla.types import InputError
 
 BACKEND = f"onnxruntime-cpu {ort.__version__}"
@@ -27,6 +28,13 @@ REFUSALS = (  # what ONNX Runtime raises at a model that it cannot use; no commo
     ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.NotImplemented,
     ort_errors.InvalidProtobuf, ort_errors.NoModel, ort_errors.RuntimeException, RuntimeError,
 )  # fmt: skip
+
+
+DTYPES = {  # ONNX Runtime's names of ours
+    "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64",
+    "tensor(bool)": "bool", "tensor(int64)": "int64", "tensor(int32)": "int32",
+    "tensor(int8)": "int8", "tensor(uint8)": "uint8",
+}  # fmt: skip
 
 
 class OnnxRunner(LoadedGraphs):
@@ -46,6 +54,9 @@ class OnnxRunner(LoadedGraphs):
             )
             for name, variant in self._variants.items()
         }
+
+        for name, session in self._sessions.items():
+            refuse_other_tensors(session, bundle.graph(name), f"{bundle.root}: graph '{name}'")
 
     def run(self, graph: str, inputs: Arrays, out: Arrays | None = None) -> dict[str, Any]:
         """See Runner."""
@@ -68,7 +79,7 @@ def onnx_session(model: bytes, threads: int, where: str) -> ort.InferenceSession
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except REFUSALS as error:
-        raise InputError(f"{where}: ONNX Runtime refuses the model: {error}") from None
+        raise InputError(f"{where}: ONNX Runtime refuses the model: {cut(error)}") from None
 
 
 def run_session(
@@ -93,8 +104,27 @@ def run_session(
         binding.bind_output(
             tensor.name, "cpu", 0, target.dtype, target.shape, target.ctypes.data
         )  # fmt: skip
-    session.run_with_iobinding(binding)
+    try:
+        session.run_with_iobinding(binding)
+    except REFUSALS as error:
+        raise InputError(f"graph '{graph}': ONNX Runtime cannot run it: {cut(error)}") from None
     return outputs
+
+
+def refuse_other_tensors(session: ort.InferenceSession, spec: GraphSpec, where: str) -> None:
+    """InputError where the graph does not have the inputs and outputs that the manifest says."""
+    for side, there, wanted in (
+        ("inputs", session.get_inputs(), spec.inputs),
+        ("outputs", session.get_outputs(), spec.outputs),
+    ):
+        found = {value.name: (DTYPES.get(value.type, value.type), value.shape) for value in there}
+        said = {tensor.name: (tensor.dtype, list(tensor.shape)) for tensor in wanted}
+        if found != said:
+            name = min(n for n in {*found, *said} if found.get(n) != said.get(n))
+            raise InputError(
+                f"{where}: {side}: the manifest says '{name}' is {brief(said.get(name))}, the "
+                f"graph says {brief(found.get(name))}. Export the bundle again"
+            )
 
 
 def _refuse_device(graph: str, name: str, value: Any) -> None:

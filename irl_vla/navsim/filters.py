@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from irl_vla.config import from_mapping
 from irl_vla.foreign import MAX_YAML_BYTES, brief, parse_yaml, read_whole
 from irl_vla.paths import inside
 from irl_vla.types import InputError
@@ -93,10 +94,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def scene_filter_from(settings: Mapping[str, Any], where: str) -> SceneFilter:
+def scene_filter_from(settings: Any, where: str) -> SceneFilter:
     """Settings of a scene filter -> SceneFilter; Hydra's own keys are skipped, others refused."""
+    if not isinstance(settings, dict):
+        raise InputError(f"{where}: expected settings of a scene filter, got {brief(settings)}")
     known = {field.name for field in fields(SceneFilter)}
-    strange = sorted(set(settings) - known - HYDRA_KEYS)
+    strange = sorted(set(settings) - known - HYDRA_KEYS, key=str)
     if strange:
         raise InputError(
             f"{where}: unknown setting {brief(strange[0])} of a scene filter. Known: "
@@ -115,7 +118,7 @@ def scene_filter_from(settings: Mapping[str, Any], where: str) -> SceneFilter:
                 )
             value = tuple(value)
         values[name] = value
-    return SceneFilter(**values)
+    return from_mapping(SceneFilter, values, where)
 
 
 def split_file(folder: Path, name: str, where: str) -> Path:
@@ -144,7 +147,7 @@ def load_split(folder: Path, name: str) -> NavsimSplit:
         chosen, where = settings["scene_filter"], str(path)
     else:
         named = [
-            entry["scene_filter"] for entry in settings.get("defaults") or []
+            entry["scene_filter"] for entry in _listed(settings, "defaults", path)
             if isinstance(entry, dict) and "scene_filter" in entry
         ]  # fmt: skip
         filter_name = named[0] if named else name
@@ -154,8 +157,16 @@ def load_split(folder: Path, name: str) -> NavsimSplit:
         raise InputError(f"{path}: no 'data_split' (mini, trainval, test, ...): which folder?")
     data_split = str(settings["data_split"])
     inside(folder, data_split, f"{path}: data_split")
-    groups = tuple(_group(entry, path) for entry in settings.get(MAPPING) or ())
+    groups = tuple(_group(entry, path) for entry in _listed(settings, MAPPING, path))
     return NavsimSplit(name, data_split, scene_filter_from(chosen, where), groups)
+
+
+def _listed(settings: Mapping[str, Any], name: str, path: Path) -> list[Any]:
+    """An optional list of a split file. Raises InputError."""
+    found = settings.get(name)
+    if not isinstance(found, (list, type(None))):
+        raise InputError(f"{path}: {name}: expected a list, got {brief(found)}")
+    return found or []
 
 
 def _group(entry: Any, path: Path) -> TwoStageGroup:
@@ -166,5 +177,5 @@ def _group(entry: Any, path: Path) -> TwoStageGroup:
     except (TypeError, ValueError):
         raise InputError(
             f"{path}: an entry of {MAPPING} is [now, previous, [[now, previous], ...]], "
-            f"got {str(entry)[:80]}"
+            f"got {brief(entry)}"
         ) from None

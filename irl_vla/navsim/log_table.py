@@ -32,12 +32,16 @@ class LogTable:
     def __post_init__(self) -> None:
         """Raises InputError for names that become names of files and cannot be such."""
         for field, names in {"log_name": self.log_names, "map_location": self.cities}.items():
-            for name in set(names):
+            for name in dict.fromkeys(names) if all(map(_is_text, names)) else names:
                 where = f"{self.path}: frame {names.index(name)}: {field}"
                 inside(self.path.parent, name, where)
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+
+def _is_text(name: object) -> bool:
+    return isinstance(name, str)
 
 
 def log_table(path: Path, cache: Path | None = None) -> LogTable:
@@ -73,10 +77,15 @@ def source_of(*paths: Path) -> str:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Writes beside and renames: readers see the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with DraftFolder(path.parent) as draft:
-        (draft / path.name).write_bytes(data)
-        (draft / path.name).replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with DraftFolder(path.parent) as draft:
+            (draft / path.name).write_bytes(data)
+            (draft / path.name).replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}. Make room there, or give another --cache"
+        ) from None
 
 
 def _read(path: Path) -> LogTable:

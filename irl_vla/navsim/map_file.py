@@ -94,7 +94,14 @@ def load_layers(path: Path, cache: Path | None) -> dict[str, pa.Table]:
         return _project(path)
     entry = cache / "maps" / f"{path.parents[1].name}-{_key(path)}"
     if not (entry / "complete").is_file():
-        _write_entry(entry, _project(path))
+        layers = _project(path)
+        try:
+            _write_entry(entry, layers)
+        except OSError as error:
+            raise InputError(
+                f"{entry}: cannot be written: {error.strerror}. Make room there, or give another "
+                "--cache"
+            ) from None
     return {
         name: pa.ipc.open_file(pa.memory_map(str(entry / f"{name}.arrow"))).read_all()
         for name in LAYERS

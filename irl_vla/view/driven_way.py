@@ -8,6 +8,7 @@ In: places of the ego by stamp, plans   Out: poses, SVG points   May import: cam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def _dense(way: F64) -> F64:
     return evenly_along(way, max(2, min(200, int(arc_lengths(way)[-1] / 0.5) + 2)))
 
 
-def _runs(parts: F64, inside: np.ndarray) -> list[str]:
+def _runs(parts: F64, inside: Any) -> list[str]:
     """SVG points of each stretch that is inside."""
     lines: list[str] = []
     run: list[str] = []

@@ -203,6 +203,22 @@ class DrivePage:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TablesPage:
+    """Numbers of many drives or scenes. kind: what they are, for the title of the window."""
+
+    kind: str
+    title: str
+    facts: tuple[Fact, ...]
+    tables: tuple[PageTable, ...]
+    note: str = ""
+
+
+def write_tables_page(page: TablesPage, path: Path) -> None:
+    """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
+    replace_file(path, rendered("tables.html.j2", page).encode())
+
+
 def write_show_page(page: ShowPage, path: Path) -> None:
     """Write one HTML file; an older one is replaced in one step, or left alone if writing fails."""
     replace_file(path, rendered("show.html.j2", page).encode())

@@ -24,7 +24,7 @@ from irl_vla.world.situations.situation import NAMES, Situation, situation
 ROOT = Path(__file__).parents[2]
 RULE = str(ROOT / "models" / "rule")
 SMALL = ("--situation", "cut_in", "--seeds", "0:2")
-TABLES = ["suite.json", "suite.md"]
+TABLES = ["suite.html", "suite.json", "suite.md"]
 
 
 def suite(*arguments: str | Path, code: int = 0) -> str:
@@ -206,3 +206,10 @@ def test_the_blind_rule_fails_most_seeds_of_every_situation(tmp_path: Path) -> N
     found = json.loads((tmp_path / "suite.json").read_text())["drivers"]["rule"]
     assert tuple(found) == NAMES
     assert {name for name, row in found.items() if row["success_rate"] > 0.3} == set()
+
+
+def test_the_page_has_every_table_and_says_what_it_is(whole: tuple[Path, str]) -> None:
+    page = (whole[0] / "suite.html").read_text()
+    assert "<title>Situations: " in page and "· driving suite · IRL-VLA</title>" in page
+    assert page.count("<table>") == 2 and "<h2>expert</h2>" in page and "cut_in" in page
+    assert "http" not in page.replace("http://www.w3.org", "")

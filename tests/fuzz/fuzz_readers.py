@@ -1,0 +1,213 @@
+"""Every reader of foreign files, with a small sound file of each to begin from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1] / "scoring"))
+sys.path.append(str(Path(__file__).parents[1] / "cli"))
+sys.path.append(str(Path(__file__).parents[1]))
+from cli_bags import street as recording
+from cli_bags import write as write_recording
+from scoring_cases import plan, street
+
+from irl_vla.bag.source import open_source
+from irl_vla.camera.rig import load_rig
+from irl_vla.cli.score_two_stage import read_mapping
+from irl_vla.config import load_yaml
+from irl_vla.engine.bundle import load_bundle
+from irl_vla.engine.onnx_check import check_onnx
+from irl_vla.engine.onnx_runner import onnx_session
+from irl_vla.messages.topics import Topics
+from irl_vla.navsim.filters import load_split
+from irl_vla.navsim.logs import Log
+from irl_vla.perception.preset import load_preset
+from irl_vla.resources import resource
+from irl_vla.scoring.batch import load_proposals
+from irl_vla.scoring.epdms import score_case
+from irl_vla.scoring.journal import Journal, SceneOutcome
+from irl_vla.scoring.scene import NamedPlan
+from irl_vla.scoring.scene_io import read_scenes, write_scenes
+from irl_vla.unpickle import load_pickle
+from irl_vla.world.recorded.commonroad import load_commonroad
+from irl_vla.world.recorded.scenarionet import load_scenario
+
+HERE = Path(__file__).parent
+NANO2 = HERE.parent / "engine" / "bundles" / "nano2"
+SHARED = HERE.parents[1] / ".." / "shared"
+
+
+@dataclass(frozen=True)
+class FuzzedReader:
+    """make: writes a sound file into a folder and returns what is read; read: reads it, all of it;
+    spoil: which file of it is changed (default: the thing itself)"""
+
+    make: Callable[[Path], Path]
+    read: Callable[[Path], object]
+    after: Callable[[Path], None] = lambda _: None
+    victim: str = ""
+
+
+def _scenes(folder: Path) -> Path:
+    plans = (NamedPlan("a", "x", plan(10.0)),)
+    path = folder / "scenes.json"
+    write_scenes(path, [replace(street(), candidates=plans, previous=None)])
+    return path
+
+
+def _score(path: Path) -> None:
+    for scene in read_scenes(path):
+        score_case(scene)
+
+
+def _proposals(folder: Path) -> Path:
+    path = folder / "plans.npz"
+    np.savez_compressed(path, trajectories=plan(10.0)[None])
+    return path
+
+
+def _plain_proposals(folder: Path) -> Path:
+    path = folder / "plans.json"
+    path.write_text(json.dumps({"street": [plan(10.0).tolist()]}))
+    return path
+
+
+def _mapping(folder: Path) -> Path:
+    path = folder / "mapping.json"
+    group = {"now": "a", "previous": "b", "second_stage": [["c", "d"]]}
+    path.write_text(json.dumps({"mappings": [group], "candidate": "x"}))
+    return path
+
+
+def _journal(folder: Path) -> Path:
+    path = folder / "x.journal"
+    journal = Journal(path, {"rig": "a"})
+    for name in "abc":
+        journal.add(SceneOutcome(name, name, {"epdms": 0.5}))
+    return path
+
+
+def _copy(source: Path, name: str = "") -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        target = folder / (name or source.name)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+        return target
+
+    return make
+
+
+def _text(name: str, text: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
+
+    return make
+
+
+def _pickle(folder: Path) -> Path:
+    frame = {"token": "a", "boxes": np.arange(14.0).reshape(2, 7), "names": ("x", "y"), "n": None}
+    path = folder / "log.pkl"
+    path.write_bytes(pickle.dumps([frame] * 3))
+    return path
+
+
+def _recording(folder: Path) -> Path:
+    return write_recording(folder / "bag", recording(anchors=2))
+
+
+def _all_events(path: Path) -> None:
+    with open_source(path) as source:
+        source.info()
+        for _ in source.events():
+            pass
+        source.rig()
+
+
+def _onnx(path: Path) -> None:
+    content = path.read_bytes()
+    check_onnx(content, f"{path}")
+    onnx_session(content, 1, f"{path}")
+
+
+def _hashed_again(root: Path) -> None:
+    """Honest hashes around what was spoilt: the attacker can count, too."""
+    manifest = root / "manifest.json"
+    try:
+        data = json.loads(manifest.read_bytes())
+        for name in data["files"]:
+            content = (root / name).read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            data["files"][name] = {"bytes": len(content), "sha256": digest}
+        manifest.write_text(json.dumps(data))
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+
+
+def _bundle(path: Path) -> None:
+    bundle = load_bundle(path)
+    if bundle.manifest.network is not None:
+        for graph in bundle.network.graphs:
+            bundle.golden(graph, "fp32")
+
+
+def _split(path: Path) -> object:
+    return load_split(path.parent, path.stem)
+
+
+def _frames(path: Path) -> None:
+    log = Log(path)
+    for index in range(min(len(log), 3)):
+        log.frame(index)
+
+
+RIG = resource("calibration/rigs/tiny3.yaml")
+PRESET = resource("models/presets") / "nano.yaml"
+TOPICS = "cameras: {front: {image: /a/image, camera_info: /a/info}}\nodometry: /odom\ntf: [/tf]\n"
+SPLIT = "data_split: test\nscene_filter:\n  num_history_frames: 4\n  tokens: ['a', 'b']\n"
+XML = (
+    '<?xml version="1.0"?><commonRoad benchmarkID="x" timeStepSize="0.1"><lanelet id="1">'
+    "<leftBound><point><x>0</x><y>2</y></point><point><x>50</x><y>2</y></point></leftBound><rightBound>"
+    "<point><x>0</x><y>-2</y></point><point><x>50</x><y>-2</y></point></rightBound></lanelet>"
+    "</commonRoad>"
+)
+
+READERS = {
+    "scenes": FuzzedReader(_scenes, _score),
+    "proposals npz": FuzzedReader(_proposals, load_proposals),
+    "proposals json": FuzzedReader(_plain_proposals, load_proposals),
+    "mapping": FuzzedReader(_mapping, read_mapping),
+    "journal": FuzzedReader(_journal, lambda path: Journal(path, {"rig": "a"})),
+    "rig": FuzzedReader(_copy(RIG), load_rig),
+    "topics": FuzzedReader(_text("topics.yaml", TOPICS), lambda path: load_yaml(path, Topics)),
+    "split": FuzzedReader(_text("mini.yaml", SPLIT), _split),
+    "preset": FuzzedReader(_copy(PRESET), lambda path: load_preset(str(path))),
+    "pickle": FuzzedReader(_pickle, lambda path: load_pickle(path, "log", stubs=True)),
+    "commonroad": FuzzedReader(_text("x.xml", XML), load_commonroad),
+    "bag": FuzzedReader(_recording, _all_events, victim="*.mcap"),
+    "bag metadata": FuzzedReader(_recording, _all_events, victim="metadata.yaml"),
+    "graph": FuzzedReader(_copy(NANO2 / "planner.fp32.onnx"), _onnx),
+    "bundle manifest": FuzzedReader(_copy(NANO2), _bundle, victim="manifest.json"),
+    "bundle graph": FuzzedReader(_copy(NANO2), _bundle, _hashed_again, "planner.fp32.onnx"),
+    "bundle golden": FuzzedReader(_copy(NANO2), _bundle, _hashed_again, "*.golden.npz"),
+    "rule bundle": FuzzedReader(
+        _copy(resource("models/rule")), _bundle, _hashed_again, "rule.yaml"
+    ),
+}
+for name, pattern, read in (
+    ("navsim log", "navsim/data/navsim_logs/*/*.pkl", _frames),
+    ("scenario", "scenarios/scenarionet/nuscenes_2_1.pkl", load_scenario),
+):
+    for found in sorted(SHARED.glob(pattern))[:1]:
+        READERS[name] = FuzzedReader(_copy(found, "x.pkl"), read)
