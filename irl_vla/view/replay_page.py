@@ -176,7 +176,7 @@ class ReplayPageBuilder:
         self._frames.offer(self._painted(time_s, anchor) if self._frames.wants_next() else None)
 
     def _painted(self, time_s: float, anchor: ReplayAnchor) -> _Painted:
-        frame = _paint(time_s, anchor, self._budget)
+        frame = _paint(time_s, _Sight(anchor, self._budget))
         frame = replace(
             frame, stamp_ns=anchor.frames.anchor_stamp_ns, number=len(self._stamps),
             motion=_motion_words(anchor.ego),
@@ -315,7 +315,15 @@ def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U
     return cameras, paint_bev(overlay, BEV_HEIGHT)
 
 
-def _paint(time_s: float, anchor: ReplayAnchor, budget: PictureBudget) -> PageFrame:
+class _Sight(NamedTuple):
+    """An anchor, and how finely it is painted."""
+
+    anchor: ReplayAnchor
+    budget: PictureBudget
+
+
+def _paint(time_s: float, sight: _Sight) -> PageFrame:
+    anchor, budget = sight
     cameras, above = (webp(p, budget.quality) for p in paint_anchor(anchor, budget.width))
     return PageFrame(time_s, _caption(anchor), cameras, above, _level(anchor))
 
