@@ -183,7 +183,8 @@ class DrivePageBuilder:
         plots = [plot_plans(EgoTrace(time_s, speed, yaw_rate, "world"), self._plans.kept)]
         if scores:
             plots.insert(0, plot_scores(np.array(sorted(scores)) / 10.0, _columns(scores)))
-        plots.append(plot_path(*self._way.line))
+        if self._way.moved:
+            plots.append(plot_path(*self._way.line))
         plots.append(plot_latency(self._timings))
         return DrivePage(
             self._title, self._facts, verdict, self._banner, animation,

@@ -21,6 +21,7 @@ from irl_vla.view.report import TileBox
 
 LINE_STEP_NS = SECOND_NS // 5  # between points of the drawn line
 HORIZON_NS = 4 * SECOND_NS
+LEAST_M = 1.0  # a shorter way is a car that stands
 LONGEST_NS = SECOND_NS  # between two known places: farther apart, the way between is not known
 
 
@@ -42,6 +43,12 @@ class DrivenWay:
         """x and y of all places in their world."""
         places = np.array([place[:2, 3] for place in self._places]).reshape(-1, 2)
         return places[:, 0], places[:, 1]
+
+    @property
+    def moved(self) -> bool:
+        """Whether there is a way to look at."""
+        x, y = self.line
+        return len(x) > 1 and max(float(np.ptp(x)), float(np.ptp(y))) > LEAST_M
 
     def place(self, stamp_ns: int) -> F64 | None:
         """world_from_ego at a stamp; None where it is not known."""

@@ -176,7 +176,7 @@ class ReplayPageBuilder:
         self._frames.offer(self._painted(time_s, anchor) if self._frames.wants_next() else None)
 
     def _painted(self, time_s: float, anchor: ReplayAnchor) -> _Painted:
-        frame = _paint(time_s, anchor, self._budget)
+        frame = _paint(time_s, _Sight(anchor, self._budget))
         frame = replace(
             frame, stamp_ns=anchor.frames.anchor_stamp_ns, number=len(self._stamps),
             motion=_motion_words(anchor.ego),
@@ -239,9 +239,8 @@ class ReplayPageBuilder:
         ego = self._ego_trace()
         if self._plans.kept and ego is not None:
             plots.append(plot_plans(ego, self._plans.kept))
-        x, y = self._way.line
-        if len(x) > 1:
-            plots.append(plot_path(x, y))
+        if self._way.moved:
+            plots.append(plot_path(*self._way.line))
         if any(len(ms) for ms in timings.values()):
             plots.append(plot_latency(timings))
         return plots
@@ -316,7 +315,15 @@ def paint_anchor(anchor: ReplayAnchor, width: int = MOSAIC_WIDTH) -> tuple[U8, U
     return cameras, paint_bev(overlay, BEV_HEIGHT)
 
 
-def _paint(time_s: float, anchor: ReplayAnchor, budget: PictureBudget) -> PageFrame:
+class _Sight(NamedTuple):
+    """An anchor, and how finely it is painted."""
+
+    anchor: ReplayAnchor
+    budget: PictureBudget
+
+
+def _paint(time_s: float, sight: _Sight) -> PageFrame:
+    anchor, budget = sight
     cameras, above = (webp(p, budget.quality) for p in paint_anchor(anchor, budget.width))
     return PageFrame(time_s, _caption(anchor), cameras, above, _level(anchor))
 

@@ -263,9 +263,8 @@ class ShowBuilder:
         ego = self._ego.trace(start)
         if ego is not None:
             plots.append(plot_ego(ego))
-        x, y = self._way.line
-        if len(x) > 1:
-            plots.append(plot_path(x, y))
+        if self._way.moved:
+            plots.append(plot_path(*self._way.line))
         return tuple(plots)
 
     def _missing_images(self) -> list[PageTable]:
