@@ -5,7 +5,7 @@ from setuptools import setup
 NODES = (
     "camera_node", "perception_node", "command_node", "planner_node", "monitor_node",
     "world_node", "lockstep_node", "await_active", "bag_params", "lifecycle_manager",
-    "check_car",
+    "check_car", "overlay_node",
 )  # fmt: skip
 
 setup(

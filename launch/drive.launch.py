@@ -4,7 +4,9 @@
 from irl_vla_nodes.graph import (
     BOOLEANS,
     LOG_LEVELS,
+    NODES,
     CarConfig,
+    after,
     argument,
     cameras_of,
     flag,
@@ -12,8 +14,6 @@ from irl_vla_nodes.graph import (
     given,
     number,
 )
-from irl_vla_nodes.restart import after
-from irl_vla_nodes.topics import NODES
 from launch.actions import OpaqueFunction
 
 from launch import LaunchContext, LaunchDescription
@@ -31,6 +31,7 @@ ARGUMENTS = [
     argument("use_sim_time", "false", "take the time from /clock", BOOLEANS),
     argument("reliable", "false", "ask for reliable sensor topics", BOOLEANS),
     argument("respawn", "true", "start a node again when it dies", BOOLEANS),
+    argument("overlay", "false", "paint plans into the cameras' pictures, on demand", BOOLEANS),
     argument("check", "false", "a dry run: say what is ready, start nothing", BOOLEANS),
     argument("autostart", "true", "nodes configure and activate themselves", BOOLEANS),
     argument("ring_folder", "", "for pictures and tokens; empty: one of domain and namespace"),
@@ -75,7 +76,7 @@ def _car(context: LaunchContext) -> list:
     if flag(context, "check"):
         dry_run = car.check()
         return [dry_run, after(dry_run, "the dry run", [])]
-    return car.nodes()
+    return [*car.nodes(), *(car.overlays() if flag(context, "overlay") else [])]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -8,8 +8,12 @@ nodes once, and does not lead a node that was started again."""
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from irl_vla_nodes.graph import argument, given, tool
-from irl_vla_nodes.topics import NODES
+from irl_vla_nodes.graph import (
+    NODES,
+    argument,
+    given,
+    tool,
+)
 from launch.actions import ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node

@@ -7,6 +7,7 @@ from ament_index_python.packages import get_package_share_directory
 from irl_vla_nodes.graph import (
     BOOLEANS,
     CarConfig,
+    after,
     argument,
     described,
     flag,
@@ -14,7 +15,6 @@ from irl_vla_nodes.graph import (
     given,
     number,
 )
-from irl_vla_nodes.restart import after
 from launch.actions import (
     EmitEvent,
     ExecuteProcess,
@@ -55,7 +55,7 @@ def _replay(context: LaunchContext) -> list:
         python=python, odometry_topic=found["odometry_topic"], base_frame=found["base_frame"],
         period_s=number(context, "period_s"), use_sim_time=True, reliable=True, essential=True,
         settings={
-            "camera_node": {"frozen_after": 0},  # the desk knows no frozen pictures either
+            "camera_node": {"frozen_after": 0},  # a recorded drive is followed as it was
             "perception_node": {"threads": threads, **patient},
             "planner_node": {"threads": threads},
         },

@@ -1,8 +1,15 @@
 """The built-in world as a live car: `ros2 launch irl_vla_bringup world.launch.py seed:=3
 bundle:=models/rule`. The world waits for each trajectory (lock-step on /clock), then drives it."""
 
-from irl_vla_nodes.graph import CarConfig, argument, cameras_of, full_path, given, number
-from irl_vla_nodes.restart import after
+from irl_vla_nodes.graph import (
+    CarConfig,
+    after,
+    argument,
+    cameras_of,
+    full_path,
+    given,
+    number,
+)
 from launch.actions import EmitEvent, OpaqueFunction
 from launch.events import Shutdown
 

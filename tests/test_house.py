@@ -62,7 +62,7 @@ EVERYTHING = {  # may import everything but these
     "cli": set[str](),
 }
 OUTSIDE = ["irl_vla_nodes/", "launch/", "benchmarks/", "calibration/", "tests/", "training/"]
-COMMANDS = "tests/cli/"  # the only place outside that imports the commands
+COMMANDS = ("tests/cli/", "tests/fuzz/")  # what outside imports the commands: their tests
 LIVE = {"camera", "perception", "command", "planner", "monitor"}  # nodes that run in a car
 LAUNCHING = ("graph", "restart", "topics")  # of the nodes' package: what launch files import
 NO_PACKAGE = ["launch", "models", "calibration", "training", "tests"]
@@ -252,7 +252,7 @@ def test_the_commands_start_without_an_engine() -> None:
 
 OUR_NAMES = {"irl_vla", "irl_vla_nodes", "irl_vla_training"}
 DISTRIBUTIONS = {  # where the package is called otherwise than what is imported
-    "cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow",
+    "cv2": "opencv-python-headless", "rerun": "rerun-sdk", "yaml": "pyyaml", "PIL": "pillow",
 }  # fmt: skip
 
 

@@ -25,7 +25,12 @@ from irl_vla.paths import inside
 from irl_vla.types import InputError
 from irl_vla.unpack import pieces
 
-SUFFIXES = (".mcap", ".db3", ".bag", ".mcap.zstd", ".db3.zstd", ".mcap.zst", ".db3.zst")
+SUFFIXES = (
+    ".mcap", ".db3", ".bag", ".bag.active", ".mcap.zstd", ".db3.zstd", ".mcap.zst", ".db3.zst",
+)  # fmt: skip
+METADATA = "metadata.yaml"
+HOUR_NS = 3_600_000_000_000
+APART_NS = HOUR_NS  # between files of one folder: longer than any pause of one recording
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 UNPACKED_ALWAYS = 2**30  # [B] a compressed file may unpack to so much however small it is,
 UNPACKED_TIMES = 100  # beyond that to so many times its size; pictures: 1, odometry: 10
@@ -95,6 +100,8 @@ def open_files(path: Path) -> StoredBag:
                 bag.notes.append(str(error))
         if not bag.files:
             raise InputError("\n".join(bag.notes))
+        if path.is_dir() and not (path / METADATA).exists():
+            bag = _first_recording(bag)
     except OSError as error:
         bag.close()
         raise InputError(f"{path}: cannot be read: {error}") from None
@@ -107,14 +114,51 @@ def open_files(path: Path) -> StoredBag:
 def _add(bag: StoredBag, path: Path) -> None:
     """Scan one file and join what it tells with what the files before told."""
     storage, stored = _scan(bag, path)
+    stored.name = path.name
+    _join(bag, storage, stored)
+
+
+def _join(bag: StoredBag, storage: str, stored: StoredFile) -> None:
     bag.storage = bag.storage or storage
     bag.files.append(stored)
     for name, topic in stored.topics.items():
         if bag.topics.setdefault(name, topic).msgtype != topic.msgtype:
-            stored.warn(f"{path.name}: topic {name} has another type here, {topic.msgtype}")
+            stored.warn(f"{stored.name}: topic {name} has another type here, {topic.msgtype}")
             continue
         bag.stats.setdefault(name, TopicStats()).join(stored.stats[name])
     bag.sections.extend(stored.sections)
+
+
+def _first_recording(bag: StoredBag) -> StoredBag:
+    """Files that nobody says belong together, with hours between them, are recordings of their own:
+    the first is read, the others are named."""
+    timed = sorted((file for file in bag.files if file.sections), key=_start)
+    kept: list[StoredFile] = []
+    for file in timed:
+        if kept and _start(file) - max(map(_end, kept)) > APART_NS:
+            break
+        kept.append(file)
+    others = [file for file in timed if file not in kept]
+    if not others:
+        return bag
+    first = StoredBag(bag.path, notes=bag.notes, unpacked=bag.unpacked)
+    for file in [file for file in bag.files if file not in others]:
+        _join(first, bag.storage, file)
+    hours = (_start(others[0]) - max(map(_end, kept))) / HOUR_NS
+    first.notes.append(
+        f"{bag.path}: {len(bag.files)} files of different recordings ({hours:.1f} hours apart) and "
+        f"no metadata.yaml that joins them: {', '.join(f.name for f in kept)} is read; give "
+        f"{' or '.join(str(bag.path / f.name) for f in others)} to read another"
+    )
+    return first
+
+
+def _start(file: StoredFile) -> int:
+    return min(section.start_ns for section in file.sections)
+
+
+def _end(file: StoredFile) -> int:
+    return max(section.end_ns for section in file.sections)
 
 
 def _scan(bag: StoredBag, path: Path) -> tuple[str, StoredFile]:
@@ -123,7 +167,12 @@ def _scan(bag: StoredBag, path: Path) -> tuple[str, StoredFile]:
     if not start:
         raise InputError(f"{path}: the file is empty (0 bytes); was the recording cut short?")
     if start.startswith(ZSTD_MAGIC):
-        return _scan(bag, _unpack(bag, path))
+        plain = _unpack(bag, path)
+        try:
+            storage, file = _scan(bag, plain)
+        except InputError as error:  # of the file that was made of the user's
+            raise InputError(str(error).replace(str(plain), f"{path} (unpacked)")) from None
+        return storage, file
     for magic, (storage, scan) in FORMATS.items():
         if start.startswith(magic[: len(start)]) and len(start) >= len(magic):
             return storage, scan(path)
@@ -150,7 +199,27 @@ def _unpack(bag: StoredBag, path: Path) -> Path:
     except InputError:
         target.unlink()
         raise
+    got, whole = target.stat().st_size, _stated_size(path)
+    if not got:
+        raise InputError(
+            f"{path}: the compressed file is cut short or damaged: unpacked it is empty "
+            f"({path.stat().st_size} bytes of it are there). Copy it again, or record again"
+        )
+    if got < whole:
+        bag.notes.append(
+            f"{path.name}: the compressed file is cut short: {got} of {whole} bytes are there"
+        )
     return target
+
+
+def _stated_size(path: Path) -> int:
+    """How long the unpacked file is by the first frame's header, 0 where that does not say."""
+    with path.open("rb") as packed:
+        head = packed.read(18)
+    try:
+        return max(0, zstandard.frame_content_size(head))
+    except zstandard.ZstdError:
+        return 0
 
 
 def _files(path: Path, bag: StoredBag) -> list[Path]:
@@ -158,7 +227,7 @@ def _files(path: Path, bag: StoredBag) -> list[Path]:
         raise InputError(f"{path}: no such file or directory")
     if not path.is_dir():
         return [path]
-    metadata = path / "metadata.yaml"
+    metadata = path / METADATA
     found = sorted((p for p in path.iterdir() if p.name.endswith(SUFFIXES)), key=_natural)
     listed = _listed(metadata, bag) if metadata.exists() else []
     for missing in [p for p in listed if not p.exists()]:

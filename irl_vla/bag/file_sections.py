@@ -38,13 +38,14 @@ class FileSection:
 class StoredFile:
     """What a look at one file's structure tells, without reading its messages.
 
-    warnings: what is damaged; reading the sections may add to it
+    warnings: what is damaged; reading the sections may add to it; name: of the file
     """
 
     topics: dict[str, StoredTopic] = field(default_factory=dict)
     stats: dict[str, TopicStats] = field(default_factory=dict)
     sections: list[FileSection] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    name: str = ""
 
     def warn(self, text: str) -> None:
         """Remember a defect once."""

@@ -11,6 +11,7 @@ from irl_vla.bag.bag_files import Closing
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.camera.rig import Rig
 from irl_vla.messages.events import Event
+from irl_vla.messages.notices import Notice, NoticeKind
 from irl_vla.types import SECOND_NS, Boxes3D, CameraImage, EgoMotion, InputError
 
 BOXES_WITHIN_NS = 60_000_000  # boxes belong to a picture that is at most so far away
@@ -77,9 +78,18 @@ class FolderRecording(Closing):
         return self.known_rig
 
     def events(self) -> Iterator[Event]:
-        """Pictures and ego motion in the order of their stamps."""
+        """Pictures and ego motion in the order of their stamps; a file that is gone is a notice, as
+        a broken message of a bag is."""
         for moment in sorted(self.moments, key=lambda m: m.stamp_ns):
-            yield moment.load() if isinstance(moment, PictureFile) else moment
+            if not isinstance(moment, PictureFile):
+                yield moment
+                continue
+            try:
+                yield moment.load()
+            except InputError as error:
+                text = f"camera '{moment.camera}': {error}"
+                kind, where = NoticeKind.BAD_IMAGE, str(moment.path)
+                yield Notice(moment.stamp_ns, kind, where, text, moment.camera)
 
     def boxes_at(self, stamp_ns: int) -> Boxes3D | None:
         """Known things nearest to a stamp, within 60 ms."""

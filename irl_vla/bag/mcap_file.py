@@ -21,7 +21,7 @@ import numpy as np
 import zstandard
 
 from irl_vla.bag.file_sections import MAX_CHUNK_BYTES, FileSection, StoredFile
-from irl_vla.messages.records import Record, StoredTopic, TopicStats
+from irl_vla.messages.records import Record, StoredTopic, TopicStats, ros2_type
 from irl_vla.types import InputError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -215,7 +215,8 @@ def _string(content: memoryview, at: int) -> tuple[str, int]:
     end = at + 4 + length
     if end > len(content):
         raise struct.error(f"a text of {length} bytes in a record of {len(content)}")
-    return bytes(content[at + 4 : end]).decode(), end
+    # A protobuf schema is no text: bytes that are none stay as they are.
+    return bytes(content[at + 4 : end]).decode("utf-8", "surrogateescape"), end
 
 
 def _count(scan: _Scan, channel: int, log_ns: np.ndarray) -> None:
@@ -294,9 +295,9 @@ def _stored(scan: _Scan) -> StoredFile:
     file, names = scan.file, dict[int, str]()
     for key, channel in scan.channels.items():
         msgtype, form, text = scan.schemas.get(channel.schema_id, ("", "", ""))
-        if form == "ros1msg" and msgtype.count("/") == 1:
-            msgtype = msgtype.replace("/", "/msg/")
-        topic = StoredTopic(channel.topic, msgtype, channel.encoding, text, form)
+        declared, msgtype = msgtype, ros2_type(msgtype)
+        spelt = "" if declared == msgtype or form == "ros1msg" else declared
+        topic = StoredTopic(channel.topic, msgtype, channel.encoding, text, form, spelt)
         known = file.topics.setdefault(channel.topic, topic)
         if known.msgtype != msgtype:
             file.warn(

@@ -17,6 +17,8 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader, ReaderError
 
 from irl_vla.bag.file_sections import MAX_CHUNK_BYTES, FileSection, StoredFile
+from irl_vla.bag.rosbag1_walk import DAMAGE as WALK_DAMAGE
+from irl_vla.bag.rosbag1_walk import walk_rosbag1
 from irl_vla.messages.records import Record, StoredTopic, TopicStats
 from irl_vla.types import InputError
 from irl_vla.unpack import pieces
@@ -44,7 +46,8 @@ DAMAGE = (  # what the reader raises on broken bytes, beside its own error
 
 
 def scan_rosbag1(path: Path) -> StoredFile:
-    """Structure of one ROS 1 bag. Raises InputError where it is none or has no index."""
+    """Structure of one ROS 1 bag; one without index is walked up to the break. Raises InputError
+    where it is none."""
     file, stamps = StoredFile(), dict[str, list[int]]()
     try:
         with _opened(path) as reader:
@@ -58,16 +61,30 @@ def scan_rosbag1(path: Path) -> StoredFile:
                 times.extend(entry.time for entry in reader.indexes.get(connection.id, []))
             start_ns, end_ns = reader.start_time, reader.end_time
     except DAMAGE as error:
-        raise InputError(
-            f"{path}: not a readable ROS 1 bag ({error}). If recording was cut short, "
-            "`rosbag reindex` repairs the index"
-        ) from None
+        return _without_index(path, str(error))
     for name, times in stamps.items():
         if times:
             file.stats[name].add(np.array(times, np.int64))
     if any(stamps.values()):
         read = partial(_read, path, file)
         file.sections.append(FileSection(start_ns, end_ns, frozenset(file.topics), read))
+    return file
+
+
+def _without_index(path: Path, why: str) -> StoredFile:
+    with path.open("rb") as stream:
+        line = stream.readline(32)
+    file = StoredFile()
+    if line == b"#ROSBAG V2.0\n":
+        try:
+            file = walk_rosbag1(path, len(line))
+        except WALK_DAMAGE as error:
+            why = f"{why}; {error}"
+    if not file.sections:
+        raise InputError(
+            f"{path}: not a readable ROS 1 bag ({why}), and no message could be found without its "
+            "index"
+        )
     return file
 
 

@@ -75,13 +75,20 @@ READERS: dict[str, Reader] = {  # asked in this order; what none recognises is o
 }
 
 
-def open_source(path: Path | str, topics: Topics | Path | str | None = None) -> Source:
-    """Open any recording. topics: for bags, names or a YAML file with them. Raises InputError."""
+def open_source(
+    path: Path | str, topics: Topics | Path | str | None = None, *, odometry: str | None = None,
+    camera_delay_ns: int = 0,
+) -> Source:  # fmt: skip
+    """Open any recording. topics, odometry, camera_delay_ns: for bags, see `open_bag`. Raises
+    InputError."""
     folder = Path(path)
-    for reader in READERS.values():
+    for name, reader in READERS.items():
         if reader.recognises(folder):
+            if odometry is not None or camera_delay_ns:
+                what = "--odometry and --camera-delay-ms are for bags"
+                raise InputError(f"{path}: a folder of {name}: {what}")
             return reader.open(folder)
-    bag = open_bag(folder, topics)
+    bag = open_bag(folder, topics, odometry=odometry, camera_delay_ns=camera_delay_ns)
     if not is_dgp(folder):
         return bag
     try:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 
 from irl_vla.bag.file_sections import FileSection, StoredFile
-from irl_vla.messages.records import Record, StoredTopic, TopicStats
+from irl_vla.messages.records import Record, StoredTopic, TopicStats, ros2_type
 from irl_vla.types import InputError
 
 MAGIC = b"SQLite format 3\x00"
@@ -76,8 +76,11 @@ def _topics(database: sqlite3.Connection, file: StoredFile) -> dict[int, str]:
     names: dict[int, str] = {}
     rows = database.execute("SELECT id, name, type, serialization_format FROM topics ORDER BY id")
     for key, name, msgtype, encoding in rows:
-        name, msgtype = str(name), str(msgtype)
-        topic = StoredTopic(name, msgtype, str(encoding), *definitions.get(msgtype, ("", "")))
+        name, declared = str(name), str(msgtype)
+        msgtype = ros2_type(declared)
+        text, form = definitions.get(declared, ("", ""))
+        spelt = "" if declared == msgtype else declared
+        topic = StoredTopic(name, msgtype, str(encoding), text, form, spelt)
         if file.topics.setdefault(name, topic).msgtype != msgtype:
             file.warn(f"topic {name} has a second type, {msgtype}, which is ignored")
             continue

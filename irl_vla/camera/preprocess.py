@@ -35,6 +35,7 @@ REDUCTIONS = {  # by how much libjpeg can shrink while decoding; the flags ignor
     8: cv2.IMREAD_REDUCED_COLOR_8 | cv2.IMREAD_IGNORE_ORIENTATION,
 }
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_SCAN = 0xDA  # marker that starts the compressed data
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -194,13 +195,16 @@ def tele_camera(rig: Rig, spec: ImageSpec) -> Camera | None:
     return None if found is None else found.camera
 
 
-def decode(image: CameraImage) -> U8:
-    """(H, W, 3) RGB in the size it was taken. Raises BadImage if it cannot be decoded."""
+def decode(image: CameraImage, width: int | None = None) -> U8:
+    """(H, W, 3) RGB in the size it was taken. width: a JPEG may come at 1/2, 1/4 or 1/8, still at
+    least so wide. Raises BadImage if it cannot be decoded."""
     if image.pixels is not None:
         return _checked_pixels(image)
     encoded = _checked_encoding(image)
-    image_size(image)  # refuses what would not fit into memory
-    return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, 1), cv2.COLOR_BGR2RGB))
+    full, _ = image_size(image)  # refuses what would not fit into memory
+    small = width is not None and encoded.startswith(JPEG_START)
+    step = max(k for k in REDUCTIONS if k == 1 or (small and full // k >= (width or full)))
+    return np.asarray(cv2.cvtColor(_decoded(image.camera, encoded, step), cv2.COLOR_BGR2RGB))
 
 
 def image_size(image: CameraImage) -> tuple[int, int]:
@@ -301,7 +305,7 @@ def _checked_pixels(image: CameraImage) -> U8:
 
 def _checked_encoding(image: CameraImage) -> bytes:
     """The bytes, if they begin and end as a JPEG or PNG does (decoders fill a truncated JPEG with
-    grey)."""
+    grey). Drivers may pad with zeros, or leave older bytes behind the end."""
     data = image.encoded or b""
     if data.startswith(PNG_START):
         return data
@@ -309,9 +313,24 @@ def _checked_encoding(image: CameraImage) -> bytes:
         raise BadImage(
             image.camera, f"{len(data)} bytes that are neither a JPEG nor a PNG: {data[:8]!r}"
         )
-    if not data[-4096:].rstrip(b"\0").endswith(JPEG_END):  # drivers may pad with zeros
+    if not data[-4096:].rstrip(b"\0").endswith(JPEG_END) and not _ends_inside(data):
         raise BadImage(image.camera, f"truncated JPEG: {len(data)} bytes without an end mark")
     return data
+
+
+def _ends_inside(data: bytes) -> bool:
+    """Whether the end mark of a JPEG comes before other bytes, as where a driver's buffer still
+    holds an older, longer file. In the compressed data after the scan's header the two bytes of the
+    mark mean nothing else (ITU T.81, B.1.1.5); a thumbnail before it has a mark of its own."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == JPEG_SCAN:
+            return data.find(JPEG_END, at) >= 0
+        alone = marker in (0x01, 0xFF) or 0xD0 <= marker <= 0xD7
+        length = 1 if marker == 0xFF else 2
+        at += length if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:

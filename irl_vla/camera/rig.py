@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -26,6 +26,7 @@ from irl_vla.vehicle import PACIFICA, Vehicle
 __all__ = [
     "Camera",
     "CameraModel",
+    "DrawnRig",
     "Region",
     "Rig",
     "ViewDirection",
@@ -33,6 +34,7 @@ __all__ = [
     "ego_from_look",
     "fingerprint",
     "load_rig",
+    "refuse_too_many",
     "resized",
     "save_rig",
 ]  # fmt: skip
@@ -50,11 +52,12 @@ class Rig:
     name: str
     cameras: tuple[Camera, ...]
     vehicle: Vehicle = PACIFICA
+    most: ClassVar[int] = MAX_CAMERAS
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.cameras) <= MAX_CAMERAS:
+        if not 1 <= len(self.cameras) <= self.most:
             raise InputError(
-                f"rig '{self.name}': {len(self.cameras)} cameras, expected 1 to {MAX_CAMERAS}."
+                f"rig '{self.name}': {len(self.cameras)} cameras, expected 1 to {self.most}."
                 " Leave some out"
             )
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -83,6 +86,21 @@ class Rig:
         """Changes when anything that can change a drive changes: cameras or vehicle, no name."""
         vehicle = repr(self.vehicle)  # every number of it, as Python reads it back
         return hashlib.sha256(f"{self.fingerprint} {vehicle}".encode()).hexdigest()
+
+
+class DrawnRig(Rig):
+    """A rig for pages, which draw more cameras than a policy reads (`refuse_too_many`)."""
+
+    most: ClassVar[int] = 64
+
+
+def refuse_too_many(rig: Rig) -> None:
+    """Pages draw any number of cameras, a policy reads some. Raises InputError for more."""
+    if len(rig.cameras) > MAX_CAMERAS:
+        raise InputError(
+            f"rig '{rig.name}': {len(rig.cameras)} cameras, expected 1 to {MAX_CAMERAS}. Leave "
+            "some out: name those to use in a rig file, or in a topics file (--topics)"
+        )
 
 
 def fingerprint(cameras: Sequence[Camera]) -> str:

@@ -6,8 +6,7 @@ is nearest, within a tolerance. Work per image: O(cameras).
 What a camera gives to a set depends on its own stamps and the anchor's alone, so a camera that
 fails takes nothing from the others. A set leaves as soon as every living camera has given its
 image, or when the deadline has passed. Time is the newest stamp seen (or given to `advance`), less
-each camera's offset; there is no clock in here: the same images in the same order give the same
-sets.
+each camera's offset, and no clock: the same images in the same order give the same sets.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ NS_PER_MS = 1_000_000
 
 
 class Missing(str, Enum):
-    """Why a camera gives nothing to a set. The reason in `FrameSet.missing` reads
-    "<name>: <details>"."""
+    """Why a camera gives nothing to a set; `FrameSet.missing` reads "<name>: <details>"."""
 
     NEVER_SEEN = "never_seen"
     STOPPED = "stopped"
@@ -45,7 +43,6 @@ class Missing(str, Enum):
 @dataclass(frozen=True)
 class SyncSpec:
     """All in nanoseconds of stamp time.
-
     tolerance: an image may be so far from the anchor's; deadline: a set waits so long for it
     silence: without an image for so long (or 3 of its periods, whichever is longer) a camera is
     gone: it is not waited for, and if it is the anchor another one takes over
@@ -178,7 +175,7 @@ class AnchorSynchroniser:
 
     @property
     def is_open(self) -> bool:
-        """Whether a set waits for pictures or for its deadline."""
+        """Whether a set waits."""
         return bool(self._open)
 
     def flush(self) -> tuple[FrameSet, ...]:

@@ -11,6 +11,7 @@ from irl_vla.bag.source import open_source
 from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
 from irl_vla.cli.lazy import only_with
+from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
@@ -32,9 +33,13 @@ def replay(
             dir_okay=False, help="calibration to use instead of the recording's own (YAML)"
         ),
     ] = None,
-    topics: Annotated[
+    topics: TopicsFile = None,
+    odometry: Odometry = None,
+    camera_delay_ms: CameraDelay = 0.0,
+    anchor: Anchor = None,
+    rerun: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
+        typer.Option(dir_okay=False, help="also write a .rrd file for the rerun viewer"),
     ] = None,
     intent: Annotated[
         IntentDirection | None,
@@ -74,17 +79,20 @@ def replay(
         raise InputError(f"{folder}: is the recording itself. Choose another --out")
     if check is not None:
         _refuse_bad_reference(check, folder)
-    with open_source(bag, topics) as source:
+    delay = delay_ns(camera_delay_ms)
+    with open_source(bag, topics, odometry=odometry, camera_delay_ns=delay) as source:
         options = ReplayOptions(
-            rig=rig, intent=intent, seed=seed, follow=follow, follow_tolerance=follow_tolerance
-        )
+            rig=rig, intent=intent, seed=seed, follow=follow, follow_tolerance=follow_tolerance,
+            anchor=anchor, rerun=rerun,
+        )  # fmt: skip
         run = ReplayRun.prepare(source, loaded, options)
         with Results(folder, RESULTS) as results:
             interrupted = run.drive(source, results.folder)
         _say(run, folder, interrupted)
     if interrupted:
         raise typer.Exit(130)
-    failed = run.follow_check is not None and _followed(run.follow_check)
+    failed = run.failed
+    failed |= run.follow_check is not None and _followed(run.follow_check)
     if check is not None:
         failed |= _drifted(folder, check, tolerance)
     if failed:
@@ -143,6 +151,9 @@ def _say(run: ReplayRun, folder: Path, interrupted: bool) -> None:
     line("replayed", f"{plans + refusals} anchors: {plans} plans, {refusals} refusals")
     for reason, count in run.tally.refusals.most_common():
         line("refused", f"{count} x {reason}", "yellow")
+    if run.lost:
+        line("lost", f"{run.lost} pictures or messages could not be used (exit code 4)", "yellow")
+    line("verdict", run.verdict.sentence)
     for text in run.warnings[:SHOWN]:
         line("warning", text, "yellow")
     if len(run.warnings) > SHOWN:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.bag_info import BagInfo, anchor_hint, expected_sets
 from irl_vla.bag.drive_record import (
     DriveRecord,
     read_drive_record,
@@ -28,17 +29,25 @@ from irl_vla.drive.core import CoreConfig, DrivingCore
 from irl_vla.drive.stack import PolicyStack
 from irl_vla.drive.step import Step
 from irl_vla.engine.bundle import Bundle
+from irl_vla.evaluation.foxglove_layout import foxglove_layout
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import Tally, plan_line
 from irl_vla.evaluation.replay_loop import ReplayLoop
-from irl_vla.messages.topics import Role
-from irl_vla.types import InputError, IntentDirection, Plan
+from irl_vla.evaluation.rerun_file import RerunFile
+from irl_vla.messages.events import Event
+from irl_vla.messages.notices import folded
+from irl_vla.messages.topic_roles import Role
+from irl_vla.messages.topics import CameraTopics
+from irl_vla.types import CameraImage, EgoMotion, InputError, IntentDirection, Plan
 from irl_vla.view.drawing import png
 from irl_vla.view.legend import banner_of
+from irl_vla.view.recording_judge import RecordingJudge
 from irl_vla.view.replay_page import ReplayAnchor, ReplayPageBuilder, paint_anchor
-from irl_vla.view.report import Fact, write_replay_page
+from irl_vla.view.report import Fact, Verdict, write_replay_page
 
-RESULTS = ("plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html")
+RESULTS = (
+    "plans.jsonl", "plans.mcap", "summary.json", "first.png", "report.html", "foxglove.json",
+)  # fmt: skip
 BAGS = ("mcap", "sqlite3", "rosbag1")  # storages that may hold a recorded drive
 SHOWN_REASONS = 4  # in the sentence that says why nothing could be replayed
 READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
@@ -46,7 +55,8 @@ READ_ROLES = (Role.CAMERA, Role.CAMERA_INFO, Role.ODOMETRY, Role.TF, Role.INTENT
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """What a user may choose. follow: a bag with plans whose schedule is repeated.
+    """What a user may choose. follow: a bag with plans whose schedule is repeated; anchor: camera
+    that sets are built around; rerun: file to write for that viewer, too.
 
     follow_tolerance: metres by which its plans may differ; None: not a bit
     """
@@ -56,6 +66,8 @@ class ReplayOptions:
     seed: int | None = None
     follow: Path | None = None
     follow_tolerance: float | None = None
+    anchor: str | None = None
+    rerun: Path | None = None
 
 
 @dataclass
@@ -66,7 +78,9 @@ class ReplayRun:
     loop: ReplayLoop
     facts: dict[str, Any]
     page: ReplayPageBuilder
+    judge: RecordingJudge
     follow_check: FollowCheck | None = None
+    viewer: RerunFile | None = None
     tally: Tally = field(default_factory=Tally)
     picture: bytes | None = None  # of the first plan, else of the first refusal
     picture_of_plan: bool = False
@@ -104,11 +118,17 @@ class ReplayRun:
             "seed": seed,
         }
         follow = {} if check is None else check.followed.schedules
-        loop = ReplayLoop(core, options.intent, options.rig is not None, follow, driven)
+        loop = ReplayLoop(
+            core, options.intent, options.rig is not None, options.anchor, follow, driven
+        )
         manifest = bundle.manifest
         banner = banner_of(manifest.kind, manifest.trained, manifest.training_run)
-        page = ReplayPageBuilder(source.name, _page_facts(facts), banner=banner)
-        return ReplayRun(info, loop, facts, page, check)
+        page = ReplayPageBuilder(
+            source.name, _page_facts(facts), banner=banner,
+            expected=expected_sets(info, options.anchor or used.names[0]),
+        )  # fmt: skip
+        viewer = None if options.rerun is None else RerunFile(options.rerun, used)
+        return ReplayRun(info, loop, facts, page, RecordingJudge(info, used), check, viewer)
 
     def drive(self, source: Source, folder: Path) -> bool:
         """Replay into `folder`; True when somebody pressed Ctrl-C (the results are valid). Raises
@@ -118,13 +138,17 @@ class ReplayRun:
             (folder / "plans.jsonl").open("w", encoding="utf-8") as lines,
             PlanBag(folder / "plans.mcap") as plans,
             _progress(self.info) as advance,
+            self.viewer or nullcontext(),
         ):
             for event, step in self.loop.steps(source.events()):
                 if step is not None:
                     lines.write(plan_line(step) + "\n")
                     plans.write(step, self.loop.core)
+                    if self.viewer is not None:
+                        self.viewer.write(step, self.loop.core)
                     self._watch(step, source)
                 if event is not None:
+                    self._judge(event)
                     advance(self.tally)
                 if pressed.is_set():
                     break
@@ -138,18 +162,53 @@ class ReplayRun:
         self._finish(folder, interrupted)
         return interrupted
 
+    def _judge(self, event: Event) -> None:
+        if isinstance(event, CameraImage):
+            self.judge.add_image(event)
+        elif isinstance(event, EgoMotion):
+            self.judge.add_motion(event)
+
+    def _topics(self) -> dict[str, CameraTopics]:
+        """Of the cameras that were driven with; a recording without topics has none."""
+        parts = [t for t in self.info.topics if t.camera in self.loop.core.rig.names]
+        infos = {t.camera: t.name for t in parts if t.role is Role.CAMERA_INFO}
+        return {
+            t.camera: CameraTopics(t.name, infos.get(t.camera))
+            for t in parts if t.role is Role.CAMERA and t.camera
+        }  # fmt: skip
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the recording, as `irl-vla show` gives it."""
+        return self.judge.verdict()
+
+    @property
+    def lost(self) -> int:
+        """Pictures and messages that could not be used."""
+        return max(self.loop.lost, sum(
+            count for what, count in self.tally.missing.items() if what.endswith(": bad_image")
+        ))  # fmt: skip
+
+    @property
+    def failed(self) -> bool:
+        """Whether something of the recording could not be used: pictures, messages, or the ego
+        motion that it has and that gave no plan."""
+        unused = self.info.motion != "" and not sum(self.tally.plans.values())
+        return bool(self.lost) or unused
+
     def _heard(self, source: Source) -> list[str]:
         """What a person should know: of the recording, of the rig, of what happened on the way."""
-        notices = [
-            f"{text} ({n} times)" if n > 1 else text for text, n in self.loop.notices.items()
-        ]
-        about = _warnings(source.info(), self.loop.core.rig, self.loop.rig_is_given)
-        return [*about, *notices]
+        rig = self.loop.core.rig
+        about = _warnings(source.info(), rig, self.loop.rig_is_given)
+        hints = anchor_hint(self.info, rig.names, self.loop.anchor or rig.names[0])
+        return [*about, *hints, *folded(self.loop.notices)]
 
     def _watch(self, step: Step, source: Source) -> None:
         self.tally.add(step)
         if self.follow_check is not None:
             self.follow_check.add(step)
+        stamp, core = step.outcome.anchor_stamp_ns, self.loop.core
+        place = core.history.pose(stamp, step.ego.measured_ns) if step.ego.valid else None
         anchor = ReplayAnchor(
             step.frames,
             self.loop.core.rig,
@@ -160,19 +219,29 @@ class ReplayRun:
             step.tokens,
             self.loop.core.stack.perception.area,
             self.loop.core.stack.classes,
+            place,
         )
         planned = isinstance(step.outcome, Plan)
         if step.frames.images and (self.picture is None or (planned and not self.picture_of_plan)):
             self.picture, self.picture_of_plan = png(paint_anchor(anchor)[0]), planned
+        self.judge.add_boxes(anchor.boxes)
         self.page.add(anchor)
 
     def _finish(self, folder: Path, interrupted: bool) -> None:
-        facts = {**self.facts, "interrupted": interrupted, "warnings": self.warnings}
+        facts = {
+            **self.facts, "interrupted": interrupted, "verdict": self.verdict.answer,
+            "verdict_sentence": self.verdict.sentence, "lost": self.lost, "warnings": self.warnings,
+        }  # fmt: skip
         summary = json.dumps(self.tally.summary(facts), indent=2)
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
+        layout = foxglove_layout(self._topics())
+        (folder / "foxglove.json").write_text(layout + "\n", encoding="utf-8")
         if self.picture is not None:
             (folder / "first.png").write_bytes(self.picture)
-        page = replace(self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings))
+        page = replace(
+            self.page.page(self.tally.timings_ms), warnings=tuple(self.warnings),
+            verdict=self.verdict,
+        )  # fmt: skip
         write_replay_page(page, folder / "report.html")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +14,19 @@ from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.console import Console
 from irl_vla.cli.interruption import interruptible
+from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
-from irl_vla.messages.topics import Role
+from irl_vla.messages.topic_roles import Role
 from irl_vla.paths import file_name
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.drawing import png
+from irl_vla.view.recording_judge import checks_content
 from irl_vla.view.report import ShowPage, replace_file, write_show_page
 from irl_vla.view.show_page import ShowBuilder
 
+EXIT_FAILURES = 4
 EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
 
@@ -41,10 +45,10 @@ def show(
             dir_okay=False, help="calibration to use instead of the recording's own (YAML)"
         ),
     ] = None,
-    topics: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="which topics to read (YAML); default: found by type"),
-    ] = None,
+    topics: TopicsFile = None,
+    odometry: Odometry = None,
+    camera_delay_ms: CameraDelay = 0.0,
+    anchor: Anchor = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for the results; default: out/show/NAME")
     ] = None,
@@ -83,20 +87,34 @@ def show(
         explain(source, scene, None, trajectory, out or Path("out/show"))
         return
     folder = out or Path("out") / "show" / source.resolve().stem
-    with open_source(source, topics) as recording:
+    delay = delay_ns(camera_delay_ms)
+    with open_source(source, topics, odometry=odometry, camera_delay_ns=delay) as recording:
         info = recording.info()
         refuse_unwritable(folder)
-        builder, interrupted = _look(recording, info, rig)
+        builder, interrupted = _look(recording, info, rig, anchor)
         page = builder.page(recording.info().warnings)
-    sheet, html = folder / "contact_sheet.png", folder / "show.html"
-    replace_file(sheet, png(builder.sheet()))
-    write_show_page(page, html)
-    _say(page, [sheet, html], interrupted)
+    _write(folder, builder, page, info, interrupted)
     if interrupted:
         raise typer.Exit(130)
+    if builder.lost:
+        raise typer.Exit(EXIT_FAILURES)
 
 
-def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
+def _write(
+    folder: Path, builder: ShowBuilder, page: ShowPage, info: BagInfo, interrupted: bool
+) -> None:
+    """All results, and what came of it in the terminal."""
+    paths = [folder / name for name in ("contact_sheet.png", "show.html", "checks.json")]
+    sheet, html, checks = paths
+    replace_file(sheet, png(builder.sheet()))
+    write_show_page(page, html)
+    warnings = [*page.warnings, *page.missing]
+    content = checks_content(page.verdict, warnings, info.topics)
+    replace_file(checks, (json.dumps(content, indent=2) + "\n").encode())
+    _say(page, paths, interrupted, builder.lost)
+
+
+def _say(page: ShowPage, written: list[Path], interrupted: bool, lost: int) -> None:
     console = Console()
 
     def line(label: str, text: str, style: str = "") -> None:
@@ -109,6 +127,8 @@ def _say(page: ShowPage, written: list[Path], interrupted: bool) -> None:
         line("missing", text, "yellow")
     for text in page.warnings:
         line("warning", text, "yellow")
+    if lost:
+        line("lost", f"{lost} pictures or messages could not be used (exit code 4)", "yellow")
     line("calibration", page.verdict.sentence)
     _say_written(written)
 
@@ -118,10 +138,12 @@ def _say_written(paths: list[Path]) -> None:
         typer.echo(f"{'wrote':11s}  {path}  ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def _look(recording: Source, info: BagInfo, rig: Path | None) -> tuple[ShowBuilder, bool]:
+def _look(
+    recording: Source, info: BagInfo, rig: Path | None, anchor: str | None
+) -> tuple[ShowBuilder, bool]:
     """Read the recording once; (what was seen, whether somebody pressed Ctrl-C)."""
     calibration, why = _calibration(recording, info, rig)
-    builder = ShowBuilder(info, calibration, recording.boxes_at, why)
+    builder = ShowBuilder(info, calibration, recording.boxes_at, why, anchor)
     total = sum(topic.count for topic in info.topics if topic.role in EVENT_ROLES)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeRemainingColumn())  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from irl_vla.camera.preprocess import CalibratedImages
-from irl_vla.camera.rig import Rig
+from irl_vla.camera.rig import Rig, refuse_too_many
 from irl_vla.drive.checks import Surroundings
 from irl_vla.drive.command_memory import CommandMemory, stamp_of, unknown
 from irl_vla.drive.guard import GuardConfig, best_first
@@ -58,7 +58,10 @@ class DrivingCore:
     """The state of one car: it remembers ego motion, intent, and what it saw and drove last."""
 
     def __init__(self, stack: PolicyStack, rig: Rig | None, config: CoreConfig) -> None:
-        """rig: None for a core that only plans, or until `recalibrate` brings it."""
+        """rig: None for a core that only plans, or until `recalibrate` brings it. Raises InputError
+        for a rig with more cameras than a policy reads."""
+        if rig is not None:
+            refuse_too_many(rig)
         self._active, self.config = ActiveStack(stack, 0), config
         self.history = EgoHistory()
         self.commands = CommandMemory()

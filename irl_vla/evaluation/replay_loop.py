@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from irl_vla.bag.recorded_inputs import RecordedInputs
+from irl_vla.camera.frozen import FrozenPictures
 from irl_vla.camera.preprocess import prepared
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
 from irl_vla.drive.core import DrivingCore
@@ -20,6 +21,7 @@ from irl_vla.drive.history import LATE_NS
 from irl_vla.drive.step import Step
 from irl_vla.evaluation.read_ahead import read_ahead
 from irl_vla.messages.events import Event, Notice, NoticeKind
+from irl_vla.messages.notices import LOST
 from irl_vla.types import (
     SECOND_NS,
     CameraImage,
@@ -50,6 +52,7 @@ class ReplayLoop:
     """One replay. fixed_intent: in place of the recording's own.
 
     rig_is_given: a rig file was given, so a recording that changes its calibration is only noted
+    anchor: camera that every set is built around, by default the first of the rig
     follow: schedules to repeat, by anchor stamp; other anchors choose for themselves
     driven: what else the followed car's recording says, by anchor stamp
     notices: what the recording had to say, with counts; at most MAX_NOTICES different texts
@@ -58,13 +61,16 @@ class ReplayLoop:
     core: DrivingCore
     fixed_intent: IntentDirection | None = None
     rig_is_given: bool = False
+    anchor: str | None = None
     follow: Mapping[int, Schedule] = field(default_factory=dict)
     driven: Mapping[int, RecordedInputs] = field(default_factory=dict)
     sync_spec: SyncSpec = field(default_factory=SyncSpec)
     notices: Counter[str] = field(default_factory=Counter)
+    lost: int = 0  # pictures and messages that could not be used
 
     def __post_init__(self) -> None:
-        self._sync = AnchorSynchroniser.of_rig(self.core.rig, self.sync_spec)
+        self._sync = AnchorSynchroniser.of_rig(self.core.rig, self.sync_spec, anchor=self.anchor)
+        self._frozen = FrozenPictures()
         self._newest_ns = 0
         self._latest_motion_ns = 0
         self._waiting: deque[_Arrived] = deque()
@@ -114,6 +120,7 @@ class ReplayLoop:
             self._image(event)
         elif isinstance(event, EgoMotion):
             self._latest_motion_ns = event.stamp_ns
+            self._frozen.moved(event.world_from_ego)
             self.core.add_motion(event)
         elif isinstance(event, Intent):
             if self.fixed_intent is None:
@@ -122,6 +129,14 @@ class ReplayLoop:
             self._notice(event)
 
     def _image(self, image: CameraImage) -> None:
+        """A frozen camera is missing, as in the car; one that drove with it is followed."""
+        times = 0 if self.follow else self._frozen.times(image)
+        if times:
+            text = f"frozen: the same picture {times} times in a row"
+            self._sync.spoil(image.camera, text)
+            self._note(f"camera '{image.camera}': {text}")
+            self.lost += 1
+            return
         resets, before_ns = self._sync.resets, self._newest_ns
         ready = self._sync.push(image)
         jumped = self._sync.resets != resets
@@ -176,6 +191,7 @@ class ReplayLoop:
 
     def _notice(self, notice: Notice) -> None:
         self._note(f"{notice.kind.value}: {notice.text}")
+        self.lost += notice.kind in LOST
         if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
             self._sync.spoil(notice.camera, notice.text)
         if notice.kind is NoticeKind.MOTION_UNPLACED:

@@ -1,7 +1,8 @@
 """Raw pictures of sensor_msgs/Image -> (height, width, 3) uint8 RGB.
 
 Encodings as in sensor_msgs/image_encodings.hpp. Rows may be padded (`step`); 16-bit pictures keep
-their high byte. YUV is BT.601 with limited range, as OpenCV and the usual drivers have it.
+the highest eight of the bits that are in use. YUV is BT.601 with limited range, as OpenCV and the
+usual drivers have it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from irl_vla.types import U8, InputError
 
+DEPTHS = (10, 12, 14, 16)  # [bit] of sensors whose values are stored in 16
 MAX_SIDE_PX = 16384  # a wider picture is a broken header
 CHANNELS = {"mono": 1, "rgb": 3, "bgr": 3, "rgba": 4, "bgra": 4}
 TO_RGB = {
@@ -43,9 +45,25 @@ SUPPORTED = (
 )  # fmt: skip
 
 
-def pixels_of(message: Any) -> U8:
-    """Picture of a sensor_msgs/Image. Raises InputError for an encoding that is no colour picture,
-    or for fewer bytes than its size needs."""
+def bits_of(message: Any) -> int | None:
+    """How many bits the values of a 16-bit picture need: sensors of 10, 12 or 14 bits are often
+    stored so. None for pictures of 8 bits, and for what `pixels_of` refuses."""
+    if not message.encoding.lower().endswith("16"):
+        return None
+    data = np.asarray(message.data, np.uint8).reshape(-1)
+    values = data[: len(data) // 2 * 2].view(">u2" if big_endian(message) else "<u2")
+    greatest = int(values.max(initial=0))
+    return next(bits for bits in DEPTHS if greatest < 2**bits)
+
+
+def big_endian(message: Any) -> bool:
+    """foxglove.RawImage has no such field: little-endian."""
+    return bool(getattr(message, "is_bigendian", False))
+
+
+def pixels_of(message: Any, bits: int = 16) -> U8:
+    """Picture of a sensor_msgs/Image. bits: that are in use in a 16-bit encoding. Raises InputError
+    for an encoding that is no colour picture, or for fewer bytes than its size needs."""
     width, height = int(message.width), int(message.height)
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise InputError(f"picture of {width}x{height} px, expected 1 to {MAX_SIDE_PX} a side")
@@ -62,8 +80,9 @@ def pixels_of(message: Any) -> U8:
     kind, wide = encoding.removesuffix("16").removesuffix("8"), encoding.endswith("16")
     channels = CHANNELS.get(kind, 1)
     values = _rows(data, height, step, width * channels * (2 if wide else 1))
-    if wide:  # the high byte comes first or second
-        values = values[:, 0 if message.is_bigendian else 1 :: 2]
+    if wide:
+        words = np.ascontiguousarray(values).view(">u2" if big_endian(message) else "<u2")
+        values = (words >> (bits - 8)).astype(np.uint8)
     picture = np.ascontiguousarray(values).reshape(height, width, channels)
     if kind in BAYER:
         if width < 2 or height < 2:

@@ -23,7 +23,9 @@ from rosbags.typesys import (
 )
 from rosbags.typesys.store import Typestore
 
+from irl_vla.messages.foxglove_messages import FoxgloveDecoder
 from irl_vla.messages.records import StoredTopic
+from irl_vla.messages.topic_roles import is_foxglove
 from irl_vla.resources import resource
 from irl_vla.types import SECOND_NS, InputError
 from irl_vla.unpack import pieces
@@ -40,8 +42,28 @@ VISION_MSGS = {
     ),
     "vision_msgs/msg/Detection3DArray": "std_msgs/Header header\nDetection3D[] detections\n",
 }
+FOXGLOVE_MSGS = {  # fields of foxglove's ImageAnnotations (https://docs.foxglove.dev, MIT)
+    "foxglove_msgs/msg/Point2": "float64 x\nfloat64 y\n",
+    "foxglove_msgs/msg/Color": "float64 r\nfloat64 g\nfloat64 b\nfloat64 a\n",
+    "foxglove_msgs/msg/CircleAnnotation": (
+        "builtin_interfaces/Time timestamp\nPoint2 position\nfloat64 diameter\n"
+        "float64 thickness\nColor fill_color\nColor outline_color\n"
+    ),
+    "foxglove_msgs/msg/PointsAnnotation": (
+        "builtin_interfaces/Time timestamp\nuint8 type\nPoint2[] points\nColor outline_color\n"
+        "Color[] outline_colors\nColor fill_color\nfloat64 thickness\n"
+    ),
+    "foxglove_msgs/msg/TextAnnotation": (
+        "builtin_interfaces/Time timestamp\nPoint2 position\nstring text\nfloat64 font_size\n"
+        "Color text_color\nColor background_color\n"
+    ),
+    "foxglove_msgs/msg/ImageAnnotations": (
+        "CircleAnnotation[] circles\nPointsAnnotation[] points\nTextAnnotation[] texts\n"
+    ),
+}
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MAX_MESSAGE_BYTES = 2**28  # [B] a picture of 9000x9000 RGB
+XCDR2 = range(0x06, 0x0C)  # second byte of a CDR header (DDS-XTypes 1.3, 7.6.2.1.2)
 IDL_SEPARATOR = "=" * 80 + "\n"
 DECODE_DAMAGE = (  # what broken bytes or definitions make rosbags raise
     SerdeError,
@@ -68,10 +90,10 @@ def definition_files() -> list[Path]:
 
 @cache
 def typestore() -> Typestore:
-    """Jazzy's standard types, vision_msgs and irl_vla_msgs."""
+    """Jazzy's standard types, vision_msgs, foxglove's annotations and irl_vla_msgs."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types: Typesdict = {}
-    for name, text in VISION_MSGS.items():
+    for name, text in (VISION_MSGS | FOXGLOVE_MSGS).items():
         types.update(get_types_from_msg(text, name))
     for path in definition_files():
         text = path.read_text(encoding="utf-8")
@@ -96,6 +118,9 @@ class Decoder:
 
     def __init__(self, topic: StoredTopic) -> None:
         self.msgtype = topic.msgtype
+        self.foxglove = FoxgloveDecoder(topic) if is_foxglove(topic) else None
+        if self.foxglove is not None:
+            return
         self.ros1 = topic.encoding == "ros1"
         self.store = _store_for(topic, ros1_typestore() if self.ros1 else typestore())
         if topic.msgtype not in self.store.fielddefs:
@@ -103,10 +128,17 @@ class Decoder:
 
     def __call__(self, data: bytes | memoryview) -> Any:
         """Raises one of DECODE_DAMAGE for bytes that are no such message."""
+        if self.foxglove is not None:
+            return self.foxglove(data)
         if self.ros1:
             return self.store.deserialize_ros1(data, self.msgtype)
         if data[:4] == ZSTD_MAGIC:  # message-compressed; CDR starts with a zero byte
             data = _unpacked(data)
+        if len(data) > 1 and data[0] == 0 and data[1] in XCDR2:
+            raise InputError(
+                "messages are encoded as XCDR2, expected XCDR1, which ROS 2 writes; record the "
+                "topic with ROS 2's own settings of the middleware"
+            )
         return self.store.deserialize_cdr(data, self.msgtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,8 +24,9 @@ class Record(NamedTuple):
 class StoredTopic:
     """A topic as the file declares it.
 
-    msgtype: ROS 2 spelling, "sensor_msgs/msg/Image"; encoding: "cdr", "ros1", or one that we
-    cannot read; definition: the embedded .msg or .idl text with its format, "" where none is
+    msgtype: ROS 2 spelling, "sensor_msgs/msg/Image" (see `ros2_type`); encoding: "cdr", "ros1",
+    "protobuf", "json", or one that we cannot read; definition: the embedded text with its format,
+    "" where none is; declared: the type as the file spells it, "" where that is ROS 2's way
     """
 
     name: str
@@ -32,6 +34,31 @@ class StoredTopic:
     encoding: str = "cdr"
     definition: str = ""
     definition_format: str = ""
+    declared: str = ""
+
+    @property
+    def spelling(self) -> str:
+        """What is unusual about type and encoding, for people; "" where nothing is."""
+        unusual = [f"declared as {self.declared}"] if self.declared else []
+        if self.encoding not in ("cdr", "ros1"):
+            unusual.append(f"encoded as {self.encoding or 'the file does not say what'}")
+        if self.definition_format not in ("", "ros2msg", "ros1msg", "ros2idl", self.encoding):
+            unusual.append(f"schema in {self.definition_format}")
+        return ", ".join(unusual)
+
+
+def ros2_type(name: str) -> str:
+    """The ROS 2 spelling of a type: recorders write sensor_msgs/Image (ROS 1),
+    sensor_msgs::msg::dds_::Image_ (DDS), with dots, or foxglove.CompressedImage. A name that is
+    none of these comes back as it is."""
+    parts = [part for part in re.split(r"::|[/.]", name) if part]
+    if "dds_" in parts:
+        parts = [part for part in parts if part != "dds_"]
+        parts[-1] = parts[-1].removesuffix("_")
+    if len(parts) == 2:
+        package = "foxglove_msgs" if parts[0] == "foxglove" else parts[0]
+        parts = [package, "msg", parts[1]]
+    return "/".join(parts) if len(parts) == 3 and parts[1] == "msg" else name
 
 
 @dataclass

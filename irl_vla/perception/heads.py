@@ -218,7 +218,7 @@ class Segmentation(nn.Module):
         self.classes.bias = nn.Parameter(prior.log())
         self.closed = nn.Conv2d(half, 1, 1)
         nn.init.normal_(self.closed.weight, std=QUIET)
-        nn.init.constant_(self.closed.bias, PRIOR_LOGIT)
+        self.closed.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     def forward(self, bev: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D, Hp, Wp), (B, D, R, S) -> (B, K, R, S) and (B, 1, R, S) logits."""

@@ -81,9 +81,15 @@ class BevGraph(nn.Module):
             found.map_logits.argmax(dim=-1),
             map_score > self.score_threshold,
             outputs.seg_logits.softmax(dim=1).half(),
-            outputs.closed_logits.sigmoid().half(),
+            _probability(outputs.closed_logits).half(),
         )
         return tuple(value[0] for value in results)
+
+
+def _probability(logits: Tensor) -> Tensor:
+    """sigmoid, (B, 1, R, S). As a softmax against 0, because ONNX Runtime's sigmoid is exact only
+    to 1e-7, which is all that there is where nothing is closed."""
+    return torch.cat([logits, torch.zeros_like(logits)], dim=1).softmax(dim=1)[:, :1]
 
 
 def _boxes(found: Detections, score: Tensor) -> Tensor:

@@ -20,7 +20,16 @@ from irl_vla.frames import box_corners, inverse, move, step_lengths
 from irl_vla.types import F64, U8, Boxes3D, Trajectory
 from irl_vla.vehicle import PACIFICA
 from irl_vla.view import drawing
-from irl_vla.view.palette import SKY, VERMILLION, WHITE, YELLOW, Rgb, class_color, speed_colors
+from irl_vla.view.palette import (
+    BLACK,
+    SKY,
+    VERMILLION,
+    WHITE,
+    YELLOW,
+    Rgb,
+    class_color,
+    speed_colors,
+)
 
 GRID_STEP = 5.0  # [m] between grid lines
 GRID_REACH = (-60.0, 60.0)  # [m] forward and to either side
@@ -62,7 +71,9 @@ def paint_grid(image: U8, camera: Camera) -> None:
     pixels = seen(camera, points)
     for near, far, alpha in ((0.0, 15.0, 0.55), (15.0, 30.0, 0.4), (30.0, 60.0, 0.22)):
         band = (distance >= near - PIECE) & (distance < far)
-        drawing.strokes(image, list(np.where(band[..., None], pixels, np.nan)), WHITE, 1, alpha)
+        parts = list(np.where(band[..., None], pixels, np.nan))
+        drawing.strokes(image, parts, BLACK, 3, 0.7 * alpha)  # seen on bright ground, too
+        drawing.strokes(image, parts, WHITE, 1, min(1.0, alpha + 0.15))
     ahead = np.stack([along, np.zeros_like(along), np.zeros_like(along)], -1)
     drawing.strokes(image, [seen(camera, ahead[along >= 0])], YELLOW, 1, 0.7)
     _distance_marks(image, camera)

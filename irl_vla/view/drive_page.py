@@ -14,12 +14,21 @@ import numpy as np
 
 from irl_vla.camera.rig import Rig
 from irl_vla.drive.closed_loop import Tick, driven
+from irl_vla.frames import rigid_from_pose
 from irl_vla.scoring.scene import HEADING, OMEGA, VX, X, Y
 from irl_vla.types import F64, U8, FrameSet, Plan, Refusal
 from irl_vla.view.drawing import webp
+from irl_vla.view.driven_way import DrivenWay
 from irl_vla.view.frame import Overlay, paint_cameras
 from irl_vla.view.legend import plan_legend
-from irl_vla.view.plots import MAX_FANS, EgoTrace, PlanTrace, plot_latency, plot_plans
+from irl_vla.view.plots import (
+    MAX_FANS,
+    EgoTrace,
+    PlanTrace,
+    plot_latency,
+    plot_path,
+    plot_plans,
+)
 from irl_vla.view.replay_page import EvenSample, latency_table, plan_trace, sampled_note
 from irl_vla.view.report import DrivePage, Fact, PageFrame, PageTable, Verdict
 from irl_vla.view.score_plot import plot_scores
@@ -32,7 +41,9 @@ CAMERAS_WIDTH, ABOVE_WIDTH, HEIGHT = 800, 480, 640  # [px] of an animation frame
 ABOVE_SCALE = 6.0  # [px/m]
 AHEAD_M, BEHIND_M = 90.0, 25.0  # of the route that is drawn
 LOOK_AHEAD_M = 14.0  # the view from above is centred so far in front of the ego
-PAGE_FRAMES = 90
+PAGE_FRAMES = 300
+TICK_NS = 100_000_000  # between ticks
+PLAN_STEP_S = 0.5  # between poses of a plan
 QUALITY = 78  # of WebP, 0..100
 
 
@@ -122,6 +133,9 @@ class DrivePageBuilder:
         self._frames = EvenSample[tuple[int, PageFrame]](PAGE_FRAMES)
         self._plans = EvenSample[PlanTrace](MAX_FANS)
         self._ego: list[tuple[float, float, float]] = []
+        self._places: list[tuple[float, float]] = []
+        self._way = DrivenWay()
+        self._poses: dict[int, F64] = {}  # tick -> its plan
         self._timings: dict[str, list[float]] = {}
 
     def add(self, tick: Tick, look: TickPictures) -> None:
@@ -129,6 +143,10 @@ class DrivePageBuilder:
         ego, step = tick.moment.ego, tick.step
         time_s = len(self._ego) / 10.0
         self._ego.append((time_s, float(ego[VX]), float(ego[OMEGA])))
+        self._places.append((float(ego[X]), float(ego[Y])))
+        self._way.add((len(self._ego) - 1) * TICK_NS, rigid_from_pose(ego[[X, Y, HEADING]]))
+        if isinstance(step.outcome, Plan):
+            self._poses[len(self._ego) - 1] = step.outcome.trajectory.poses
         for stage, ms in step.timings_ms.items():
             self._timings.setdefault(stage, []).append(ms)
         self._plans.offer(plan_trace(time_s, step.outcome) if self._plans.wants_next() else None)
@@ -136,9 +154,14 @@ class DrivePageBuilder:
         if self._frames.wants_next():
             frame = PageFrame(
                 time_s, _caption(tick), webp(look.cameras, QUALITY), webp(look.above, QUALITY),
-                _level(tick),
+                _level(tick), motion=_motion_words(tick),
             )  # fmt: skip
         self._frames.offer(None if frame is None else (len(self._ego) - 1, frame))
+
+    def _words(self, index: int) -> str:
+        """How far the plan of a tick was from the way that was driven then."""
+        plan = self._poses.get(index)
+        return "" if plan is None else self._way.words(index * TICK_NS, plan, PLAN_STEP_S)
 
     def page(
         self,
@@ -150,13 +173,17 @@ class DrivePageBuilder:
     ) -> DrivePage:
         """scores: tick -> name -> sub-score of the plan made then, where its 4 s were driven."""
         frames = [
-            replace(frame, caption=frame.caption + score_words(scores.get(index)))
+            replace(
+                frame, caption=frame.caption + score_words(scores.get(index)) + self._words(index),
+                number=index + 1, place=self._places[index],
+            )
             for index, frame in self._frames.kept
-        ]
+        ]  # fmt: skip
         time_s, speed, yaw_rate = np.array(self._ego).T
         plots = [plot_plans(EgoTrace(time_s, speed, yaw_rate, "world"), self._plans.kept)]
         if scores:
             plots.insert(0, plot_scores(np.array(sorted(scores)) / 10.0, _columns(scores)))
+        plots.append(plot_path(*self._way.line))
         plots.append(plot_latency(self._timings))
         return DrivePage(
             self._title, self._facts, verdict, self._banner, animation,
@@ -180,6 +207,11 @@ def score_words(scores: Mapping[str, float] | None) -> str:
     lost = [words for words in lost if not words.startswith("EPDMS")]
     total = scores["epdms"]
     return f" EPDMS {total:.2f}" + (f" ({', '.join(lost)})." if lost else ".")
+
+
+def _motion_words(tick: Tick) -> str:
+    ego = tick.moment.ego
+    return f"{float(ego[VX]):.1f} m/s, yaw rate {np.degrees(float(ego[OMEGA])):+.1f} °/s"
 
 
 def _level(tick: Tick) -> str:

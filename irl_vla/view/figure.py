@@ -30,15 +30,31 @@ _STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def draw(title: str, width: float, height: float, paint: Callable[[Figure], None]) -> str:
-    """Let `paint` fill a figure of width x height [inch]; returns inline SVG."""
+def draw(
+    title: str, width: float, height: float, paint: Callable[[Figure], None], kind: str = ""
+) -> str:
+    """Let `paint` fill a figure of width x height [inch]; returns inline SVG.
+
+    kind: "time" or "path" tells the page's player what the first axis spans (report.PageFigure)
+    """
     with rc_context({**_STYLE, "svg.hashsalt": title}):
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
         sink = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(sink, format="svg", transparent=True, metadata=nothing)
-    return _inline(sink.getvalue(), title)
+        spans = _spans(figure, kind) if kind else ""
+    return _inline(sink.getvalue(), title).replace("<svg ", f"<svg {spans}", 1)
+
+
+def _spans(figure: Figure, kind: str) -> str:
+    """The attribute of the svg that places seconds, or metres, in it."""
+    axis = figure.axes[0]
+    box, across, along = axis.get_position(), axis.get_xlim(), axis.get_ylim()
+    numbers = [box.x0, box.x1, *across]
+    if kind == "path":
+        numbers = [box.x0, box.x1, box.y0, box.y1, *across, *along]
+    return f'data-{kind}="{" ".join(f"{number:.6g}" for number in numbers)}" '
 
 
 def _inline(text: str, title: str) -> str:

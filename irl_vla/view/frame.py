@@ -6,11 +6,12 @@ May import: camera, types, view.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
-from irl_vla.camera.preprocess import decode
+from irl_vla.camera.preprocess import decode, image_size
 from irl_vla.camera.projection import BevGrid
 from irl_vla.camera.rig import Camera, Rig
 from irl_vla.perception.classes import CLASSES, SceneClasses
@@ -36,8 +37,16 @@ from irl_vla.view.camera import (
     paint_horizon,
     paint_trajectory,
 )
-from irl_vla.view.mosaic import Tile, azimuth_of_name, mosaic, tile_width
+from irl_vla.view.mosaic import (
+    USUAL_ASPECT,
+    Tile,
+    azimuth_of_name,
+    mosaic,
+    mosaic_boxes,
+    tile_width,
+)
 from irl_vla.view.palette import GREEN, MUTED, SKY, VERMILLION
+from irl_vla.view.report import TileBox
 
 MS = 1_000_000  # [ns]
 
@@ -81,6 +90,22 @@ def paint_cameras(frames: FrameSet, rig: Rig | None, overlay: Overlay, width: in
     return mosaic(tiles, width)
 
 
+def camera_boxes(frames: FrameSet, rig: Rig | None, width: int) -> tuple[TileBox, ...]:
+    """Where `paint_cameras` puts each camera, in its rows' order."""
+    cameras = {camera.name: camera for camera in rig.cameras} if rig else {}
+    names = [*cameras, *(n for n in [*frames.images, *frames.missing] if n not in cameras)]
+    names = list(dict.fromkeys(names)) or ["cameras"]
+    azimuths = [_azimuth(cameras[n]) if n in cameras else azimuth_of_name(n) for n in names]
+    aspects = []
+    for image in frames.images.values():
+        with suppress(InputError):
+            size = image_size(image)
+            aspects.append(size[0] / size[1])
+    tiles = [Tile(name, None, "", azimuth) for name, azimuth in zip(names, azimuths, strict=True)]
+    aspect = float(np.median(aspects)) if aspects else USUAL_ASPECT
+    return tuple(mosaic_boxes(tiles, width, aspect).values())
+
+
 def _azimuth(camera: Camera) -> float:
     return float(np.arctan2(camera.ego_from_cam[1, 2], camera.ego_from_cam[0, 2]))
 
@@ -90,13 +115,14 @@ def _tile(
     width: int,
 ) -> Tile:  # fmt: skip
     try:
-        pixels = decode(image)
+        taken = image_size(image)
+        pixels = decode(image, width)
     except InputError as error:
         return Tile(image.camera, None, str(error), azimuth)
     offset = (image.stamp_ns - anchor_ns) / MS
     note = "" if abs(offset) < 0.5 else f"{offset:+.0f} ms"
-    if camera is not None and pixels.shape[:2] != (camera.height, camera.width):
-        size, wanted = f"{pixels.shape[1]}x{pixels.shape[0]}", f"{camera.width}x{camera.height}"
+    if camera is not None and taken != (camera.width, camera.height):
+        size, wanted = f"{taken[0]}x{taken[1]}", f"{camera.width}x{camera.height}"
         note = f"{note} image {size}, calibration {wanted}: nothing painted"
         camera = None
     small, fitted = fit(pixels, camera, width)
@@ -123,9 +149,14 @@ def paint_overlay(image: U8, camera: Camera, overlay: Overlay) -> None:
         paint_boxes(image, camera, detections.detected_boxes(overlay.tokens, overlay.classes))
 
 
+def bev_window(overlay: Overlay, height: int) -> bev.BevWindow:
+    """What `paint_bev` shows."""
+    return bev.window_for(_reach(overlay), height)
+
+
 def paint_bev(overlay: Overlay, height: int) -> U8:
     """Bird's eye of one anchor, `height` px high."""
-    window = bev.window_for(_reach(overlay), height)
+    window = bev_window(overlay, height)
     image = window.canvas()
     tokens, area, intent = overlay.tokens, overlay.area, overlay.intent
     if tokens is not None and area is not None:

@@ -15,6 +15,7 @@ from irl_vla.frames import wrap_angle
 from irl_vla.types import U8
 from irl_vla.view import drawing
 from irl_vla.view.palette import CANVAS, MUTED, TILE, VERMILLION, WHITE
+from irl_vla.view.report import TileBox
 
 GAP = 6  # [px] between tiles
 FRONT_SECTOR = np.radians(100.0)  # cameras that look less than this to the side stand in front
@@ -80,6 +81,25 @@ def mosaic(tiles: Sequence[Tile], width: int) -> U8:
             x, y = inset + c * (cell + GAP), r * (cell_height + GAP)
             sheet[y : y + cell_height, x : x + cell] = _cell(tile, cell, cell_height)
     return sheet
+
+
+def mosaic_boxes(tiles: Sequence[Tile], width: int, aspect: float) -> dict[str, TileBox]:
+    """Where `mosaic` puts each camera. aspect: width over height of the pictures (their median)."""
+    rows = arrange(tiles)
+    cell = tile_width([t.azimuth for t in tiles], width)
+    height = round(cell / aspect)
+    columns = max(len(row) for row in rows)
+    whole_w = columns * (cell + GAP) - GAP
+    whole_h = len(rows) * (height + GAP) - GAP
+    boxes = {}
+    for r, row in enumerate(rows):
+        inset = (whole_w - (len(row) * (cell + GAP) - GAP)) // 2
+        for c, tile in enumerate(row):
+            left, top = inset + c * (cell + GAP), r * (height + GAP)
+            boxes[tile.name] = TileBox(
+                left / whole_w, top / whole_h, cell / whole_w, height / whole_h, tile.name
+            )
+    return boxes
 
 
 def _cell(tile: Tile, width: int, height: int) -> U8:

@@ -1,11 +1,11 @@
 """Do the pixels move as calibration and ego motion say they must? Evidence, not opinion.
 
-Points are followed between two images of one camera. Seen through the calibration, a standing
-thing must stay in the plane of its first ray and the camera's motion (epipolar constraint:
-t . (R ray1 x ray2) = 0). So the pixels themselves tell the direction t in which the camera moved;
-turned into the ego frame it must be the direction in which the car moved. The angle between the two
-is the error of the camera's yaw and pitch (not of its roll, and hardly of the focal length: on a
-straight road these leave t as it is). Moving things are outvoted.
+Points are followed between two images of one camera that the car's way keeps apart, whatever the
+rate. Seen through the calibration, a standing thing must stay in the plane of its first ray and the
+camera's motion (epipolar constraint: t . (R ray1 x ray2) = 0). So the pixels themselves tell the
+direction t in which the camera moved; turned into the ego frame it must be the direction in which
+the car moved. The angle between the two is the error of the camera's yaw and pitch (not of its
+roll, and hardly of the focal length). Moving things are outvoted. Height and scale: ground_scale.
 In: CameraImage and EgoMotion in stream order   Out: MotionEvidence   May import: camera, types.
 """
 
@@ -25,16 +25,22 @@ from irl_vla.camera.rig import Camera, Rig
 from irl_vla.frames import interpolate_rigid, inverse, wrap_angle
 from irl_vla.types import F64, SECOND_NS, U8, CameraImage, EgoMotion, InputError
 from irl_vla.view.camera import fit
+from irl_vla.view.ground_scale import follow, ground_mask, ground_scale
 
-WIDTH = 640  # [px] at which points are followed; residuals are in these pixels
-LONGEST_NS = SECOND_NS // 2  # between two images; farther apart, points are lost
-LEAST_TRAVEL = 0.3  # [m] between two images: below, standing and wrong look the same
-MAX_PAIRS = 8  # per camera
-PAUSE_NS = SECOND_NS  # between pairs, so that they see different places
+WIDTH = 640  # [px] at most, at which points are followed; residuals are in these pixels
+LONGEST_NS = 2 * SECOND_NS  # between two images; farther apart, the light has changed
+LONGEST_POSE_NS = SECOND_NS // 2  # between two poses that an image lies between
+LEAST_TRAVEL = 0.5  # [m] between two images: below, standing and wrong look the same
+MOST_TRAVEL = 6.0  # [m] beyond, points are lost
+APART_NS = SECOND_NS // 12  # images of a faster camera are passed over
+MAX_PAIRS = 12  # per camera
+QUICK_PAIRS = 6  # that may follow at once, for short recordings
+PAUSE_NS = SECOND_NS  # before each later one, so that they see different places
 LEAST_POINTS = 40
-LEAST_FLOW = 2.0  # [px] median: below, nothing can be told
-WINDOW, LEVELS = (17, 17), 4  # of the pyramid in which points are followed
-KEEP_NS = 2 * SECOND_NS  # of ego motion
+LEAST_FLOW = 2.0  # [px] median at WIDTH: below, nothing can be told
+SPREAD_PAIRS = 4  # pairs that are PAUSE_NS apart: once there are so many, only they count
+KEEP_NS = 3 * SECOND_NS  # of ego motion
+MAX_WAITING = 4  # images of a camera that wait for ego motion
 
 
 class CameraRotation(NamedTuple):
@@ -50,10 +56,31 @@ class CameraRotation(NamedTuple):
 @dataclass(frozen=True)
 class MotionEvidence:
     """Of one camera. turns: how far its pixels say it is turned against its calibration, one per
-    image pair, empty if none could be judged; reason: why not, then."""
+    image pair, empty if none could be judged; scales: height above the ground by the pixels over
+    that by the calibration, one per pair that shows enough ground; travel: [m] of all pairs;
+    reason: why there are no pairs, or no more."""
 
     turns: tuple[CameraRotation, ...]
     reason: str = ""
+    scales: tuple[float, ...] = ()
+    travel: float = 0.0
+
+
+class _Pair(NamedTuple):
+    """What one pair showed."""
+
+    stamp_ns: int
+    turn: CameraRotation
+    scale: float | None
+    travel: float
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An image, and where the car was."""
+
+    image: CameraImage
+    world_from_ego: F64
 
 
 class MotionProbe:
@@ -62,14 +89,18 @@ class MotionProbe:
     def __init__(self, rig: Rig) -> None:
         self._cameras = {camera.name: camera for camera in rig.cameras}
         self._poses: deque[EgoMotion] = deque()
-        self._last: dict[str, CameraImage] = {}
-        self._waiting: list[tuple[CameraImage, CameraImage]] = []
+        self._waiting: dict[str, deque[CameraImage]] = {
+            name: deque(maxlen=MAX_WAITING) for name in self._cameras
+        }
+        self._queued_ns: dict[str, int] = {}
+        self._first: dict[str, _Place] = {}
         self._judged_ns: dict[str, int] = {}
-        self._turns: dict[str, list[CameraRotation]] = defaultdict(list)
+        self._pairs: dict[str, list[_Pair]] = defaultdict(list)
+        self._masks: dict[str, U8] = {}
         self._reason: dict[str, str] = {}
 
     def add_motion(self, motion: EgoMotion) -> None:
-        """Remember a pose for a moment; judge the pairs that waited for it."""
+        """Remember a pose for a moment; judge the images that waited for it."""
         if not np.isfinite(motion.world_from_ego).all():
             return
         if self._poses and motion.stamp_ns <= self._poses[-1].stamp_ns:
@@ -77,79 +108,130 @@ class MotionProbe:
         self._poses.append(motion)
         while motion.stamp_ns - self._poses[0].stamp_ns > KEEP_NS:
             self._poses.popleft()
-        ready = [pair for pair in self._waiting if pair[1].stamp_ns <= motion.stamp_ns]
-        self._waiting = [pair for pair in self._waiting if pair[1].stamp_ns > motion.stamp_ns]
-        for before, after in ready:
-            self._judge(before, after)
+        for waiting in self._waiting.values():
+            while waiting and waiting[0].stamp_ns <= motion.stamp_ns:
+                self._place(waiting.popleft())
 
     def add_image(self, image: CameraImage) -> None:
-        """Make a pair with the camera's last image, if there is need for one."""
+        """An image that may become half of a pair."""
         name = image.camera
-        before, self._last[name] = self._last.get(name), image
-        if name not in self._cameras or before is None:
+        if name not in self._cameras or len(self._pairs[name]) >= MAX_PAIRS:
             return
-        apart = image.stamp_ns - before.stamp_ns
-        if not 0 < apart <= LONGEST_NS:
-            self._reason[name] = f"images are {apart / SECOND_NS:.1f} s apart"
+        if 0 <= image.stamp_ns - self._queued_ns.get(name, -APART_NS) < APART_NS:
             return
-        if len(self._turns[name]) >= MAX_PAIRS or len(self._waiting) >= len(self._cameras):
-            return
-        if before.stamp_ns - self._judged_ns.get(name, -PAUSE_NS) >= PAUSE_NS:
-            self._judged_ns[name] = image.stamp_ns
-            self._waiting.append((before, image))
+        self._queued_ns[name] = image.stamp_ns
+        self._waiting[name].append(image)
 
     def evidence(self) -> dict[str, MotionEvidence]:
         """What was found, camera by camera."""
-        return {
-            name: MotionEvidence(
-                tuple(self._turns[name]),
-                self._reason.get(name, "no two images with ego motion around them"),
-            )
-            for name in self._cameras
-        }
+        nothing = "no two images with ego motion around them"
+        found = {}
+        for name in self._cameras:
+            pairs = _spread(self._pairs[name])
+            found[name] = MotionEvidence(
+                tuple(pair.turn for pair in pairs), self._reason.get(name, nothing),
+                tuple(pair.scale for pair in pairs if pair.scale is not None),
+                sum(pair.travel for pair in pairs),
+            )  # fmt: skip
+        return found
 
-    def _judge(self, before: CameraImage, after: CameraImage) -> None:
-        camera = self._cameras[before.camera]
-        first, second = self._pose_at(before.stamp_ns), self._pose_at(after.stamp_ns)
-        if first is None or second is None:
-            self._reason[camera.name] = "no ego motion around its images"
+    def _place(self, image: CameraImage) -> None:
+        """An image whose place is known now: the first of a pair, its second, or of no use."""
+        name = image.camera
+        pose = self._pose_at(image.stamp_ns)
+        if pose is None:
+            self._reason[name] = "no ego motion around its images"
             return
-        move = inverse(second @ camera.ego_from_cam) @ (first @ camera.ego_from_cam)
-        if float(np.linalg.norm(move[:3, 3])) < LEAST_TRAVEL:
-            self._reason[camera.name] = "the car hardly moves"
+        here, first = _Place(image, pose), self._first.get(name)
+        pause = 0 if len(self._pairs[name]) < QUICK_PAIRS else PAUSE_NS
+        if first is None:
+            if image.stamp_ns - self._judged_ns.get(name, -PAUSE_NS) >= pause:
+                self._first[name] = here
             return
+        camera = self._cameras[name]
+        move = inverse(pose @ camera.ego_from_cam) @ (first.world_from_ego @ camera.ego_from_cam)
+        travel, apart = float(np.linalg.norm(move[:3, 3])), image.stamp_ns - first.image.stamp_ns
+        if not 0 < apart <= LONGEST_NS:
+            self._first[name] = here
+            self._reason[name] = (
+                "the car hardly moves" if apart > 0 and travel < LEAST_TRAVEL
+                else f"images are {apart / SECOND_NS:.1f} s apart"
+            )  # fmt: skip
+        elif travel > MOST_TRAVEL:
+            self._first[name] = here
+            self._reason[name] = f"the car moves {travel:.0f} m between images"
+        elif travel >= LEAST_TRAVEL:
+            self._judge(first.image, image, camera, move, travel)
+            self._judged_ns[name] = image.stamp_ns
+            del self._first[name]
+            if pause == 0:
+                self._first[name] = here
+        else:
+            self._reason[name] = "the car hardly moves"
+
+    def _judge(
+        self, before: CameraImage, after: CameraImage, camera: Camera, move: F64, travel: float
+    ) -> None:
         try:
-            turn = turn_seen(decode(before), decode(after), camera, move)
+            first, second = decode(before), decode(after)
         except InputError as error:
             self._reason[camera.name] = str(error)
             return
-        if turn is None:
+        pair = _shrunk(first, second, camera)
+        turn = None if pair is None else _turn(*pair, move)
+        if pair is None or turn is None:
             self._reason[camera.name] = "too few points could be followed"
-        else:
-            self._turns[camera.name].append(turn)
+            return
+        mask = self._masks.get(camera.name)
+        if mask is None:
+            mask = self._masks[camera.name] = ground_mask(pair[2])
+        scale = ground_scale(*pair, move, mask)
+        self._pairs[camera.name].append(_Pair(after.stamp_ns, turn, scale, travel))
 
     def _pose_at(self, stamp_ns: int) -> F64 | None:
-        poses = list(self._poses)
-        for early, late in pairwise(poses):
+        for early, late in pairwise(self._poses):
             span = late.stamp_ns - early.stamp_ns
-            if early.stamp_ns <= stamp_ns <= late.stamp_ns and 0 < span <= LONGEST_NS:
+            if early.stamp_ns <= stamp_ns <= late.stamp_ns and 0 < span <= LONGEST_POSE_NS:
                 part = (stamp_ns - early.stamp_ns) / span
                 return interpolate_rigid(early.world_from_ego, late.world_from_ego, part)
         return None
 
 
+def _spread(pairs: list[_Pair]) -> list[_Pair]:
+    """Pairs from different places, once there are enough of them; else all."""
+    kept: list[_Pair] = []
+    for pair in pairs:
+        if not kept or pair.stamp_ns - kept[-1].stamp_ns >= PAUSE_NS:
+            kept.append(pair)
+    return kept if len(kept) >= SPREAD_PAIRS else pairs
+
+
 def turn_seen(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> CameraRotation | None:
     """How far the motion that two images show is turned against `cam2_from_cam1`; None where too
     few points could be followed or hardly anything moves in the picture."""
+    pair = _shrunk(first, second, camera)
+    return None if pair is None else _turn(*pair, cam2_from_cam1)
+
+
+def _shrunk(first: U8, second: U8, camera: Camera) -> tuple[U8, U8, Camera] | None:
+    """Both images, grey and at most WIDTH wide, and their camera; None for those of another
+    size. Small ones are not enlarged: that would make noise look like motion."""
     if first.shape != second.shape or first.shape[:2] != (camera.height, camera.width):
         return None
-    small1, fitted = fit(first, camera, WIDTH)
-    small2, _ = fit(second, camera, WIDTH)
+    width = min(WIDTH, camera.width)
+    small1, fitted = fit(first, camera, width)
+    small2, _ = fit(second, camera, width)
     assert fitted is not None
-    tracks = _follow(small1, small2)
+    grey1, grey2 = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (small1, small2))
+    return np.asarray(grey1, np.uint8), np.asarray(grey2, np.uint8), fitted
+
+
+def _turn(grey1: U8, grey2: U8, fitted: Camera, cam2_from_cam1: F64) -> CameraRotation | None:
+    tracks = follow(grey1, grey2)
     if len(tracks) < LEAST_POINTS:
         return None
-    if float(np.median(np.linalg.norm(tracks[:, 1] - tracks[:, 0], axis=1))) < LEAST_FLOW:
+    flow = float(np.median(np.linalg.norm(tracks[:, 1] - tracks[:, 0], axis=1)))
+    if flow < LEAST_FLOW * fitted.width / WIDTH:
         return None
     ray1, ray2 = unproject(fitted, tracks[:, 0]), unproject(fitted, tracks[:, 1])
     ray1 = ray1 @ cam2_from_cam1[:3, :3].T
@@ -159,7 +241,7 @@ def turn_seen(first: U8, second: U8, camera: Camera, cam2_from_cam1: F64) -> Cam
     shown = shown * np.sign(shown @ expected)
     plane = np.cross(shown, ray1[good])
     leave = np.abs(np.sum(ray2[good] * plane, axis=1)) / np.linalg.norm(plane, axis=1)
-    ego_from_cam = camera.ego_from_cam[:3, :3]
+    ego_from_cam = fitted.ego_from_cam[:3, :3]
     (yaw1, pitch1), (yaw2, pitch2) = (_angles(ego_from_cam @ d) for d in (expected, shown))
     residual = float(np.median(leave) * fitted.intrinsics[0, 0])
     return CameraRotation(float(wrap_angle(yaw2 - yaw1)), pitch2 - pitch1, residual)
@@ -185,19 +267,3 @@ def _angles(direction: F64) -> tuple[float, float]:
     """Yaw and pitch (up) [rad] of a direction in the ego frame."""
     x, y, z = direction
     return float(np.arctan2(y, x)), float(np.arctan2(z, np.hypot(x, y)))
-
-
-def _follow(first: U8, second: U8) -> F64:
-    """(n, 2, 2) points in both pictures that are found again when followed back."""
-    grey1, grey2 = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second))
-    start = cv2.goodFeaturesToTrack(grey1, 600, 0.01, 6)
-    if start is None:
-        return np.zeros((0, 2, 2))
-    there, found, _ = cv2.calcOpticalFlowPyrLK(
-        grey1, grey2, start, None, None, None, WINDOW, LEVELS
-    )
-    back, again, _ = cv2.calcOpticalFlowPyrLK(grey2, grey1, there, None, None, None, WINDOW, LEVELS)
-    close = np.linalg.norm((back - start).reshape(-1, 2), axis=1) < 0.5
-    good = close & (found.ravel() == 1) & (again.ravel() == 1)
-    both = np.stack([start.reshape(-1, 2), there.reshape(-1, 2)], axis=1)
-    return np.asarray(both[good], np.float64)

@@ -90,7 +90,26 @@ def plot_ego(trace: EgoTrace) -> PageFigure:
         figure.align_ylabels(axes)
 
     note = f"From {trace.source}. Left turns are positive; no curvature below {SLOW:g} m/s."
-    return PageFigure("Ego motion", draw("Ego motion", WIDTH, 4.6, paint), note)
+    return PageFigure("Ego motion", draw("Ego motion", WIDTH, 4.6, paint, "time"), note)
+
+
+def plot_path(x: F64, y: F64) -> PageFigure:
+    """The ego's way from above, x and y of its world [m]."""
+
+    def paint(figure: Figure) -> None:
+        axis = figure.subplots()
+        axis.plot(*thinned(x, y), color=hex_color(SKY))
+        axis.plot(x[:1], y[:1], "o", color=INK, ms=4)
+        reach = max(5.0, float(np.ptp(x)), float(np.ptp(y))) * 0.55
+        middle = (float(x.max() + x.min()) / 2, float(y.max() + y.min()) / 2)
+        axis.set_xlim(middle[0] - reach, middle[0] + reach)
+        axis.set_ylim(middle[1] - reach, middle[1] + reach)
+        axis.set_aspect("equal")
+        axis.set_xlabel("x [m]")
+        axis.set_ylabel("y [m]")
+
+    note = "The small dot is the start, the large one the frame that is shown."
+    return PageFigure("Way from above", draw("Way from above", 5.0, 5.0, paint, "path"), note)
 
 
 def _line(axis: Axes, time: F64, value: F64, color: str) -> None:
@@ -139,7 +158,9 @@ def plot_sync(trace: SyncTrace) -> PageFigure:
         f"within {trace.tolerance_ms:.0f} ms. Right: dot = median, bar = 5th to 95th percentile."
     )
     height = 1.3 + 0.34 * len(cameras)
-    return PageFigure("Synchronisation", draw("Synchronisation", WIDTH, height, paint), note)
+    return PageFigure(
+        "Synchronisation", draw("Synchronisation", WIDTH, height, paint, "time"), note
+    )
 
 
 def _timeline(
@@ -188,7 +209,7 @@ def plot_plans(ego: EgoTrace, plans: Sequence[PlanTrace]) -> PageFigure:
         f"Each fan is one plan of 4 s, evenly sampled, at most {MAX_FANS}; wild ends may leave the "
         "plot. The dark line is what the ego really did."
     )
-    return PageFigure("Plans", draw("Plans", WIDTH, 3.8, paint), note)
+    return PageFigure("Plans", draw("Plans", WIDTH, 3.8, paint, "time"), note)
 
 
 def _mostly(driven: F64, planned: Sequence[F64]) -> F64:
@@ -247,7 +268,9 @@ def plot_outcomes(time_s: F64, outcomes: Sequence[str], names: Sequence[str]) ->
 
     height = 0.9 + 0.34 * max(1, len(names))
     note = "One mark per anchor, with their number."
-    return PageFigure("Outcome of each anchor", draw("Outcomes", WIDTH, height, paint), note)
+    return PageFigure(
+        "Outcome of each anchor", draw("Outcomes", WIDTH, height, paint, "time"), note
+    )
 
 
 def _bars(axis: Axes, row: int, start: F64, width: F64, color: tuple[int, int, int]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -32,11 +33,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. level: "ok", "warn", "bad", or "unknown" = not checked."""
+    """One thing that was looked at. level: "ok", "warn", "bad", or "unknown" = not checked.
+
+    value, bound: what was found and what it may be, in words with units, "" where it is no number
+    pairs: how many images, pairs of them, or pairs of measurements it rests on
+    """
 
     level: str
     name: str
     detail: str
+    value: str = ""
+    bound: str = ""
+    pairs: int = 0
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
@@ -51,6 +59,26 @@ class Verdict:
     sentence: str
     checks: tuple[Check, ...] = ()
 
+    @property
+    def answer(self) -> str:
+        """ "yes", "no" or "not enough"."""
+        return answer_of(self.level)
+
+
+def answer_of(level: str) -> str:
+    """A level as the answer to "can it be trusted?": "yes", "no" or "not enough" to say."""
+    return {"ok": "yes", "bad": "no"}.get(level, "not enough")
+
+
+class TileBox(NamedTuple):
+    """Where one camera stands in a picture of all, in parts of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    camera: str
+
 
 @dataclass(frozen=True)
 class PageFrame:
@@ -58,6 +86,10 @@ class PageFrame:
 
     time_s: since the first anchor; cameras, bev: WebP files, or None where there is nothing to see
     caption: one sentence; level: "ok", "warn" or "bad", the colour of its mark on the slider
+    stamp_ns: of the anchor; number: of the frame in the recording, from 1
+    motion: speed and yaw rate then, for people; place: x, y of the ego in its world [m], or None
+    tiles: (left, top, width, height, camera) of each camera in `cameras`, as parts of it
+    driven, driven_above: the way that was driven, as points of SVG lines in parts of the picture
     """
 
     time_s: float
@@ -65,11 +97,21 @@ class PageFrame:
     cameras: bytes | None
     bev: bytes | None
     level: str = "ok"
+    stamp_ns: int = 0
+    number: int = 1
+    motion: str = ""
+    place: tuple[float, float] | None = None
+    tiles: tuple[TileBox, ...] = ()
+    driven: tuple[str, ...] = ()
+    driven_above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """One figure. svg: inline SVG without links (see view/plots.py); note: what to look for."""
+    """One figure. svg: inline SVG without links (see view/plots.py); note: what to look for.
+
+    An svg with data-time="left right t0 t1" is a plot over time: its axis spans these parts of the
+    width and these seconds; one with data-path="left right bottom top x0 x1 y0 y1" is the way."""
 
     title: str
     svg: str
@@ -125,12 +167,14 @@ class ShowPage:
 class ReplayPage:
     """What `irl-vla replay` did with a bag. Made by view/replay_page.py: ReplayPageBuilder.
 
-    banner: what a reader must know before looking at the plans, or empty
+    banner: what a reader must know before looking at the plans, or empty; verdict: of the
+    recording's calibration, as `irl-vla show` gives it
     """
 
     title: str
     facts: tuple[Fact, ...]
     banner: str = ""
+    verdict: Verdict | None = None
     legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""
@@ -220,6 +264,10 @@ def rendered(template: str, page: object) -> str:
     pages.filters["picture"] = lambda data: "data:image/webp;base64," + _base64(data)
     pages.tests["flat"] = lambda frame: frame.cameras and webp_aspect(frame.cameras) > FLAT
     pages.filters["clock"] = clock
+    pages.filters["exact"] = lambda value: f"{value:.3f}"
+    pages.filters["tiles"] = lambda boxes: ";".join(
+        f"{b.left:.5f} {b.top:.5f} {b.width:.5f} {b.height:.5f} {b.camera}" for b in boxes
+    )
     pages.filters["as_svg"] = Markup  # ours, from view/plots.py, which escapes what it is given
     return pages.get_template(template).render(page=page)
 

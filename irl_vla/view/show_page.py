@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from irl_vla.bag.bag_info import BagInfo
+from irl_vla.bag.bag_info import BagInfo, anchor_hint, expected_sets
 from irl_vla.camera.preprocess import BadImage, image_size
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser, SyncSpec
-from irl_vla.messages.events import Notice
+from irl_vla.messages.notices import LOST, Notice, NoticeKind, folded
 from irl_vla.types import (
     SECOND_NS,
     U8,
@@ -28,30 +28,30 @@ from irl_vla.types import (
 )
 from irl_vla.view import drawing
 from irl_vla.view.bev import paint_rig
-from irl_vla.view.calibration_checks import judge
+from irl_vla.view.driven_way import DrivenWay, over_cameras
 from irl_vla.view.ego_trace import EgoTraceBuilder
-from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
+from irl_vla.view.frame import Overlay, camera_boxes, paint_bev, paint_cameras
 from irl_vla.view.mosaic import contact_sheet
-from irl_vla.view.motion_evidence import MotionProbe
+from irl_vla.view.page_budget import MOST_FRAMES, budget_note, picture_budget
 from irl_vla.view.palette import WHITE
-from irl_vla.view.plots import SyncTrace, plot_ego, plot_sync
-from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample, sampled_note
+from irl_vla.view.plots import SyncTrace, plot_ego, plot_path, plot_sync
+from irl_vla.view.recording_judge import RecordingJudge
+from irl_vla.view.replay_page import BEV_HEIGHT, EvenSample
 from irl_vla.view.report import (
-    Check,
     Fact,
     PageFigure,
     PageFrame,
     PageTable,
     ShowPage,
-    Verdict,
     join_words,
 )
 
-MAX_ANCHORS = 12  # painted on the page
+MAX_ANCHORS = MOST_FRAMES  # painted on the page
+SHEET_SAMPLE = 6  # painted for the contact sheet, which shows half of them
 SHEET_ANCHORS = 3  # on the contact sheet
 SHEET_WIDTH = 1440  # [px] of the contact sheet, if it has more than one column
-MOSAIC_WIDTH = 1920  # [px] wide enough to see whether a line lies on the road
-QUALITY = 84  # of WebP, 0..100
+MOSAIC_WIDTH = 1920  # [px] of the contact sheet's pictures before they are made smaller
+SHEET_QUALITY = 84  # of WebP, 0..100
 MS = 1_000_000  # [ns]
 
 
@@ -64,7 +64,7 @@ class ShowBuilder:
 
     def __init__(
         self, info: BagInfo, rig: Rig | None, boxes_at: Callable[[int], Boxes3D | None],
-        why_no_rig: str = "",
+        why_no_rig: str = "", anchor: str | None = None,
     ) -> None:  # fmt: skip
         self._info, self._rig, self._why_no_rig = info, rig, why_no_rig
         self._boxes_at = boxes_at
@@ -72,43 +72,62 @@ class ShowBuilder:
         cameras = tuple(dict.fromkeys([*offsets, *info.cameras]))
         self._spec = SyncSpec()
         self._sync = None
+        self._hints: list[str] = []
         if cameras:
-            anchor = next((name for name in cameras if name in info.cameras), cameras[0])
+            if anchor is None:
+                anchor = next((name for name in cameras if name in info.cameras), cameras[0])
             self._sync = AnchorSynchroniser(cameras, self._spec, anchor=anchor, offsets_ns=offsets)
+            self._hints = anchor_hint(info, cameras, anchor)
         self._offsets = offsets
-        self._probe = MotionProbe(rig) if rig else None
+        self._judge = RecordingJudge(info, rig)
         self._ego = EgoTraceBuilder()
         self._anchors: list[int] = []
         self._offset_ms: dict[str, list[float]] = {name: [] for name in cameras}
         self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._box_samples: list[Boxes3D] = []
-        self._frames = EvenSample[PageFrame](MAX_ANCHORS)
-        self._notices: dict[tuple[str, str], tuple[str, int]] = {}
+        expected = expected_sets(info, anchor or next(iter(cameras), ""))
+        self._budget = picture_budget(expected, MAX_ANCHORS)
+        self._frames = EvenSample[PageFrame](MAX_ANCHORS, self._budget.stride)
+        stride = max(1, -(-expected // SHEET_SAMPLE))
+        self._sheet = EvenSample[tuple[float, str, bytes]](SHEET_SAMPLE, stride)
+        self._way = DrivenWay()
+        self._notices: Counter[str] = Counter()
+        self.lost = 0  # pictures and messages that could not be used
 
     def add_image(self, image: CameraImage) -> None:
-        """Take one exposure."""
-        if image.camera not in self._sizes:
-            with suppress(BadImage):  # its tile will say why
-                self._sizes[image.camera] = image_size(image)
-        if self._probe:
-            self._probe.add_image(image)
+        """Take one exposure. A torn one makes its camera missing, with the reason."""
+        try:
+            image_size(image)
+        except BadImage as error:
+            self._lose(image.camera, str(error))
+            return
+        times = self._judge.add_image(image)
+        if times and self._sync:
+            frozen = f"camera '{image.camera}': frozen: the same picture {times} times in a row"
+            self._lose(image.camera, frozen)
+            return
         for frames in self._sync.push(image) if self._sync else ():
             self._take(frames)
 
     def add_motion(self, motion: EgoMotion) -> None:
         """Take one measurement of the ego."""
         self._ego.add(motion)
-        if self._probe:
-            self._probe.add_motion(motion)
+        if np.isfinite(motion.world_from_ego).all():
+            self._way.add(motion.stamp_ns, motion.world_from_ego)
+        self._judge.add_motion(motion)
 
     def add_notice(self, notice: Notice) -> None:
-        """Take a message that could not be used: the first of its kind is quoted, all counted."""
-        self._note(notice.topic, notice.kind.value, notice.text)
+        """Take what the recording has to say of a message; lost pictures make a camera missing."""
+        if notice.kind is NoticeKind.BAD_IMAGE and notice.camera is not None:
+            self._lose(notice.camera, notice.text)
+            return
+        self.lost += notice.kind in LOST
+        self._notices[notice.text] += 1
 
-    def _note(self, source: str, kind: str, text: str) -> None:
-        first, count = self._notices.get((source, kind), (text, 0))
-        self._notices[source, kind] = (first, count + 1)
+    def _lose(self, camera: str, why: str) -> None:
+        self.lost += 1
+        self._notices[why] += 1
+        if self._sync is not None:
+            self._sync.spoil(camera, why)
 
     def finish(self) -> None:
         """Nothing more comes, or somebody interrupted."""
@@ -117,7 +136,7 @@ class ShowBuilder:
         for frames in self._sync.flush():
             self._take(frames)
         for event in self._sync.take_events():
-            self._note("synchroniser", event.camera, f"camera '{event.camera}': {event.text}")
+            self._notices[f"camera '{event.camera}': {event.text}"] += 1
 
     def _take(self, frames: FrameSet) -> None:
         """Count who is there, and paint if the page has a place for it."""
@@ -128,36 +147,70 @@ class ShowBuilder:
             offsets.append(np.nan if image is None else (image.stamp_ns - shift) / MS)
             if image is None:
                 self._reasons[name][frames.missing.get(name, "unknown").split(":")[0]] += 1
-        self._frames.offer(self._painted(frames) if self._frames.wants_next() else None)
+        frame = self._painted(frames) if self._frames.wants_next() else None
+        self._frames.offer(frame)
+        self._sheet.offer(self._large(frames) if self._sheet.wants_next() else None)
+
+    def _large(self, frames: FrameSet) -> tuple[float, str, bytes]:
+        """For the contact sheet: time [s], caption, WebP."""
+        boxes = self._boxes_at(frames.anchor_stamp_ns)
+        picture = paint_cameras(frames, self._rig, Overlay(grid=True, boxes=boxes), MOSAIC_WIDTH)
+        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
+        return time_s, self._caption(frames, boxes), drawing.webp(picture, SHEET_QUALITY)
 
     def _painted(self, frames: FrameSet) -> PageFrame:
         boxes = self._boxes_at(frames.anchor_stamp_ns)
-        if boxes is not None and len(self._box_samples) < MAX_ANCHORS:
-            self._box_samples.append(boxes)
+        self._judge.add_boxes(boxes)
         overlay = Overlay(grid=True, boxes=boxes)
-        cameras = paint_cameras(frames, self._rig, overlay, MOSAIC_WIDTH)
-        above = None if boxes is None else drawing.webp(paint_bev(overlay, BEV_HEIGHT), QUALITY)
+        budget = self._budget
+        cameras = drawing.webp(
+            paint_cameras(frames, self._rig, overlay, budget.width), budget.quality
+        )
+        above = None
+        if boxes is not None:
+            above = drawing.webp(paint_bev(overlay, BEV_HEIGHT), budget.quality)
+        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
+        return PageFrame(
+            time_s, self._caption(frames, boxes), cameras, above,
+            "warn" if frames.missing else "ok", frames.anchor_stamp_ns, len(self._anchors),
+            tiles=camera_boxes(frames, self._rig, budget.width),
+        )  # fmt: skip
+
+    def _caption(self, frames: FrameSet, boxes: Boxes3D | None) -> str:
         present, every = len(frames.images), len(self._offset_ms)
         count = f"{present} of {every} cameras"
         if present == every:
             count = "One camera" if every == 1 else f"All {every} cameras"
         seen = "" if boxes is None else f", {len(boxes)} boxes"
-        time_s = (frames.anchor_stamp_ns - self._anchors[0]) / SECOND_NS
-        level = "warn" if frames.missing else "ok"
-        return PageFrame(time_s, count + seen, drawing.webp(cameras, QUALITY), above, level)
+        lacks = "; ".join(f"{name}: {why}" for name, why in frames.missing.items())
+        return f"{count}{seen}{f'. Missing {lacks}' if lacks else ''}"
+
+    def _with_way(self, frame: PageFrame) -> PageFrame:
+        """The frame with the ego's place and motion, and the way that it drove afterwards."""
+        place = self._way.place(frame.stamp_ns)
+        if place is None:
+            return frame
+        way = self._way.way(frame.stamp_ns)
+        after = self._way.poses(frame.stamp_ns, SECOND_NS // 5, 1)
+        motion = ""
+        if len(after):
+            speed, turn = 5 * float(np.hypot(*after[0, :2])), 5 * float(np.degrees(after[0, 2]))
+            motion = f"{speed:.1f} m/s, yaw rate {turn:+.1f} °/s, by its poses"
+        return replace(
+            frame, place=(float(place[0, 3]), float(place[1, 3])), motion=motion,
+            driven=over_cameras(way, self._rig, frame.tiles),
+        )  # fmt: skip
 
     def page(self, warnings: tuple[str, ...]) -> ShowPage:
         """The page of what was taken in; call `finish` first. warnings: the source's own, after
         reading."""
-        evidence = self._probe.evidence() if self._probe else {}
-        verdict = judge(self._rig, self._sizes, self._box_samples, evidence)
         rig = None if self._rig is None else drawing.webp(paint_rig(self._rig), 90)
         return ShowPage(
             title=self._info.path.rstrip("/").split("/")[-1],
             facts=self._facts(),
-            verdict=verdict if self._offset_ms else _nothing_to_judge(),
-            frames=tuple(self._frames.kept),
-            frames_note=sampled_note(len(self._frames.kept), self._frames.seen),
+            verdict=self._judge.verdict(),
+            frames=tuple(self._with_way(frame) for frame in self._frames.kept),
+            frames_note=budget_note(len(self._frames.kept), self._frames.seen, self._budget),
             rig=rig,
             plots=self._plots(),
             tables=(*self._missing_images(), *self._topics()),
@@ -167,20 +220,19 @@ class ShowBuilder:
 
     def sheet(self) -> U8:
         """Contact sheet of a few anchors, evenly spread; a plain statement where there are none."""
-        kept = self._frames.kept
+        kept = self._sheet.kept
         if not kept:
             return _statement(self._info.path, self._missing())
         chosen = sorted({round(i) for i in np.linspace(0, len(kept) - 1, SHEET_ANCHORS)})
         pictures = []
         for index in chosen:
-            frame = kept[index]
-            assert frame.cameras is not None
-            picture = _pixels(frame.cameras)
+            time_s, caption, encoded = kept[index]
+            picture = _pixels(encoded)
             height = round(picture.shape[0] * SHEET_WIDTH / MOSAIC_WIDTH)
             width = round(picture.shape[1] * SHEET_WIDTH / MOSAIC_WIDTH)
             picture = drawing.resized(picture, width, height)
             line = np.full((26, picture.shape[1], 3), (17, 22, 29), np.uint8)
-            drawing.write(line, f"{frame.time_s:.1f} s   {frame.caption}", 2, 5, 13, WHITE)
+            drawing.write(line, f"{time_s:.1f} s   {caption}", 2, 5, 13, WHITE)
             pictures.append(np.vstack([line, picture]))
         return contact_sheet(pictures)
 
@@ -211,6 +263,9 @@ class ShowBuilder:
         ego = self._ego.trace(start)
         if ego is not None:
             plots.append(plot_ego(ego))
+        x, y = self._way.line
+        if len(x) > 1:
+            plots.append(plot_path(x, y))
         return tuple(plots)
 
     def _missing_images(self) -> list[PageTable]:
@@ -234,24 +289,16 @@ class ShowBuilder:
         return [PageTable("Topics", columns, tuple(rows), columns[3:6])] if rows else []
 
     def _warnings(self, read: tuple[str, ...]) -> tuple[str, ...]:
-        said = [
-            f"{text} ({count} times)" if count > 1 else text
-            for text, count in self._notices.values()
-        ]
+        said = folded(self._notices)
         absent = [
             f"camera '{name}' of the rig is not in the recording"
             for name in (self._rig.names if self._rig else ()) if name not in self._info.cameras
         ]  # fmt: skip
-        return tuple(dict.fromkeys([*read, *absent, *said]))
+        return tuple(dict.fromkeys([*read, *self._hints, *absent, *said]))
 
     def _missing(self) -> tuple[str, ...]:
         why = [self._why_no_rig] if self._why_no_rig else []
         return tuple(dict.fromkeys([*self._info.missing, *why]))
-
-
-def _nothing_to_judge() -> Verdict:
-    text = "This source has no camera, so there is no calibration to judge."
-    return Verdict("unknown", text, (Check("unknown", "Cameras", "none in this source"),))
 
 
 def _pixels(webp: bytes) -> U8:

@@ -75,6 +75,10 @@ class CameraNode(CarNode[CameraParams]):
         self._inlets = [self._inlet(topic, kind) for topic, kind in self._intake.kinds.items()]
         self._deadline = self.alarm(self._look)
 
+    def retune(self, params: CameraParams) -> None:
+        """See CarNode."""
+        self._intake.frozen_after = params.frozen_after
+
     def forget(self) -> None:
         """See CarNode."""
         self._intake.forget()

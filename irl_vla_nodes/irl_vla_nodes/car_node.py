@@ -30,7 +30,7 @@ from irl_vla_nodes.convert import cdr
 from irl_vla_nodes.declared import declare
 from irl_vla_nodes.diagnostics import NodeReport, diagnostics_message
 from irl_vla_nodes.ownership import OutputLock, Rivals
-from irl_vla_nodes.params import Common, about, from_values
+from irl_vla_nodes.params import Common, about, from_values, live_names
 from irl_vla_nodes.topics import DIAGNOSTICS
 
 P = TypeVar("P", bound=Common)
@@ -69,6 +69,9 @@ class CarNode(LifecycleNode, Generic[P]):
 
     def tear_down(self) -> None:
         """Free what `set_up` made, beside topics and timers."""
+
+    def retune(self, params: P) -> None:
+        """Parameters that may change while the node is configured have changed."""
 
     def wake(self) -> None:
         """The node becomes active: what waited while it slept is old."""
@@ -231,18 +234,21 @@ class CarNode(LifecycleNode, Generic[P]):
 
     def _check(self, changed: Sequence[Parameter]) -> SetParametersResult:
         ours = {p.name: p.value for p in changed if p.name in about(self._kind)}
-        if ours and self._configured:
+        fixed = ours.keys() - live_names(self._kind)
+        if fixed and self._configured:
             reason = (
-                f"{', '.join(ours)}: read when the node is configured. First "
+                f"{', '.join(sorted(fixed))}: read when the node is configured. First "
                 f"`ros2 lifecycle set {self.get_fully_qualified_name()} deactivate`, then cleanup"
             )
             return SetParametersResult(successful=False, reason=reason)
         try:
-            from_values(self._kind, self._values() | ours, self.get_name())
+            wanted = from_values(self._kind, self._values() | ours, self.get_name())
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for name in ours:
             self._refused.pop(name, None)
+        if ours and self._configured:
+            self.retune(wanted)
         return SetParametersResult(successful=True)
 
 

@@ -47,7 +47,11 @@ class CommandNode(CarNode[CommandParams]):
             self, "irl_vla_msgs/msg/Intent", params.intent_topic, HANDLES
         )
         self._service = self.create_service(SetIntent, SET_INTENT, self._set_intent)
-        self.every(1.0 / params.rate_hz, self._think)
+        self._timer = self.every(1.0 / params.rate_hz, self._think)
+
+    def retune(self, params: CommandParams) -> None:
+        """See CarNode."""
+        self._timer.timer_period_ns = round(1e9 / params.rate_hz)
 
     def _set_intent(self, request: Any, response: Any) -> Any:
         """What navigation asks for, on to its topic. A stamp of zero means now."""

@@ -17,6 +17,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from irl_vla_nodes.restart import Restart, failed
+from irl_vla_nodes.restart import after as after  # for launch files, which import this one alone
 from irl_vla_nodes.topics import NODES
 from launch import LaunchContext
 
@@ -70,6 +71,12 @@ class CarConfig:
         if not self.respawn:
             return [self.node(name, self._params(name)) for name in NODES]
         return [action for name in NODES for action in self._restarted(name)]
+
+    def overlays(self) -> list[Any]:
+        """A node for eyes: what the car sees and wants, in the cameras' pictures."""
+        known = {"ring_folder", "base_frame", "autostart", "cameras", "image_topics"}
+        params = {k: v for k, v in self._params("camera_node").items() if k in known}
+        return [self.node("overlay_node", {**params, "autostart": True})]
 
     def _restarted(self, name: str) -> list[Any]:
         params = self._params(name)

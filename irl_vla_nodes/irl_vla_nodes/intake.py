@@ -17,6 +17,7 @@ from irl_vla.drive.perception_stage import usable_pictures
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, put_transforms
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.messages import DECODE_DAMAGE
+from irl_vla.messages.motion_source import MotionSource
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
 from irl_vla.messages.topics import (
@@ -56,6 +57,7 @@ class Intake:
     def __init__(self, params: CameraParams, spec: ImageSpec, rig: Rig | None) -> None:
         self._params, self._spec = params, spec
         self.rig, self._given = rig, rig is not None
+        self.frozen_after = params.frozen_after
         self.kinds = {t.image: image_type(t.image) for t in params.topics.values()}
         if not self._given:
             infos = {t.camera_info: CAMERA_INFO for t in params.topics.values() if t.camera_info}
@@ -68,7 +70,7 @@ class Intake:
         stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, ego_from_tf=False, every=True)
+        self._reader = EventReader(stored, chosen, calibration, MotionSource(), every=True)
         self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said
@@ -132,7 +134,7 @@ class Intake:
         before, times = self._last.get(image.camera, (None, 0))
         times = times + 1 if checksum == before else 1
         self._last[image.camera] = (checksum, times)
-        limit = self._params.frozen_after
+        limit = self.frozen_after
         if limit and times > limit:
             self.sync.spoil(image.camera, f"frozen: the same picture {times} times in a row")
             return

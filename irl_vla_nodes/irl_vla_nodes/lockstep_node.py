@@ -96,8 +96,7 @@ class LockstepNode(CarNode[LockstepParams]):
             config = CoreConfig(seed=params.seed, guard=guard)
             core = DrivingCore(policy_stack_from_bundle(bundle), bag.rig(), config)
             stored = open_files(Path(params.bag))
-            from_tf = bag.info().motion != bag.chosen.odometry
-            reader = EventReader(stored.topics, bag.chosen, bag.calibration, from_tf)
+            reader = bag.event_reader()
             for topic in reader.topics:
                 self._open(topic, stored.topics[topic].msgtype)
             time.sleep(1.0)  # subscribers find the new publishers

@@ -72,7 +72,13 @@ class MonitorNode(CarNode[MonitorParams]):
             ]
         ]
         self._due = self.alarm(self._on_due)
-        self.every(1.0 / params.diagnostics_hz, self._report)
+        self._reports = self.every(1.0 / params.diagnostics_hz, self._report)
+
+    def retune(self, params: MonitorParams) -> None:
+        """See CarNode."""
+        self._watchdog.max_plan_age_s = params.max_plan_age_s
+        self._watchdog.good_plans = params.good_plans
+        self._reports.timer_period_ns = round(1e9 / params.diagnostics_hz)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):

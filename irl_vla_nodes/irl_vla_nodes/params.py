@@ -28,9 +28,16 @@ NAMES_OF_TYPES: dict[Any, str] = {
 }  # fmt: skip
 
 
-def setting(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
-    """A field of a parameter class: its meaning, and the bounds of a number (both included)."""
-    return field(default=default, metadata={"about": about, "low": low, "high": high})
+def setting(
+    default: Any, about: str, low: float | None = None, high: float | None = None, *,
+    live: bool = False,
+) -> Any:  # fmt: skip
+    """A field of a parameter class: its meaning, and the bounds of a number (both included).
+
+    live: it may be set while the node is configured, and counts from then on
+    """
+    words = {"about": about, "low": low, "high": high, "live": live}
+    return field(default=default, metadata=words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +88,11 @@ class CameraParams(Common):
     )
     ring_slots: int = setting(8, "frame sets that are kept for readers", 2, 64)
     frozen_after: int = setting(
-        5, "equal pictures in a row that make a camera count as frozen; 0: never", 0, 1000
+        5,
+        "equal pictures in a row that make a camera count as frozen; 0: never",
+        0,
+        1000,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -131,6 +142,24 @@ class CameraParams(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverlayParams(Common):
+    """overlay_node."""
+
+    cameras: tuple[str, ...] = setting((), "names of the cameras")
+    image_topics: tuple[str, ...] = setting(
+        (), "sensor_msgs/Image or CompressedImage of each camera"
+    )
+    quality: int = setting(80, "[%] of the JPEG pictures", 1, 100)
+
+    def __post_init__(self) -> None:
+        if len(self.image_topics) != len(self.cameras):
+            raise ValueError(
+                f"image_topics: expected one for each of {len(self.cameras)} cameras, got "
+                f"{len(self.image_topics)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckParams(CameraParams):
     """check_car: a dry run."""
 
@@ -150,7 +179,9 @@ class PerceptionParams(EgoParams):
     seed: int = setting(0, "of everything random", 0, 2**31 - 1)
     intent_topic: str = setting("/navigation/intent", "irl_vla_msgs/Intent")
     latest_only: bool = setting(
-        True, "when late, perceive only the newest frame set; the others are counted as skipped"
+        True,
+        "when late, perceive only the newest frame set; the others are counted as skipped",
+        live=True,
     )
     ring_slots: int = setting(8, "sets of tokens that are kept for readers", 2, 64)
 
@@ -159,7 +190,7 @@ class PerceptionParams(EgoParams):
 class CommandParams(Common):
     """command_node."""
 
-    rate_hz: float = setting(2.0, "[1/s] rate of commands", 0.1, 10.0)
+    rate_hz: float = setting(2.0, "[1/s] rate of commands", 0.1, 10.0, live=True)
     intent_topic: str = setting("/navigation/intent", "irl_vla_msgs/Intent, for set_intent")
 
 
@@ -170,7 +201,7 @@ class PlannerParams(EgoParams):
     bundle: str = setting("", "policy bundle (folder), the same as perception's")
     threads: int = setting(1, "of the networks on the CPU", 1, 64)
     seed: int = setting(0, "of the planner's noise", 0, 2**31 - 1)
-    max_input_age_s: float = setting(0.5, "[s] older pictures are refused", 0.05, 10.0)
+    max_input_age_s: float = setting(0.5, "[s] older pictures are refused", 0.05, 10.0, live=True)
     fallback_until_s: float = setting(
         FALLBACK_UNTIL_S,
         "[s] after its pictures the monitor begins a plan's fallback at the latest", 0.1, 5.0,
@@ -228,9 +259,11 @@ class MonitorParams(EgoParams):
         (), "names of the cameras, so that silent ones can be reported"
     )
     period_s: float = setting(0.1, "[s] between plans, as the cameras deliver", 0.02, 2.0)
-    max_plan_age_s: float = setting(1.0, "[s] older plans are not driven", 0.1, 10.0)
-    good_plans: int = setting(5, "good plans in a row after which the planner drives again", 1, 100)
-    diagnostics_hz: float = setting(2.0, "[1/s] of /diagnostics", 0.1, 20.0)
+    max_plan_age_s: float = setting(1.0, "[s] older plans are not driven", 0.1, 10.0, live=True)
+    good_plans: int = setting(
+        5, "good plans in a row after which the planner drives again", 1, 100, live=True
+    )
+    diagnostics_hz: float = setting(2.0, "[1/s] of /diagnostics", 0.1, 20.0, live=True)
 
     @property
     def silence_s(self) -> float:
@@ -329,6 +362,11 @@ def about(kind: type) -> dict[str, tuple[str, float | None, float | None]]:
     return {
         e.name: (e.metadata["about"], e.metadata["low"], e.metadata["high"]) for e in _fields(kind)
     }
+
+
+def live_names(kind: type) -> frozenset[str]:
+    """Parameters that may be set while the node is configured."""
+    return frozenset(e.name for e in _fields(kind) if e.metadata["live"])
 
 
 def folder_of(text: str, setting_name: str) -> Path:

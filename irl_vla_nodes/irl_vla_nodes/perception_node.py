@@ -109,6 +109,10 @@ class PerceptionNode(CarNode[PerceptionParams]):
         )
         self._patience = self.alarm(self._go)
 
+    def retune(self, params: PerceptionParams) -> None:
+        """See CarNode."""
+        self._params = params
+
     def wake(self) -> None:
         """See CarNode."""
         self._waiting.clear()

@@ -9,6 +9,7 @@ Ego status and intent come with the tokens: what perception saw by is what is pl
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -75,6 +76,10 @@ class PlannerNode(CarNode[PlannerParams]):
             self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES, self._on_tokens
         )
         self._patience = self.alarm(self._go)
+
+    def retune(self, params: PlannerParams) -> None:
+        """See CarNode."""
+        self.core.config = replace(self.core.config, max_input_age_s=params.max_input_age_s)
 
     def wake(self) -> None:
         """See CarNode."""

@@ -16,6 +16,7 @@ from rosidl_runtime_py.utilities import get_message
 from irl_vla.drive.history import EgoHistory
 from irl_vla.messages.calibration import Calibration
 from irl_vla.messages.events import Event, EventReader, Notice, NoticeKind
+from irl_vla.messages.motion_source import MotionKind, MotionSource
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
 from irl_vla.messages.topics import INTENT, ODOMETRY, TF_TYPES, ChosenTopics
@@ -65,6 +66,10 @@ class RawSubscription:
         self._take = guarded
         kind = get_message(msgtype)
         self._subscription = node.create_subscription(kind, topic, guarded, profile, raw=True)
+
+    def close(self, node: Any) -> None:
+        """Hear it no more."""
+        node.destroy_subscription(self._subscription)
 
     def waiting(self) -> Iterator[tuple[int, Callable[[bytes], None], bytes]]:
         """What has arrived and was not handed on yet: when it was sent [ns], to whom, and what.
@@ -130,7 +135,9 @@ class EgoInbox:
         )  # fmt: skip
         stored = {topic: StoredTopic(topic, kind) for topic, kind in kinds.items()}
         calibration = Calibration(TransformTree(), params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, from_tf, every=True)
+        kind = MotionKind.TF if from_tf else MotionKind.ODOMETRY
+        source = MotionSource(kind, params.tf_topic if from_tf else params.odometry_topic)
+        self._reader = EventReader(stored, chosen, calibration, source, every=True)
         self._node, self._on_event, self._history = node, on_event, history
         self.inlets = [self._inlet(topic, kind, params) for topic, kind in kinds.items()]
 

@@ -135,6 +135,7 @@ class WorldNode(CarNode[WorldParams]):
             RawSubscription(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES, self._on_refusal),
             RawSubscription(self, "nav_msgs/msg/Path", TRAJECTORY, HANDLES, self._on_path),
         ]
+        self._command: MotionCommand | None = None  # the last one
         self._hear_commands(params.control)
 
     def publish(self, topic: str, message: Any) -> None:
@@ -235,7 +236,6 @@ class WorldNode(CarNode[WorldParams]):
         self._take(MotionCommand(float(message.speed), float(message.steering_angle)))
 
     def _hear_commands(self, control: str) -> None:
-        self._command: MotionCommand | None = None
         self._commands, self._commanded_ns, self._moment_ns = 0, 0, 0
         if control == "twist":
             twist = RawSubscription(self, "geometry_msgs/msg/Twist", TWIST, HANDLES, self._on_twist)

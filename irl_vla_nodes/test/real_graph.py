@@ -100,10 +100,17 @@ def launched(folder: Path, file: str, **arguments: object) -> Iterator[Launched]
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_S)
         for pid in pids_of(""):
-            os.kill(pid, signal.SIGKILL)
+            if _session(pid) == process.pid:  # another launch of the domain goes on
+                os.kill(pid, signal.SIGKILL)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _session(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return -1
 
 
 def pids_of(node: str) -> list[int]:

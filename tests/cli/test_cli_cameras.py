@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,18 @@ def test_pictures_that_cannot_be_used_are_named_and_the_other_camera_drives(
 ) -> None:
     entries = [picture("left", e.stamp_ns, data) if shot("left")(e) else e for e in street()]
     ran = drive(entries, tmp_path)
-    assert (ran.code, ran.reasons()) == (0, ["best_candidate"] * 8)
+    assert (ran.code, ran.reasons()) == (4, ["best_candidate"] * 8)
     assert all(line["cameras"] == ["front"] for line in ran.lines)
     assert all(line["missing"]["left"].startswith("bad_image: ") for line in ran.lines)
-    assert show(tmp_path / "bag", out=tmp_path / "seen").code == 0
+    seen = show(tmp_path / "bag", out=tmp_path / "seen")
+    if data == jpeg(0, 32, 24):  # of another size: shown, and the verdict names it
+        assert seen.code == 0 and "image size" in seen.stdout
+        return
+    assert seen.code == 4
+    page = (seen.out / "show.html").read_text(encoding="utf-8")
+    assert "1 of 2 cameras" in page and "Missing images" in page and "bad image" in page
+    checks = json.loads((seen.out / "checks.json").read_text(encoding="utf-8"))
+    assert any("camera 'left'" in text and "(8 times)" in text for text in checks["warnings"])
 
 
 def raw(entry: Entry, encoding: str) -> Entry:
@@ -106,7 +115,7 @@ def raw(entry: Entry, encoding: str) -> Entry:
 
 def test_an_unknown_encoding_is_named_in_every_frame(tmp_path: Path) -> None:
     ran = drive([raw(e, "32FC7") if shot("left")(e) else e for e in street()], tmp_path)
-    assert (ran.code, ran.reasons()) == (0, ["best_candidate"] * 8)
+    assert (ran.code, ran.reasons()) == (4, ["best_candidate"] * 8)
     assert all("encoding '32FC7' is not supp" in line["missing"]["left"] for line in ran.lines)
 
 
@@ -119,7 +128,7 @@ def test_where_no_picture_at_all_can_be_read_the_replay_says_why_and_keeps_old_r
     assert ran.code == 3
     assert "nothing to replay" in ran.stderr and "32FC7" in ran.stderr
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
-    assert show(tmp_path / "bag", out=tmp_path / "seen").code == 0
+    assert show(tmp_path / "bag", out=tmp_path / "seen").code == 4
 
 
 def test_a_camera_without_calibration_is_left_out_and_said(tmp_path: Path) -> None:
@@ -156,7 +165,7 @@ def test_calibration_that_changes_is_followed_and_noted(tmp_path: Path) -> None:
     other = replace(camera, width=2 * WIDTH, height=2 * HEIGHT)
     entries = sorted([*street(), info(other, at(3.5))], key=lambda e: e.log_ns)
     ran = drive(entries, tmp_path)
-    assert (ran.code, ran.reasons()) == (0, ["best_candidate"] * 8)
+    assert (ran.code, ran.reasons()) == (4, ["best_candidate"] * 8)
     bad = [line["missing"].get("front", "") for line in ran.lines]
     assert bad[:4] == [""] * 4
     assert all("image is 64x48, rig says 128x96" in text for text in bad[4:])
@@ -196,7 +205,7 @@ def test_a_rig_file_of_another_size_gives_no_plan_and_both_sizes(
 ) -> None:
     rig = rig_file(tmp_path, rig_of(["front", "left"], 2 * WIDTH, 2 * HEIGHT))
     ran = replay(two_cameras, "--rig", rig, out=tmp_path / "out")
-    assert (ran.code, set(ran.reasons())) == (0, {"bad_image"})
+    assert (ran.code, set(ran.reasons())) == (4, {"bad_image"})
     assert "image is 64x48, rig says 128x96" in ran.lines[0]["missing"]["front"]
     assert not (ran.out / "first.png").exists()
 
@@ -225,6 +234,7 @@ def test_a_thousand_different_complaints_are_counted_and_not_all_kept(
         for n, e in enumerate(street())
     ]
     ran = drive(entries, tmp_path)
-    assert (ran.code, ran.reasons()) == (0, ["best_candidate"] * 8)
-    assert len(ran.summary["warnings"]) == 4
-    assert ran.summary["warnings"][-1] == "further notices, each of them different (5 times)"
+    assert (ran.code, ran.reasons()) == (4, ["best_candidate"] * 8)
+    first, further = ran.summary["warnings"]
+    assert first.startswith("bad_image: camera 'left'") and first.endswith("(3 times)")
+    assert further == "further notices, each of them different (5 times)"

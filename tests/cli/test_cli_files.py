@@ -68,7 +68,7 @@ def test_damage_that_is_found_only_while_reading_is_on_the_page_too(tmp_path: Pa
     data[second : second + 4] = b"\0\0\0\0"
     bag.write_bytes(data)
     ran = replay(bag, out=tmp_path / "out")
-    assert ran.code == 0
+    assert ran.code == 4
     assert ran.lines[0]["missing"]["left"].startswith("bad_image: ")
     assert ran.reasons() == ["best_candidate"] * 6
     (warning,) = ran.summary["warnings"]
@@ -138,7 +138,7 @@ def test_a_picture_of_an_older_replay_does_not_stay_beside_newer_results(
     (tmp_path / "rig.yaml").write_text(
         (ROOT / "calibration/rigs/tiny3.yaml").read_text().replace("front_left", "left")
     )  # 640x360: no picture of the recording fits
-    assert replay(two_cameras, "--rig", tmp_path / "rig.yaml", out=out).code == 0
+    assert replay(two_cameras, "--rig", tmp_path / "rig.yaml", out=out).code == 4
     assert not (out / "first.png").exists()
     assert (out / "notes.txt").read_text() == "mine"
 

@@ -205,7 +205,9 @@ def test_twice_shown_is_the_same_page(tmp_path: Path) -> None:
     _, first = run(source, tmp_path)
     _, second = run(source, tmp_path)
     assert first == second
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["contact_sheet.png", "show.html"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checks.json", "contact_sheet.png", "show.html",
+    ]  # fmt: skip
 
 
 def test_what_is_no_recording_is_refused_in_one_sentence(tmp_path: Path) -> None:

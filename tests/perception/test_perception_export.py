@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from irl_vla.perception.example import example_bev, example_camera
-from irl_vla.perception.networks import build
+from irl_vla.perception.networks import _probability, build
 from irl_vla.perception.preset import load_preset
 from irl_vla.perception.tokens import GraphIo, bev_io, camera_io
 
@@ -85,3 +85,20 @@ def test_no_graph_scatters_and_only_the_camera_batch_is_dynamic(files: dict[str,
             if dim.dim_param
         ]
         assert len(sizes) == (2 if name == "camera" else 0), sizes
+
+
+class Closed(torch.nn.Module):
+    """The last step of `closed` alone."""
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return _probability(logits)
+
+
+def test_what_is_hardly_probable_is_told_as_exactly_as_by_torch(tmp_path: Path) -> None:
+    """Where nothing is closed a trained network says 1e-5 everywhere: relative to that."""
+    logits = torch.linspace(-14.0, -9.0, 400).reshape(1, 1, 20, 20)
+    path = tmp_path / "closed.onnx"
+    torch.onnx.export(Closed(), (logits,), path, dynamo=True, opset_version=18, verbose=False)
+    (told,) = run(path, 1).run(None, {"logits": logits.numpy()})
+    want = torch.sigmoid(logits.double()).numpy()
+    assert np.abs(told - want).max() <= 1e-6 * want.max()

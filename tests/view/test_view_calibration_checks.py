@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from irl_vla.camera.rig import Rig, ViewDirection, ego_from_look
 from irl_vla.frames import inverse, rigid
 from irl_vla.types import F64, U8, Boxes3D
 from irl_vla.view.calibration_checks import judge
+from irl_vla.view.ground_scale import ground_mask, ground_scale
 from irl_vla.view.motion_evidence import (
     CameraRotation,
     MotionEvidence,
@@ -27,8 +30,11 @@ def front(height: float = 1.5, look: ViewDirection | None = None, name: str = "f
 
 
 GOOD = {
-    "front": MotionEvidence((CameraRotation(0.001, 0.002, 0.2), CameraRotation(0.0, 0.001, 0.3))),
-    "left": MotionEvidence((CameraRotation(-0.003, 0.0, 0.4),)),
+    "front": MotionEvidence(
+        (CameraRotation(0.001, 0.002, 0.2), CameraRotation(0.0, 0.001, 0.3)) * 2,
+        scales=(1.0, 0.97, 1.04),
+    ),
+    "left": MotionEvidence((CameraRotation(-0.003, 0.0, 0.4),) * 4, scales=(1.02, 0.98, 1.0)),
 }
 
 
@@ -45,6 +51,30 @@ def test_a_good_rig_is_trusted_when_its_pixels_agree() -> None:
     verdict = judge(rig(), {"front": (640, 480), "left": (640, 480)}, (), GOOD)
     assert verdict.level == "ok"
     assert verdict.sentence.startswith("Yes")
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words"),
+    [
+        (replace(GOOD["left"], turns=GOOD["left"].turns[:3]), "warn", "at least 4 pairs"),
+        (replace(GOOD["left"], scales=()), "warn", "not enough ground is seen by left"),
+        (replace(GOOD["left"], scales=(1.36, 1.35, 1.37)), "bad", "left 2.04 m, calibrated 1.50"),
+        (replace(GOOD["left"], scales=(0.8, 0.79, 0.81)), "warn", "left 1.20 m, calibrated 1.50"),
+    ],
+)
+def test_yes_needs_enough_pairs_and_ground_in_every_camera(
+    changed: MotionEvidence, level: str, words: str
+) -> None:
+    verdict = judge(rig(), {"front": (640, 480)}, (), GOOD | {"left": changed})
+    assert verdict.level == level
+    assert verdict.answer == ("no" if level == "bad" else "not enough")
+    assert any(words in check.detail for check in verdict.checks)
+
+
+def test_pairs_that_disagree_prove_neither_yes_nor_no() -> None:
+    turns = tuple(CameraRotation(0.1 * sign, 0.0, 0.2) for sign in (1, -1, 1, -1, 1))
+    verdict = judge(rig(front()), {}, (), {"front": MotionEvidence(turns, scales=(1.0,) * 5)})
+    assert verdict.answer == "not enough"
 
 
 def test_without_evidence_from_pixels_it_is_not_proven() -> None:
@@ -152,8 +182,23 @@ def test_a_standing_picture_proves_nothing() -> None:
 
 def test_a_camera_that_its_pixels_contradict_is_not_trusted() -> None:
     evidence = {
-        "front": MotionEvidence((CameraRotation(0.0, 0.1, 0.2), CameraRotation(0.0, 0.12, 0.2)))
+        "front": MotionEvidence((CameraRotation(0.0, 0.1, 0.2), CameraRotation(0.0, 0.12, 0.2)) * 2)
     }
     verdict = judge(rig(front()), {}, (), evidence)
     assert verdict.level == "bad"
     assert "+6.3° pitch" in verdict.checks[-1].detail
+
+
+@pytest.mark.parametrize("truth", [1.0, 1.3, 0.8])
+def test_the_ground_tells_at_what_height_a_camera_stands(truth: float) -> None:
+    """The pictures are taken at `truth` times the height that the calibration says."""
+    true, believed = front(height=1.5 * truth), front(height=1.5)
+    grey = [cv2.cvtColor(seen_ground(true, x), cv2.COLOR_RGB2GRAY) for x in (0.0, 0.8)]
+    move = rigid(np.eye(3), (0.0, 0.0, -0.8))
+    got = ground_scale(grey[0], grey[1], believed, move, ground_mask(believed))
+    assert got == pytest.approx(truth, rel=0.05)
+
+
+def test_a_wall_is_no_ground() -> None:
+    image = np.random.default_rng(1).integers(0, 255, (480, 640), np.uint8)
+    assert ground_scale(image, image, front(), np.eye(4), ground_mask(front())) is None

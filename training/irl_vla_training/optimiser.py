@@ -46,7 +46,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 def optimiser_tensors(net: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The two moments of every weight, as `exp_avg.<weight>` and `exp_avg_sq.<weight>`."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, weight in net.named_parameters():
         state = optimiser.state.get(weight, {})
         found |= {f"{moment}.{name}": state[moment] for moment in MOMENTS if moment in state}

@@ -45,6 +45,7 @@ def ship_command(
     recipe = RunFolder(run).recipe
     networks = build_networks(eyes.preset, recipe.seed)
     seeing = replace(networks, perception=Perception(eyes.preset, eyes.camera, eyes.bev))
+    round_to_half(seeing.planner)
     origin = Provenance(
         name=out.name, seed=recipe.seed, trained=False,
         training_run=f"eyes: recipe {recipe.name} ({recipe.fingerprint[:12]}), {step} steps of"

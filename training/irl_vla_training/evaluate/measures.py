@@ -226,7 +226,7 @@ def _closed(tokens: SceneTokens) -> NDArray[np.float32]:
     """(R, S); nowhere for networks that do not say."""
     if tokens.closed is None:
         return np.zeros(tokens.seg.shape[1:], np.float32)
-    return tokens.closed[0].astype(np.float32)
+    return np.asarray(tokens.closed[0], np.float32)
 
 
 def _distances(places: F64, place: F64) -> F64:

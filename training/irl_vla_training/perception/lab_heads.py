@@ -31,7 +31,7 @@ class CameraHeads(nn.Module):
     def forward(self, features: Tensor) -> PixelGuess:
         """(n, C, h, w) -> logits and log depths at u times the resolution."""
         fine = nn.functional.pixel_shuffle(self.say(features), self.finer)
-        kind, depth, lamp = fine.split(self.sizes, dim=1)
+        kind, depth, lamp = torch.split(fine, self.sizes, dim=1)
         return PixelGuess(kind, depth[:, 0], lamp)
 
 

@@ -131,8 +131,8 @@ class EyesTrainer:
         memory = self.step >= recipe.memory_from * recipe.steps
         sums: dict[str, float] = {}
         for place, batch in enumerate(batches):
-            for name, value in self._backward(batch, memory, place).items():
-                sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
+            for name, value in self._of_all(self._backward(batch, memory, place)).items():
+                sums[name] = sums.get(name, 0.0) + value / recipe.accumulate
         norm = float(nn.utils.clip_grad_norm_(self.eyes.parameters(), recipe.optimiser.clip_norm))
         self._refuse_broken(sums, norm)
         self._wrapped.step()
@@ -152,6 +152,13 @@ class EyesTrainer:
         total = torch.stack(list(losses.values())).sum()
         self.fabric.backward(total / recipe.accumulate)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _of_all(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """Means over the processes, so that all of them log the same and stop together."""
+        values = torch.stack(list(losses.values()))
+        if self.fabric.world_size > 1:
+            values = self.fabric.all_reduce(values, reduce_op="mean")
+        return dict(zip(losses, values.tolist(), strict=True))
 
     def _draw(self, place: int) -> int:
         """A seed for this step, process and batch of the step."""
