@@ -80,7 +80,8 @@ def test_a_bundle_called_expert_drives_the_suite_as_itself(tmp_path: Path) -> No
     suite = Suite.planned(bundle, rig, "plain", ["cut_in"], "0:1", expert=True)
     assert suite.drivers == ("Expert (bundle)", EXPERT)
     policy, expert = (suite.key(unit) for unit in suite.units())
-    assert load_bundle(bundle).id in policy and load_bundle(bundle).id not in expert
+    assert policy.startswith("policy:") and expert.startswith("expert:")
+    assert suite.settings()["bundle"] == load_bundle(bundle).id
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "x" * 101])

@@ -22,7 +22,6 @@ from scoring_cases import plan, street
 
 from irl_vla.bag.source import open_source
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.score_two_stage import read_mapping
 from irl_vla.config import load_yaml
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.onnx_check import check_onnx
@@ -78,13 +77,6 @@ def _proposals(folder: Path) -> Path:
 def _plain_proposals(folder: Path) -> Path:
     path = folder / "plans.json"
     path.write_text(json.dumps({"street": [plan(10.0).tolist()]}))
-    return path
-
-
-def _mapping(folder: Path) -> Path:
-    path = folder / "mapping.json"
-    group = {"now": "a", "previous": "b", "second_stage": [["c", "d"]]}
-    path.write_text(json.dumps({"mappings": [group], "candidate": "x"}))
     return path
 
 
@@ -187,7 +179,6 @@ READERS = {
     "scenes": FuzzedReader(_scenes, _score),
     "proposals npz": FuzzedReader(_proposals, load_proposals),
     "proposals json": FuzzedReader(_plain_proposals, load_proposals),
-    "mapping": FuzzedReader(_mapping, read_mapping),
     "journal": FuzzedReader(_journal, lambda path: Journal(path, {"rig": "a"})),
     "rig": FuzzedReader(_copy(RIG), load_rig),
     "topics": FuzzedReader(_text("topics.yaml", TOPICS), lambda path: load_yaml(path, Topics)),
