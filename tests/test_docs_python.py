@@ -23,7 +23,10 @@ from irl_vla.world.benchmark.scene_files import file_of_seed
 from irl_vla.world.situations import situation
 
 ROOT = Path(__file__).parents[1]
-NOT_RUN = {"docs/navsim.md": "needs the NAVSIM devkit"}
+NOT_RUN = {
+    "docs/navsim.md": "needs the NAVSIM devkit",
+    "docs/training.md": "needs samples, which take minutes to prepare",
+}
 TABLES = (
     source.READERS, lens_models.LENS_MODELS, backbones.BACKBONES, policies.POLICIES,
     situation.KINDS,

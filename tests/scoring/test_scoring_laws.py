@@ -14,6 +14,7 @@ from irl_vla.scoring.epdms import PlanScores, SubScores, combine, score
 from irl_vla.scoring.prepare import prepare
 from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, Scene
 from irl_vla.scoring.simulate import sample_plans, simulate
+from irl_vla.types import InputError
 
 TRAFFIC = tracks(
     ("ahead", VEHICLE, 25.0, 0.0, 0.0, 6.0, 0.0),
@@ -156,5 +157,7 @@ def test_the_human_filter_forgives_and_never_punishes() -> None:
 def test_no_plans_give_no_scores_and_plans_beyond_all_bounds_score_nothing() -> None:
     scene = street(agents=TRAFFIC)
     assert len(score(scene, np.zeros((0, 8, 3)))) == 0
-    wild = np.full((1, 8, 3), 1e200)
+    wild = np.full((1, 8, 3), 9e5)  # just within what is taken as a coordinate
     assert score(scene, wild, wild).epdms[0] == 0.0
+    with pytest.raises(InputError, match="below 1e\\+06"):
+        score(scene, np.full((1, 8, 3), 1e200))

@@ -59,11 +59,14 @@ def test_whoever_stops_early_does_not_wait_for_the_rest() -> None:
 
 
 PARENT = """
-import os, sys, time
+import os, signal, time
 from irl_vla.scoring.spread import spread
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this
+
 def work(unit):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(100)
 
 for _ in spread(range(4), work, 2):
