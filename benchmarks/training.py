@@ -35,9 +35,10 @@ from irl_vla_training.recipe import AugmentRecipe, PerceiveRecipe, Recipe
 from irl_vla_training.run import RunFolder
 from irl_vla_training.samples.batch import Batch
 from irl_vla_training.samples.loader import Loader
-from irl_vla_training.samples.prepare import prepare
+from irl_vla_training.samples.prepare import ShardWriter
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
+from irl_vla_training.samples.shards import SampleStore
 from irl_vla_training.samples.sources import WorldSource
 
 FIRST = 1_995_000  # seed
@@ -49,8 +50,10 @@ def made_per_s(folder: Path, preset: Preset, seeds: int) -> float:
     """Samples per second of CPU time; compiled code is loaded before."""
     settings = SampleSettings.of(preset)
     next(iter(WorldSource(range(FIRST - 1, FIRST)).trial(f"world-{FIRST - 1}-{FIRST}", settings)))
-    source, begin = WorldSource(range(FIRST, FIRST + seeds), per_shard=1), time.process_time()
-    count = prepare(str(folder), settings, source, 1, None, Console(quiet=True))
+    source = WorldSource(range(FIRST, FIRST + seeds), per_shard=1)
+    SampleStore.at(str(folder)).begin(settings)
+    write, begin = ShardWriter(str(folder), settings, source), time.process_time()
+    count = sum(len(write(unit).keys) for unit in source.units)
     return count / (time.process_time() - begin)
 
 
