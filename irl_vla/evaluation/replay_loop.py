@@ -97,7 +97,8 @@ class ReplayLoop:
             anchor = self._waiting[0].frames.anchor_stamp_ns
             # What the followed car had comes, though recorders may write it down late.
             patience = LATE_NS if self._schedule(anchor) is None else RECORDED_NS
-            too_late = not 0 <= now_ns - anchor <= patience
+            # A measurement that was recorded late is of a time before its anchor.
+            too_late = not -RECORDED_NS <= now_ns - anchor <= patience
             if self._is_waiting(anchor) and not too_late:
                 return
             yield self._waiting.popleft()

@@ -142,7 +142,7 @@ def test_a_camera_without_calibration_is_left_out_and_said(tmp_path: Path) -> No
     ("wrong", "words"),
     [
         (lambda e: e.msgtype == INFO, "no CameraInfo for camera front"),
-        (lambda e: e.topic == "/tf_static", "Publish it on /tf_static, or give a rig file"),
+        (lambda e: e.topic == "/tf_static", "Publish it on /tf_static. Or give a rig file"),
     ],
 )
 def test_missing_calibration_is_code_3_and_a_rig_file_helps(

@@ -120,10 +120,11 @@ def survives(seed: int, folder: Path) -> CommandResult:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-    assert ran.code in (0, 3), ran.stderr
+    assert ran.code in (0, 3, 4), ran.stderr
     assert "Traceback" not in ran.stderr
-    if ran.code == 0:
+    if ran.code != 3:
         assert len(ran.lines) == ran.summary["frames"] > 0
+        assert (ran.code == 4) == ("lost      " in ran.stdout)
     else:
         assert ran.stderr.strip().startswith("error: ")
     return ran
@@ -131,7 +132,7 @@ def survives(seed: int, folder: Path) -> CommandResult:
 
 def test_no_spoilt_recording_crashes_a_replay(tmp_path: Path) -> None:
     codes = [survives(seed, tmp_path).code for seed in range(FAST)]
-    assert {0, 3} == set(codes)
+    assert {0, 3} <= set(codes)
 
 
 @pytest.mark.slow

@@ -59,7 +59,8 @@ def test_ctrl_c_leaves_plans_bag_summary_and_page_whole(
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == INTERRUPTED, stderr
     assert "interrupted; the results are valid" in stdout and "Traceback" not in stderr
-    names = {"plans.jsonl", "plans.mcap", "summary.json", "report.html", "first.png"}
+    pages = {"report.html", "first.png", "foxglove.json"}
+    names = {"plans.jsonl", "plans.mcap", "summary.json", *pages}
     assert {p.name for p in out.iterdir()} == names
     lines = [json.loads(text) for text in (out / "plans.jsonl").read_text().splitlines()]
     plans = list(read_plans(out / "plans.mcap"))
@@ -87,7 +88,9 @@ def test_ctrl_c_while_looking_leaves_a_whole_page(long_recording: Path, tmp_path
     assert process.returncode == INTERRUPTED, stderr
     assert "interrupted; the results show the recording up to that point" in stdout, stderr
     assert "Traceback" not in stderr
-    assert {p.name for p in out.iterdir()} == {"show.html", "contact_sheet.png"}
+    assert {p.name for p in out.iterdir()} == {
+        "show.html", "contact_sheet.png", "checks.json",
+    }  # fmt: skip
     assert (out / "show.html").read_text().rstrip().endswith("</html>")
 
 
