@@ -133,7 +133,7 @@ def rate_with_ec(prepared: PreparedScene) -> int | None:
 
 def outcomes(prepared: PreparedScene) -> dict[str, float]:
     """Shares of the fan's plans by what becomes of them, before the human filter; one plan may
-    lose several marks."""
+    lose several sub-scores."""
     found = score(prepared, fan(float(prepared.scene.ego.initial[VX]), max(BATCHES)))
     raw = found.raw
     lost = {
@@ -268,7 +268,7 @@ def measure(console: Console, name: str, scene: Scene) -> dict[str, Any]:
         rows[f"plans/s at {batch} a call"] = f"{rate} by CPU, {wall} by wall time{goal}{times}"
     if result["trajectories_per_s_with_ec_1024"] is not None:
         rows["plans/s at 1024, with EC"] = f"{result['trajectories_per_s_with_ec_1024']} by CPU"
-    rows |= {f"lose a mark: {k}": f"{v:.1%}" for k, v in result["plans_that_lose"].items()}
+    rows |= {f"lose a sub-score: {k}": f"{v:.1%}" for k, v in result["plans_that_lose"].items()}
     rows |= {f"us a plan: {k}": f"{v:.2f}" for k, v in result["stage_us"].items()}
     fresh = result["fresh_scene_ms"]
     rows |= {f"ms a scene: {k}": f"{v:.2f}" for k, v in fresh.items()}

@@ -94,11 +94,11 @@ def _plan(
 
 def _table(found: Explanation, title: str) -> Table:
     score_now = 100.0 * float(found.scores.epdms[0])
-    table = Table("mark", "value", "worth", "why", title=f"{title}: EPDMS {score_now:.2f}",
+    table = Table("sub-score", "value", "worth", "why", title=f"{title}: EPDMS {score_now:.2f}",
                   title_justify="left")  # fmt: skip
     for loss in found.losses:
         worth = "forgiven" if loss.forgiven else f"{100.0 * loss.gain:.1f}"
-        table.add_row(loss.mark.upper(), f"{loss.value:.2f}", worth, loss.text)
+        table.add_row(loss.sub_score.upper(), f"{loss.value:.2f}", worth, loss.text)
     if not found.losses:
         table.add_row("", "", "", "no point lost")
     return table

@@ -112,7 +112,7 @@ def _report(
 
 
 def averages_table(rows: list[Row]) -> Table:
-    """One column per average row, one line per mark."""
+    """One column per average row, one line per sub-score."""
     table = Table("", *(str(row["token"]) for row in rows))
     for column in [name for name in rows[0] if name not in ("token", "valid")]:
         cells = [row[column] for row in rows]
@@ -124,7 +124,7 @@ def averages_table(rows: list[Row]) -> Table:
 
 def short(column: str) -> str:
     """The devkit's column in our words: "NC stage one"."""
-    for mark, name in NAMES.items():
+    for sub_score, name in NAMES.items():
         if column.startswith(name):
-            return f"{mark.upper()}{column.removeprefix(name).replace('_', ' ')}"
+            return f"{sub_score.upper()}{column.removeprefix(name).replace('_', ' ')}"
     return column

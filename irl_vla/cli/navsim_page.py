@@ -28,7 +28,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class WorstScene:
-    """One drawn scene. losses: a sentence per lost mark; picture: WebP"""
+    """One drawn scene. losses: a sentence per lost sub-score; picture: WebP"""
 
     title: str
     losses: tuple[str, ...]
@@ -72,7 +72,7 @@ def write_score_page(
 
 
 def averages(means: Sequence[Row]) -> PageTable:
-    """The average rows of the devkit, one line per mark."""
+    """The average rows of the devkit, one line per sub-score."""
     names = tuple(str(row["token"]) for row in means)
     columns = [name for name in means[0] if name not in ("token", "valid")]
     lines = [
@@ -109,12 +109,12 @@ def worst_scenes(run: ScoringJob, scored: Sequence[Scored]) -> tuple[WorstScene,
 
 
 def worst_scene(run: ScoringJob, evaluator: Evaluator, scored: Scored, score: float) -> WorstScene:
-    """One scene with its picture and a sentence per lost mark."""
+    """One scene with its picture and a sentence per lost sub-score."""
     world = prepare(evaluator.prepare_scene(scored.token))
     if run.reactive:
         world = reactive_world(world, scored.plan, run.index.window(scored.token))
     losses = explain(world, scored.plan).losses
-    sentences = tuple(f"{loss.mark.upper()} {loss.value:.2f}: {loss.text}" for loss in losses)
+    sentences = tuple(f"{loss.sub_score.upper()} {loss.value:.2f}: {loss.text}" for loss in losses)
     window = run.index.window(scored.token)
     overlay = Overlay(boxes=boxes_of(window.now), plan=painted_plan(window, scored.plan, "scored"))
     picture = map_from_above(run.index.dataset, window, overlay, run.cache)

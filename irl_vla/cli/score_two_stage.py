@@ -93,9 +93,9 @@ def frame_of(scene: Scene, results: dict[str, Any], candidate: str | None) -> Sc
         )
     poses, initial = plans[name].poses, scene.ego.initial
     states = simulate(initial, sample_plans(poses[None], initial, scene.t0_us)[0])[0]
-    marks = np.array([results[name]["filtered"][mark] for mark in SUB_SCORE_NAMES])
+    sub_scores = np.array([results[name]["filtered"][sub_score] for sub_score in SUB_SCORE_NAMES])
     end = to_outer(poses[-1], initial[:3])[:2]
-    return ScoredFrame(scene.t0_us, np.array(initial[:2]), end, marks, np.asarray(states))
+    return ScoredFrame(scene.t0_us, np.array(initial[:2]), end, sub_scores, np.asarray(states))
 
 
 def as_json(done: TwoStage) -> dict[str, Any]:

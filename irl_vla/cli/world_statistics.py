@@ -76,7 +76,9 @@ def _world(name: str, episodes: Sequence[Episode]) -> WorldStatistics:
     for driver in SHOWN:
         values = np.concatenate([found.columns[driver] for found in judged])
         below = 100.0 * (1.0 - values.mean(axis=0))
-        lost[driver] = {mark: float(below[COLUMNS.index(mark)]) for mark in SUB_SCORE_NAMES}
+        lost[driver] = {
+            sub_score: float(below[COLUMNS.index(sub_score)]) for sub_score in SUB_SCORE_NAMES
+        }
     return WorldStatistics(name, statistics_of(episodes), lost)
 
 

@@ -24,6 +24,6 @@ def plan_scores(episode: Episode, ticks: Sequence[Tick]) -> dict[int, dict[str, 
         if not isinstance(outcome, Plan):
             continue
         found = score(cutter.prepared(k), outcome.trajectory.poses)
-        marks = {name: float(getattr(found.raw, name)[0]) for name in SUB_SCORE_NAMES}
-        scores[k] = {"epdms": float(found.epdms_raw[0]), **marks}
+        sub_scores = {name: float(getattr(found.raw, name)[0]) for name in SUB_SCORE_NAMES}
+        scores[k] = {"epdms": float(found.epdms_raw[0]), **sub_scores}
     return scores

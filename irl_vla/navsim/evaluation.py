@@ -32,7 +32,7 @@ SUB_SCORE_NAMES = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
 @dataclass(frozen=True)
 class Scored:
     """One plan of one scene. plan: (8, 3) ego frame; initial: (11,) ego state; raw, filtered: the
-    eight marks before and after the human filter"""
+    eight sub-scores before and after the human filter"""
 
     token: str
     log_name: str
@@ -121,7 +121,7 @@ def score_tokens(
             window = evaluator.index.window(token) if agent.needs_window or reactive else None
             plan = agent.plan(scene, window)
             answering = window if reactive else None
-            raw, filtered = marks_of_plan(prepare_scoring(scene), plan, answering)
+            raw, filtered = sub_scores_of_plan(prepare_scoring(scene), plan, answering)
         except InputError as reason:
             outcomes.append(Skipped(token, place.log_name, str(reason)))
             continue
@@ -132,10 +132,10 @@ def score_tokens(
     return outcomes
 
 
-def marks_of_plan(
+def sub_scores_of_plan(
     prepared: PreparedScene, plan: F64, answering: SceneWindow | None
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """The eight marks of one plan (8, 3), before and after the human filter.
+    """The eight sub-scores of one plan (8, 3), before and after the human filter.
 
     answering: the window whose vehicles answer to the plan (IDM); None = they repeat the log
     """
@@ -144,6 +144,6 @@ def marks_of_plan(
     return named(result.raw), named(result.filtered)
 
 
-def named(marks: SubScores) -> dict[str, float]:
-    """The marks of the only plan, by name."""
-    return {name: float(getattr(marks, name)[0]) for name in SUB_SCORE_NAMES}
+def named(sub_scores: SubScores) -> dict[str, float]:
+    """The sub-scores of the only plan, by name."""
+    return {name: float(getattr(sub_scores, name)[0]) for name in SUB_SCORE_NAMES}

@@ -20,7 +20,7 @@ from irl_vla.scoring.simulate import sample_plans, simulate
 from irl_vla.scoring.two_stage import MAX_INTERVAL_US, SUB_SCORE_NAMES, pair_comfort, with_score
 from irl_vla.types import F64
 
-NAMES = {  # our mark -> the devkit's column
+NAMES = {  # our sub-score -> the devkit's column
     "nc": "no_at_fault_collisions",
     "dac": "drivable_area_compliance",
     "ddc": "driving_direction_compliance",
@@ -43,17 +43,17 @@ def one_stage_rows(scored: Sequence[Scored]) -> list[Row]:
     for scene in scored:
         earlier = before.get(scene.token)
         ec = math.nan if earlier is None else comfort_of_pair(scene, earlier)
-        marks = {**scene.filtered, "ec": ec}
-        rows.append(row_of(scene.token, marks, final_score(marks)))
+        sub_scores = {**scene.filtered, "ec": ec}
+        rows.append(row_of(scene.token, sub_scores, final_score(sub_scores)))
     columns = [*NAMES.values(), "score"]
     means = {column: mean(row[column] for row in rows) for column in columns}
     rows.append({"token": AVERAGE, "valid": True, **means})
     return rows
 
 
-def row_of(token: str, marks: Mapping[str, float], score: float) -> Row:
+def row_of(token: str, sub_scores: Mapping[str, float], score: float) -> Row:
     """One row: NaN is an empty cell."""
-    cells = {NAMES[name]: blank(marks[name]) for name in NAMES}
+    cells = {NAMES[name]: blank(sub_scores[name]) for name in NAMES}
     return {"token": token, "valid": True, **cells, "score": score}
 
 
@@ -67,9 +67,11 @@ def mean(values: Iterable[object]) -> float | None:
     return float(np.mean(numbers)) if numbers else None
 
 
-def final_score(marks: Mapping[str, float]) -> float:
+def final_score(sub_scores: Mapping[str, float]) -> float:
     """NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2 EC) / 16; without EC the divisor is 14."""
-    return float(with_score(np.array([marks[name] for name in SUB_SCORE_NAMES]), marks["ec"])[-1])
+    return float(
+        with_score(np.array([sub_scores[name] for name in SUB_SCORE_NAMES]), sub_scores["ec"])[-1]
+    )
 
 
 def predecessors(scored: Sequence[Scored]) -> dict[str, Scored]:

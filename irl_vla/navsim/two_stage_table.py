@@ -36,7 +36,7 @@ def two_stage_rows(groups: Sequence[TwoStageGroup], scored: Sequence[Scored]) ->
         [Group(group.now, group.previous, group.follow_ups) for group in groups],
     )
     rows = [
-        row_of(scene, result.columns.get(scene.token, with_score(marks_of(scene), math.nan)))
+        row_of(scene, result.columns.get(scene.token, with_score(sub_scores_of(scene), math.nan)))
         for scene in scored
     ]
     overall = result.overall
@@ -50,8 +50,8 @@ def two_stage_rows(groups: Sequence[TwoStageGroup], scored: Sequence[Scored]) ->
     ]
 
 
-def marks_of(scene: Scored) -> F64:
-    """(8,) marks after the human filter, in the order of two_stage.SUB_SCORE_NAMES."""
+def sub_scores_of(scene: Scored) -> F64:
+    """(8,) sub-scores after the human filter, in the order of two_stage.SUB_SCORE_NAMES."""
     return np.array([scene.filtered[name] for name in SUB_SCORE_NAMES])
 
 
@@ -59,7 +59,7 @@ def frame_of(scene: Scored) -> ScoredFrame:
     """What the aggregation needs. The first stage ends where it was PLANNED to, not simulated."""
     pose = scene.initial[: HEADING + 1]
     end = np.asarray(to_outer(scene.plan[-1], pose)[:2])
-    return ScoredFrame(scene.t0_us, pose[:2], end, marks_of(scene), driven(scene))
+    return ScoredFrame(scene.t0_us, pose[:2], end, sub_scores_of(scene), driven(scene))
 
 
 def named(columns: F64, stage: str) -> dict[str, float | None]:
@@ -72,7 +72,7 @@ def named(columns: F64, stage: str) -> dict[str, float | None]:
 
 
 def row_of(scene: Scored, columns: F64) -> Row:
-    """A scene's row: its marks are in the columns of its stage, the others are empty."""
+    """A scene's row: its sub-scores are in the columns of its stage, the others are empty."""
     one, two = named(columns, STAGE_ONE), named(columns, STAGE_TWO)
     if scene.is_follow_up:
         return whole_row(scene.token, dict.fromkeys(one), two, columns)

@@ -124,8 +124,8 @@ def _results(scene: Scene, proposals: Proposals | None) -> dict[str, Any]:
 def columns_of(scores: PlanScores) -> dict[str, list[float | None]]:
     """Scores of P plans as one list per column: epdms, epdms_raw, ec, raw.nc, filtered.nc, ..."""
     arrays = {"epdms": scores.epdms, "epdms_raw": scores.epdms_raw, "ec": scores.ec}
-    for side, marks in (("raw", scores.raw), ("filtered", scores.filtered)):
-        arrays |= {f"{side}.{name}": getattr(marks, name) for name in SUB_SCORE_NAMES}
+    for side, sub_scores in (("raw", scores.raw), ("filtered", scores.filtered)):
+        arrays |= {f"{side}.{name}": getattr(sub_scores, name) for name in SUB_SCORE_NAMES}
     return {
         name: [None if np.isnan(value) else float(value) for value in values]
         for name, values in arrays.items()

@@ -48,7 +48,7 @@ Together = Literal["pairwise", "batch"]
 @dataclass(frozen=True)
 class SubScores:
     """Sub-scores of P plans, each (P,), in [0, 1]; `mult` is the product of the four multipliers;
-    `pdm_score_no_ec` is mult · (5 EP + 5 TTC + 2 LK + 2 HC) / 14, of the raw marks always."""
+    `pdm_score_no_ec` is mult · (5 EP + 5 TTC + 2 LK + 2 HC) / 14, of the raw sub-scores always."""
 
     nc: F64
     dac: F64
@@ -87,23 +87,23 @@ class PlanScores:
         return len(self.epdms)
 
 
-def weighted_sum(marks: Mapping[str, F64], weights: Mapping[str, float]) -> F64:
-    """Sum (P,) of the marks (P,) that have a weight, each times its weight."""
-    return reduce(add, [weight * marks[name] for name, weight in weights.items()])
+def weighted_sum(sub_scores: Mapping[str, F64], weights: Mapping[str, float]) -> F64:
+    """Sum (P,) of the sub-scores (P,) that have a weight, each times its weight."""
+    return reduce(add, [weight * sub_scores[name] for name, weight in weights.items()])
 
 
-def weighted_mean(marks: Mapping[str, F64], weights: Mapping[str, float] = WEIGHTS) -> F64:
-    """Mean (P,) of the marks (P,) that have a weight."""
-    return weighted_sum(marks, weights) / sum(weights.values())
+def weighted_mean(sub_scores: Mapping[str, F64], weights: Mapping[str, float] = WEIGHTS) -> F64:
+    """Mean (P,) of the sub-scores (P,) that have a weight."""
+    return weighted_sum(sub_scores, weights) / sum(weights.values())
 
 
-def combine(marks: SubScores, ec: F64) -> F64:
-    """Final score (P,) of the marks; where ec (P,) is NaN it is left out."""
-    without = weighted_sum(vars(marks), WITHOUT_EC)
+def combine(sub_scores: SubScores, ec: F64) -> F64:
+    """Final score (P,) of the sub-scores; where ec (P,) is NaN it is left out."""
+    without = weighted_sum(vars(sub_scores), WITHOUT_EC)
     no_ec = np.isnan(ec)
     with_ec = without + WEIGHTS["ec"] * np.where(no_ec, 0.0, ec)
     weighted = np.where(no_ec, without / sum(WITHOUT_EC.values()), with_ec / sum(WEIGHTS.values()))
-    return np.asarray(marks.mult * weighted)
+    return np.asarray(sub_scores.mult * weighted)
 
 
 def multiplied(values: F64) -> F64:
@@ -112,7 +112,7 @@ def multiplied(values: F64) -> F64:
 
 
 def sub_scores_of(values: F64, best: F64) -> SubScores:
-    """Terms (P, 9) and M -> marks."""
+    """Terms (P, 9) and M -> sub-scores."""
     mult = multiplied(values)
     ep = normalised(values[:, PROGRESS], best)
     ttc, lk, hc = values[:, TTC], values[:, LK], values[:, HC]
@@ -122,20 +122,20 @@ def sub_scores_of(values: F64, best: F64) -> SubScores:
     )
 
 
-def human_filter(marks: SubScores, human: F64 | None) -> SubScores:
+def human_filter(sub_scores: SubScores, human: F64 | None) -> SubScores:
     """Set to 1 what the human also failed. human: (9,) terms of the human's own plan, or None.
 
     Quirks: only an exact 0 of the human counts, not 0.5; EP, HC and EC are never touched, EP is not
     normalised anew, and `pdm_score_no_ec` is not refreshed.
     """
     if human is None:
-        return marks
+        return sub_scores
     columns = {"nc": NC, "dac": DAC, "ddc": DDC, "tlc": TLC, "ttc": TTC, "lk": LK}
     failed = [name for name in FILTERED if human[columns[name]] == 0.0]
     if not failed:
-        return marks
-    ones = np.ones(len(marks.nc))
-    new = replace(marks, **dict.fromkeys(failed, ones))
+        return sub_scores
+    ones = np.ones(len(sub_scores.nc))
+    new = replace(sub_scores, **dict.fromkeys(failed, ones))
     return replace(new, mult=new.nc * new.dac * new.ddc * new.tlc)
 
 

@@ -1,4 +1,4 @@
-"""Why a plan scores what it scores: who or what cost which mark, and when.
+"""Why a plan scores what it scores: who or what cost which sub-score, and when.
 
     explanation = explain(prepared, trajectory)
     for loss in explanation.losses: print(loss.text)
@@ -42,16 +42,16 @@ EC_UNITS = ("m/s²", "m/s³", "rad/s", "rad/s²")
 
 @dataclass(frozen=True)
 class Loss:
-    """One mark below 1.
+    """One sub-score below 1.
 
-    mark: nc, dac, ddc, tlc, ep, ttc, lk, hc or ec; value: the mark, before the human filter
+    sub_score: nc, dac, ddc, tlc, ep, ttc, lk, hc or ec; value: of it, before the human filter
     forgiven: the human failed it too, so the final score does not count it
-    gain: by how much the final score would rise if only this mark were 1
+    gain: by how much the final score would rise if only this sub-score were 1
     step: simulated step (0.1 s) that decided it, or None; subject: id of the agent or light, or
     None; position: (2,) where, global [m], or None; text: a plain sentence
     """
 
-    mark: str
+    sub_score: str
     value: float
     forgiven: bool
     gain: float
@@ -78,9 +78,11 @@ class Explanation:
     losses: tuple[Loss, ...]
 
     def text(self) -> str:
-        """The score and a line per lost mark."""
+        """The score and a line per lost sub-score."""
         head = f"scene {self.scene_id}: EPDMS {100.0 * float(self.scores.epdms[0]):.2f}"
-        lines = [f"  {loss.mark.upper():3s} {loss.value:.3f}  {loss.text}" for loss in self.losses]
+        lines = [
+            f"  {loss.sub_score.upper():3s} {loss.value:.3f}  {loss.text}" for loss in self.losses
+        ]
         return "\n".join([head, *(lines or ["  no point lost"])])
 
 
@@ -127,9 +129,9 @@ def explain(
         "ttc": _threat, "lk": _lane, "hc": _history, "ec": _extended,
     }  # fmt: skip
     losses = [
-        _loss(case, mark, cause(case))
-        for mark, cause in causes.items()
-        if _value(scores, mark) < 1.0
+        _loss(case, sub_score, cause(case))
+        for sub_score, cause in causes.items()
+        if _value(scores, sub_score) < 1.0
     ]
     return Explanation(
         prepared.scene.id, scores, states, trace.corners, trace.centres,
@@ -138,25 +140,25 @@ def explain(
     )  # fmt: skip
 
 
-def _value(scores: PlanScores, mark: str) -> float:
-    value = float(scores.ec[0] if mark == "ec" else getattr(scores.raw, mark)[0])
+def _value(scores: PlanScores, sub_score: str) -> float:
+    value = float(scores.ec[0] if sub_score == "ec" else getattr(scores.raw, sub_score)[0])
     return 1.0 if np.isnan(value) else value
 
 
-def _loss(case: _Case, mark: str, cause: _Cause) -> Loss:
-    scores, value = case.scores, _value(case.scores, mark)
-    forgiven = mark in FILTERED and float(getattr(scores.filtered, mark)[0]) > value
+def _loss(case: _Case, sub_score: str, cause: _Cause) -> Loss:
+    scores, value = case.scores, _value(case.scores, sub_score)
+    forgiven = sub_score in FILTERED and float(getattr(scores.filtered, sub_score)[0]) > value
     text = cause.text + ("; the human did too, so it is forgiven" if forgiven else "")
-    gain = 0.0 if forgiven else _gain(scores, mark)
-    return Loss(mark, value, forgiven, gain, cause.step, cause.subject, cause.position, text)
+    gain = 0.0 if forgiven else _gain(scores, sub_score)
+    return Loss(sub_score, value, forgiven, gain, cause.step, cause.subject, cause.position, text)
 
 
-def _gain(scores: PlanScores, mark: str) -> float:
-    """Final score with this one mark at 1, less the final score."""
-    marks, ec, one = scores.filtered, scores.ec, np.ones(1)
-    if mark == "ec":
-        return float(combine(marks, one)[0] - scores.epdms[0])
-    mended: SubScores = replace(marks, **{mark: one})
+def _gain(scores: PlanScores, sub_score: str) -> float:
+    """Final score with this one sub-score at 1, less the final score."""
+    sub_scores, ec, one = scores.filtered, scores.ec, np.ones(1)
+    if sub_score == "ec":
+        return float(combine(sub_scores, one)[0] - scores.epdms[0])
+    mended: SubScores = replace(sub_scores, **{sub_score: one})
     mended = replace(mended, mult=mended.nc * mended.dac * mended.ddc * mended.tlc)
     return float(combine(mended, ec)[0] - scores.epdms[0])
 

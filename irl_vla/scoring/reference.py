@@ -74,7 +74,7 @@ class PdmClosed:
 
     plan: (51, 3) global rear-axle poses every 0.1 s; the first lies ON the path, not at the ego
     speeds: (51,) [m/s] along the path
-    chosen: index of the proposal; scores: (15,) PDM score without EC; marks: their sub-scores
+    chosen: index of the proposal; scores: (15,) PDM score without EC; sub_scores: their sub-scores
     progress: (15, 41) [m] arc length on the own path; proposal_speeds: (15, 41) [m/s];
     chosen_progress: (51,) [m] of the chosen one
     leaders: (51, 3) leader records of the chosen one: progress [m], speed [m/s], rear overhang [m]
@@ -86,7 +86,7 @@ class PdmClosed:
     speeds: F64
     chosen: int
     scores: F64
-    marks: SubScores
+    sub_scores: SubScores
     progress: F64
     proposal_speeds: F64
     chosen_progress: F64
@@ -133,8 +133,8 @@ def pdm_closed(
     rollout = _roll_out(ways, obstacles, prepared.arena.body, float(initial[VX]), targets)
     states = simulate(initial, rollout.poses[:, :STEPS], body.wheel_base)
     ahead = forecast(now, drift).pick(~obstacles.ignored[: len(now)])
-    marks = _score(prepared.arena, states, ahead, red)
-    chosen = int(np.argmax(marks.pdm_score_no_ec))
+    sub_scores = _score(prepared.arena, states, ahead, red)
+    chosen = int(np.argmax(sub_scores.pdm_score_no_ec))
     path, speed = divmod(chosen, SPEEDS)
     roll(
         rollout, np.array([chosen]), targets[[speed]], STEPS, PLAN_STEPS - 1,
@@ -144,7 +144,7 @@ def pdm_closed(
     for pose in plan:
         over_centre(pose, body.centre)
     return PdmClosed(
-        plan, rollout.motion[chosen, :, 1], chosen, marks.pdm_score_no_ec, marks,
+        plan, rollout.motion[chosen, :, 1], chosen, sub_scores.pdm_score_no_ec, sub_scores,
         rollout.motion[:, :STEPS, 0], rollout.motion[:, :STEPS, 1], rollout.motion[chosen, :, 0],
         rollout.leaders[chosen], states,
         tuple(name for name, hit in zip(now.ids, obstacles.ignored, strict=False) if hit),

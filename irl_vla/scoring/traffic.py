@@ -217,13 +217,16 @@ def together(scores: list[PlanScores]) -> PlanScores:
     def joined(parts: Iterable[Any]) -> Any:
         return np.concatenate([np.atleast_1d(part) for part in parts])
 
-    def marks(many: list[SubScores]) -> SubScores:
+    def sub_scores(many: list[SubScores]) -> SubScores:
         return SubScores(
-            *(joined(getattr(one, mark.name) for one in many) for mark in fields(SubScores))
+            *(
+                joined(getattr(one, sub_score.name) for one in many)
+                for sub_score in fields(SubScores)
+            )
         )
 
     rest = ("ec", "epdms", "epdms_raw", "progress_m", "best_progress_m", "evidence")
     return PlanScores(
-        marks([one.raw for one in scores]), marks([one.filtered for one in scores]),
+        sub_scores([one.raw for one in scores]), sub_scores([one.filtered for one in scores]),
         *(joined(getattr(one, name) for one in scores) for name in rest),
     )  # fmt: skip

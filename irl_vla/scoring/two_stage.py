@@ -36,14 +36,14 @@ class ScoredFrame:
     """One scored scene of either stage.
 
     t0_us: its time; start: (2,) rear axle at t0; planned_end: (2,) last planned pose; both global
-    marks: (8,) SUB_SCORE_NAMES after the human filter; states: (41, 11) simulated states of its
-    plan
+    sub_scores: (8,) SUB_SCORE_NAMES after the human filter; states: (41, 11) simulated states of
+    its plan
     """
 
     t0_us: int
     start: F64
     planned_end: F64
-    marks: F64
+    sub_scores: F64
     states: F64
 
 
@@ -116,12 +116,12 @@ def pair_comfort(now: F64, previous: F64, interval_us: int) -> float:
     return float(extended_comfort(rms))
 
 
-def with_score(marks: F64, ec: float) -> F64:
+def with_score(sub_scores: F64, ec: float) -> F64:
     """SUB_SCORE_NAMES (8,) and EC -> COLUMNS (10,): NC DAC DDC TLC (5 EP + 5 TTC + 2 LK + 2 HC + 2
     EC) / 16. An EC that is NaN is left out of the score."""
-    named = dict(zip(COLUMNS, [*marks, ec], strict=False))
+    named = dict(zip(COLUMNS, [*sub_scores, ec], strict=False))
     weighted = weighted_mean(named, WITHOUT_EC if np.isnan(ec) else WEIGHTS)
-    return np.array([*marks, ec, np.prod([named[name] for name in MULTIPLIERS]) * weighted])
+    return np.array([*sub_scores, ec, np.prod([named[name] for name in MULTIPLIERS]) * weighted])
 
 
 def combine_halves(now: WeightedGroup, previous: WeightedGroup) -> StageScores:
@@ -196,7 +196,7 @@ def _columns_of_pair(frames: Mapping[str, ScoredFrame], now: str, previous: str)
         ec = pair_comfort(late.states, early.states, late.t0_us - early.t0_us)
     except InputError as error:
         raise InputError(f"frames '{previous}', '{now}': {error}") from None
-    return {now: with_score(late.marks, ec), previous: with_score(early.marks, ec)}
+    return {now: with_score(late.sub_scores, ec), previous: with_score(early.sub_scores, ec)}
 
 
 def _shares(frames: Mapping[str, ScoredFrame], first: str, follow_ups: Sequence[str]) -> F64:

@@ -130,7 +130,7 @@ def _ego(axis: Axes, found: Explanation) -> None:
             x, y = loss.position
             axis.plot(x, y, "x", ms=11, mew=2.5, color=LOST, zorder=9)
             axis.annotate(
-                loss.mark.upper(), (x, y), (6, 6), textcoords="offset points", color=LOST,
+                loss.sub_score.upper(), (x, y), (6, 6), textcoords="offset points", color=LOST,
                 weight="bold", fontsize=9, zorder=10, annotation_clip=True,
             )  # fmt: skip
 
@@ -167,15 +167,15 @@ def _legend(axis: Axes, scene: Scene) -> None:
 
 
 def _reasons(axis: Axes, found: Explanation, title: str) -> None:
-    """Score, a bar per mark, and the sentences."""
+    """Score, a bar per sub-score, and the sentences."""
     axis.set_axis_off()
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1)
-    scores, marks = found.scores, ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
+    scores, sub_scores = found.scores, ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
     axis.text(0, 0.985, title, fontsize=11, weight="bold", color=INK, va="top")
     final = 100.0 * float(scores.epdms[0])
     axis.text(0, 0.94, f"EPDMS {final:.1f}", fontsize=22, weight="bold", color=INK, va="top")
-    values = {name: float(getattr(scores.raw, name)[0]) for name in marks}
+    values = {name: float(getattr(scores.raw, name)[0]) for name in sub_scores}
     values |= {} if np.isnan(scores.ec[0]) else {"ec": float(scores.ec[0])}
     top = 0.84
     for name, value in values.items():
@@ -186,7 +186,7 @@ def _reasons(axis: Axes, found: Explanation, title: str) -> None:
         top -= 0.031
     top -= 0.02
     for loss in found.losses:
-        head = f"{loss.mark.upper()} {loss.value:.2f}"
+        head = f"{loss.sub_score.upper()} {loss.value:.2f}"
         lines = textwrap.wrap(loss.text, 62)
         if top - 0.024 * (len(lines) + 1) < 0.0:
             axis.text(0, top, "...", fontsize=9, color=MUTED, va="top")

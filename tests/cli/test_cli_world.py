@@ -77,7 +77,10 @@ def test_groups_are_written_with_their_mapping_and_scored(tmp_path: Path) -> Non
         monkey.undo()
     table = json.loads((tmp_path / "table/table.json").read_text())
     assert table["scenes"] == 1
-    worth = {name: marks["epdms"]["mean"] for name, marks in table["drivers_unfiltered"].items()}
+    worth = {
+        name: sub_scores["epdms"]["mean"]
+        for name, sub_scores in table["drivers_unfiltered"].items()
+    }
     assert worth["expert"] > worth["standing_still"]
     out = tmp_path / "results.json"
     result = CliRunner().invoke(

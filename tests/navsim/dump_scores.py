@@ -191,23 +191,27 @@ def plan_scores(
 ) -> dict[str, Any]:
     ego = world.scene.ego
     states = simulate(ego.initial, sample_plans(poses, ego.initial, world.scene.t0_us))[0]
-    values = {"poses": poses, "simulated_end": states[-1], **both_marks("log_replay", world, poses)}
+    values = {
+        "poses": poses,
+        "simulated_end": states[-1],
+        **both_sub_scores("log_replay", world, poses),
+    }
     if reactive:
-        values |= both_marks("reactive_idm", reactive_world(world, poses, window), poses)
+        values |= both_sub_scores("reactive_idm", reactive_world(world, poses, window), poses)
     return values
 
 
-def both_marks(policy: str, world: PreparedScene, poses: Any) -> dict[str, Any]:
+def both_sub_scores(policy: str, world: PreparedScene, poses: Any) -> dict[str, Any]:
     found = score(world, poses)
     return {
-        f"{policy}_raw": mark_values(found.raw),
-        f"{policy}_filtered": mark_values(found.filtered),
+        f"{policy}_raw": sub_score_values(found.raw),
+        f"{policy}_filtered": sub_score_values(found.filtered),
     }
 
 
-def mark_values(marks: SubScores) -> dict[str, float]:
-    values = {name: getattr(marks, name)[0] for name in (*SUB_SCORE_NAMES, "mult")}
-    return {**values, "pdm_score": marks.pdm_score_no_ec[0]}
+def sub_score_values(sub_scores: SubScores) -> dict[str, float]:
+    values = {name: getattr(sub_scores, name)[0] for name in (*SUB_SCORE_NAMES, "mult")}
+    return {**values, "pdm_score": sub_scores.pdm_score_no_ec[0]}
 
 
 def idm_values(tracks: Tracks) -> dict[str, Any]:

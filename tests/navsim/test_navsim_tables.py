@@ -26,14 +26,14 @@ SPEED = 5.0  # [m/s] of every car here: straight on along x
 
 def scored(
     token: str, t0_s: float, x: float = 0.0, log: str = "log", plan: np.ndarray | None = None,
-    **marks: float,
+    **sub_scores: float,
 ) -> Scored:  # fmt: skip
-    """A car at x that drives on at SPEED; all marks 1 but those given."""
+    """A car at x that drives on at SPEED; all sub-scores 1 but those given."""
     initial = np.zeros(11)
     initial[0], initial[3] = x, SPEED
     steps = np.arange(1, 9)[:, None] * 0.5 * SPEED
     straight = np.hstack([steps, np.zeros((8, 2))])
-    values = {**dict.fromkeys(SUB_SCORE_NAMES, 1.0), **marks}
+    values = {**dict.fromkeys(SUB_SCORE_NAMES, 1.0), **sub_scores}
     return Scored(
         token, log, round(t0_s * 1e6), len(token) == 17, initial,
         straight if plan is None else plan, values, values,
@@ -83,14 +83,14 @@ def test_csv_has_the_devkits_columns_and_empty_cells() -> None:
 GROUP = TwoStageGroup("a" * 16, "b" * 16, (("1" * 17, "2" * 17), ("3" * 17, "4" * 17)))
 
 
-def members(far: float = 0.0, **marks: float) -> list[Scored]:
+def members(far: float = 0.0, **sub_scores: float) -> list[Scored]:
     """Both frames of GROUP, 0.5 s apart, and two pairs of follow-ups at the planned ends."""
     ends = {"1" * 17: 22.5, "2" * 17: 20.0, "3" * 17: 22.5 + far, "4" * 17: 20.0 + far}
     late = {"1" * 17, "3" * 17}
     return [
         scored("b" * 16, 0.0),
         scored("a" * 16, 0.5, x=2.5),
-        *(scored(t, 4.5 if t in late else 4.0, x=x, **(marks if "3" in t else {}))
+        *(scored(t, 4.5 if t in late else 4.0, x=x, **(sub_scores if "3" in t else {}))
           for t, x in ends.items()),
     ]  # fmt: skip
 

@@ -101,8 +101,8 @@ def test_in_one_batch_only_progress_may_differ_and_only_downwards() -> None:
     plans = fan(scene, 100)
     pairs, batch = score(scene, plans), score(scene, plans, together="batch")
     assert (batch.raw.ep <= pairs.raw.ep).all() and (batch.raw.ep < pairs.raw.ep).any()
-    for mark in ("nc", "dac", "ddc", "tlc", "ttc", "lk", "hc"):
-        assert np.array_equal(getattr(batch.raw, mark), getattr(pairs.raw, mark))
+    for sub_score in ("nc", "dac", "ddc", "tlc", "ttc", "lk", "hc"):
+        assert np.array_equal(getattr(batch.raw, sub_score), getattr(pairs.raw, sub_score))
 
 
 def test_threads_and_order_do_not_change_results() -> None:
@@ -146,10 +146,12 @@ def test_the_human_filter_forgives_and_never_punishes() -> None:
     touched = 0
     for scene in public_scenes().values():
         scores = score(scene, scene.plans())
-        for mark in ("nc", "dac", "ddc", "tlc", "ttc", "lk"):
-            assert (getattr(scores.filtered, mark) >= getattr(scores.raw, mark)).all()
-        for mark in ("ep", "hc", "pdm_score_no_ec"):
-            assert np.array_equal(getattr(scores.filtered, mark), getattr(scores.raw, mark))
+        for sub_score in ("nc", "dac", "ddc", "tlc", "ttc", "lk"):
+            assert (getattr(scores.filtered, sub_score) >= getattr(scores.raw, sub_score)).all()
+        for sub_score in ("ep", "hc", "pdm_score_no_ec"):
+            assert np.array_equal(
+                getattr(scores.filtered, sub_score), getattr(scores.raw, sub_score)
+            )
         touched += int((scores.epdms > scores.epdms_raw).sum())
     assert touched > 0
 

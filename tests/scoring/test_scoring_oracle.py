@@ -129,13 +129,17 @@ def test_reference_human_and_batch_agree() -> None:
                 assert recorded is None
                 continue
             alone = sub_scores_of(values[None], multiplied(values[None]) * values[4])
-            for mark in ("nc", "dac", "ddc", "tlc", "ttc", "lk"):
-                assert getattr(alone, mark)[0] == recorded[mark], (name, mark)
+            for sub_score in ("nc", "dac", "ddc", "tlc", "ttc", "lk"):
+                assert getattr(alone, sub_score)[0] == recorded[sub_score], (name, sub_score)
         assert abs(prepared.reference[4] - oracle["reference"]["progress_m"]) < 1e-6
         batch = score(prepared, scene.plans(), together="batch").raw
         for i, recorded in enumerate(oracle["batch"][1:]):
-            for mark in (*names, "mult", "pdm_score_no_ec"):
-                assert abs(getattr(batch, mark)[i] - recorded[mark]) < 1e-6, (name, i, mark)
+            for sub_score in (*names, "mult", "pdm_score_no_ec"):
+                assert abs(getattr(batch, sub_score)[i] - recorded[sub_score]) < 1e-6, (
+                    name,
+                    i,
+                    sub_score,
+                )
 
 
 def test_details_of_the_cases_agree() -> None:

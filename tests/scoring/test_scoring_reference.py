@@ -72,9 +72,9 @@ def cases() -> list[Any]:
 def test_every_recorded_proposal_gets_the_recorded_marks_and_the_same_one_is_chosen() -> None:
     for case in cases():
         closed = pdm_closed(public_scenes()[case["scene"]])
-        for mark in SUB_SCORE_NAMES:
-            wanted = [proposal[mark] for proposal in case["proposals"]]
-            np.testing.assert_allclose(getattr(closed.marks, mark), wanted, **EXACT)
+        for sub_score in SUB_SCORE_NAMES:
+            wanted = [proposal[sub_score] for proposal in case["proposals"]]
+            np.testing.assert_allclose(getattr(closed.sub_scores, sub_score), wanted, **EXACT)
         assert closed.chosen == case["best"], case["scene"]
         assert list(closed.ignored) == case["ignored_tracks"], case["scene"]
 
@@ -194,7 +194,7 @@ def test_what_touches_the_ego_at_the_start_is_ignored_and_named() -> None:
     closed = pdm_closed(street(10.0, tracks(("bumper", VEHICLE, 6.0, 0.0, 0.0, 0.0, 0.0))))
     assert closed.ignored == ("bumper",)
     np.testing.assert_array_equal(closed.plan, pdm_closed(street(10.0)).plan)
-    assert closed.marks.nc.min() == 1.0
+    assert closed.sub_scores.nc.min() == 1.0
 
 
 def test_what_is_more_than_a_hundred_metres_away_is_not_seen() -> None:

@@ -25,13 +25,13 @@ CONE = 3
 STRAIGHT = plan(10.0)  # 40 m along x in 4 s; front bumper at x = 4.049 + 10 t
 
 
-def marks(scene: Scene, poses: np.ndarray) -> dict[str, float]:
+def sub_scores(scene: Scene, poses: np.ndarray) -> dict[str, float]:
     raw = score(scene, poses).raw
     return {n: float(getattr(raw, n)[0]) for n in ("nc", "dac", "ddc", "tlc", "ttc", "lk", "hc")}
 
 
 def lost(scene: Scene, poses: np.ndarray) -> set[str]:
-    return {name for name, value in marks(scene, poses).items() if value < 1.0}
+    return {name for name, value in sub_scores(scene, poses).items() if value < 1.0}
 
 
 def test_driving_straight_on_an_empty_street_loses_nothing() -> None:
@@ -41,12 +41,12 @@ def test_driving_straight_on_an_empty_street_loses_nothing() -> None:
 def test_running_into_a_slower_car_is_the_egos_fault() -> None:
     scene = street(agents=tracks(("slow", VEHICLE, 20.0, 0.0, 0.0, 2.0, 0.0)))
     assert lost(scene, STRAIGHT) == {"nc", "ttc"}
-    assert marks(scene, STRAIGHT)["nc"] == 0.0
+    assert sub_scores(scene, STRAIGHT)["nc"] == 0.0
 
 
 def test_hitting_a_thing_costs_half() -> None:
     scene = street(agents=tracks(("cone", CONE, 20.0, 0.0, 0.0, 0.0, 0.0)))
-    assert marks(scene, STRAIGHT)["nc"] == 0.5
+    assert sub_scores(scene, STRAIGHT)["nc"] == 0.5
 
 
 def test_being_hit_from_behind_is_not_the_egos_fault_yet_costs_ttc() -> None:
@@ -89,7 +89,7 @@ def test_tracks_that_touch_the_ego_at_the_start_are_deleted_in_log_replay_only()
     replay = street(agents=agents)
     assert len(prepare(replay).tracks) == 0 and lost(replay, STRAIGHT) == set()
     reactive = replace(replay, traffic_policy="reactive")
-    assert marks(reactive, STRAIGHT)["nc"] == 0.0
+    assert sub_scores(reactive, STRAIGHT)["nc"] == 0.0
     near = tracks(("in", VEHICLE, 6.2, 0.0, 0.0, 0.0, 0.0))
     assert len(prepare(street(agents=near)).tracks) == 1
 
@@ -120,18 +120,20 @@ def test_lanes_are_no_drivable_area() -> None:
     scene = street()
     kinds = scene.areas.kinds.copy()
     kinds[2] = 0  # the roadblock becomes one more lane
-    assert marks(replace(scene, areas=replace(scene.areas, kinds=kinds)), STRAIGHT)["dac"] == 0.0
+    assert (
+        sub_scores(replace(scene, areas=replace(scene.areas, kinds=kinds)), STRAIGHT)["dac"] == 0.0
+    )
 
 
 def test_driving_off_route_costs_direction_and_lane_keeping() -> None:
     assert lost(street(), change_lane(3.5)) >= {"ddc", "lk"}
-    assert marks(street(), change_lane(3.5))["ddc"] == 0.0
+    assert sub_scores(street(), change_lane(3.5))["ddc"] == 0.0
 
 
 def test_direction_is_never_looked_at() -> None:
     scene = street()
     oncoming = replace(scene, route=replace(scene.route, lane_ids=("lane", "oncoming")))
-    assert marks(oncoming, change_lane(3.5))["ddc"] == 1.0
+    assert sub_scores(oncoming, change_lane(3.5))["ddc"] == 1.0
 
 
 def test_intersections_excuse_direction_and_pause_lane_keeping() -> None:
@@ -150,11 +152,11 @@ def test_touching_a_red_stretch_while_it_is_red(x: float, red: tuple[int, int], 
     steps = np.zeros((1, 41), np.bool_)
     steps[0, red[0] : red[1] + 1] = True
     lights = RedLights(("stop",), Polygons.of([rectangle(x, -1.0, x + 10.0, 1.0)]), steps)
-    assert marks(replace(street(), red_lights=lights), STRAIGHT)["tlc"] == tlc
+    assert sub_scores(replace(street(), red_lights=lights), STRAIGHT)["tlc"] == tlc
 
 
 def test_unknown_lights_cost_nothing() -> None:
-    assert marks(replace(street(), red_lights=None), STRAIGHT)["tlc"] == 1.0
+    assert sub_scores(replace(street(), red_lights=None), STRAIGHT)["tlc"] == 1.0
 
 
 def test_hard_braking_costs_comfort_and_breaks_with_the_plan_before() -> None:

@@ -69,9 +69,12 @@ def test_tracks_and_scores_are_those_of_the_original() -> None:
             world = ready.under(plans[result["candidate"]])
             for k, rows in enumerate(result["tracks"]):
                 agree(world.tracks, EVERY * k, {name: np.array(rest) for name, *rest in rows})
-            marks = score(world, plans[result["candidate"]]).filtered
+            sub_scores = score(world, plans[result["candidate"]]).filtered
             for name, value in result["filtered"].items():
-                assert getattr(marks, name)[0] == pytest.approx(value, abs=1e-6), (scene.id, name)
+                assert getattr(sub_scores, name)[0] == pytest.approx(value, abs=1e-6), (
+                    scene.id,
+                    name,
+                )
 
 
 def agree(found: Tracks, step: int, expected: dict[str, F64]) -> None:

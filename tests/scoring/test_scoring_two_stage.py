@@ -33,10 +33,12 @@ ORIGINAL_NAMES = {
 PERFECT = np.ones(8)
 
 
-def standing(t0_us: int, x: float = 0.0, marks: np.ndarray | None = None) -> ScoredFrame:
+def standing(t0_us: int, x: float = 0.0, sub_scores: np.ndarray | None = None) -> ScoredFrame:
     """A plan that stands still at x."""
     place = np.array([x, 0.0])
-    return ScoredFrame(t0_us, place, place, PERFECT if marks is None else marks, np.zeros((41, 11)))
+    return ScoredFrame(
+        t0_us, place, place, PERFECT if sub_scores is None else sub_scores, np.zeros((41, 11))
+    )
 
 
 def group_of(**frames: ScoredFrame) -> tuple[dict[str, ScoredFrame], Group]:
@@ -81,9 +83,9 @@ def test_stages_are_multiplied_within_a_half_before_the_halves_are_averaged() ->
 
 
 def test_without_extended_comfort_the_score_is_divided_by_fourteen() -> None:
-    marks = np.array([1, 1, 1, 1, 0.5, 1, 0, 1])  # nc dac ddc tlc ep ttc lk hc
-    assert with_score(marks, 1.0)[-1] == (2.5 + 5 + 0 + 2 + 2) / 16
-    assert with_score(marks, np.nan)[-1] == (2.5 + 5 + 0 + 2) / 14
+    sub_scores = np.array([1, 1, 1, 1, 0.5, 1, 0, 1])  # nc dac ddc tlc ep ttc lk hc
+    assert with_score(sub_scores, 1.0)[-1] == (2.5 + 5 + 0 + 2 + 2) / 16
+    assert with_score(sub_scores, np.nan)[-1] == (2.5 + 5 + 0 + 2) / 14
 
 
 def test_extended_comfort_of_a_pair_is_written_to_both_frames() -> None:
@@ -108,7 +110,7 @@ def test_the_planned_end_makes_the_weights_not_the_simulated_one() -> None:
 
 
 def test_a_missing_follow_up_leaves_with_its_partner_and_its_weight_is_shared() -> None:
-    frames, _ = group_of(a=standing(5_000_000, marks=np.zeros(8)))
+    frames, _ = group_of(a=standing(5_000_000, sub_scores=np.zeros(8)))
     whole = Group("now", "previous", (("a", "b"), ("gone", "b2")))
     frames["b2"] = standing(4_500_000)
     result = two_stage(frames, [whole])

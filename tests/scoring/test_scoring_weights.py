@@ -16,7 +16,7 @@ COLUMNS = {"nc": NC, "dac": DAC, "ddc": DDC, "tlc": TLC, "ttc": TTC, "lk": LK}
 MULTIPLIERS = ("nc", "dac", "ddc", "tlc")
 
 
-def marks(**values: float) -> SubScores:
+def sub_scores(**values: float) -> SubScores:
     """Of one plan: 1 where nothing else is said."""
     names = ("nc", "dac", "ddc", "tlc", "ep", "ttc", "lk", "hc")
     given = {name: values.get(name, 1.0) for name in names}
@@ -26,7 +26,7 @@ def marks(**values: float) -> SubScores:
 
 
 def total(ec: float = 1.0, **values: float) -> float:
-    return float(combine(marks(**values), np.array([ec]))[0])
+    return float(combine(sub_scores(**values), np.array([ec]))[0])
 
 
 @pytest.mark.parametrize(("name", "weight"), [("ep", 5.0), ("ttc", 5.0), ("lk", 2.0), ("hc", 2.0)])
@@ -59,18 +59,18 @@ def human(**values: float) -> np.ndarray:
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_what_the_human_fails_is_forgiven_and_nothing_else_is(name: str) -> None:
-    failed = marks(**dict.fromkeys(COLUMNS, 0.0))
+    failed = sub_scores(**dict.fromkeys(COLUMNS, 0.0))
     filtered = human_filter(failed, human(**{name: 0.0}))
     for other in COLUMNS:
         assert getattr(filtered, other)[0] == (1.0 if other == name else 0.0)
-    half = human_filter(marks(**{name: 0.0}), human(**{name: 0.5}))
+    half = human_filter(sub_scores(**{name: 0.0}), human(**{name: 0.5}))
     assert getattr(half, name)[0] == 0.0, "half a failure forgives nothing"
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_forgiving_mends_the_product_or_the_weighted_mean(name: str) -> None:
     """A plan that fails one sub-score alone is whole again."""
-    lost = marks(**{name: 0.0})
+    lost = sub_scores(**{name: 0.0})
     weight = {"ttc": 5.0, "lk": 2.0}.get(name, 16.0)
     assert float(combine(lost, np.array([1.0]))[0]) == pytest.approx(1.0 - weight / 16.0)
     filtered = human_filter(lost, human(**{name: 0.0}))
@@ -82,13 +82,13 @@ def test_forgiving_mends_the_product_or_the_weighted_mean(name: str) -> None:
 def test_what_is_not_forgiven_stays_in_the_product(kept: str) -> None:
     """The human fails the three other multipliers; the plan fails all four, this one by half."""
     others = dict.fromkeys([name for name in MULTIPLIERS if name != kept], 0.0)
-    filtered = human_filter(marks(**others, **{kept: 0.5}), human(**others))
+    filtered = human_filter(sub_scores(**others, **{kept: 0.5}), human(**others))
     assert filtered.mult[0] == 0.5 and getattr(filtered, kept)[0] == 0.5
     assert float(combine(filtered, np.array([1.0]))[0]) == 0.5
 
 
 def test_progress_and_comfort_are_never_forgiven() -> None:
-    lost = marks(ep=0.3, hc=0.0)
+    lost = sub_scores(ep=0.3, hc=0.0)
     filtered = human_filter(lost, human(hc=0.0, ec=0.0, progress=0.0))
     assert filtered.ep[0] == 0.3 and filtered.hc[0] == 0.0
     assert human_filter(lost, None) is lost and human_filter(lost, human()) is lost

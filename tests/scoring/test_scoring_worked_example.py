@@ -48,8 +48,8 @@ def test_the_profiles_the_first_command_and_the_first_state() -> None:
 
 def test_the_marks_and_the_number() -> None:
     found = score(SCENE, PLAN, BEFORE)
-    for mark in ("nc", "dac", "ddc", "tlc", "ttc", "lk", "hc", "mult"):
-        assert getattr(found.raw, mark)[0] == 1.0
+    for sub_score in ("nc", "dac", "ddc", "tlc", "ttc", "lk", "hc", "mult"):
+        assert getattr(found.raw, sub_score)[0] == 1.0
     assert found.progress_m[0] == near(29.0628) and found.best_progress_m[0] == near(40.0000)
     assert found.raw.ep[0] == near(0.7266)
     rms = extended_differences(prepare(SCENE), STATES, BEFORE)

@@ -236,6 +236,6 @@ def _frame(cutter: Cutter, step: int, scene_type: str, make: PlanMaker) -> Score
     initial = scene.ego.initial
     found = score(prepared, plan[None])
     states = simulate(initial, sample_plans(plan[None], initial, scene.t0_us)[0])[0]
-    marks = np.array([getattr(found.raw, mark)[0] for mark in SUB_SCORE_NAMES])
+    sub_scores = np.array([getattr(found.raw, sub_score)[0] for sub_score in SUB_SCORE_NAMES])
     end = to_outer(plan[-1], initial[[X, Y, HEADING]])[:2]
-    return ScoredFrame(scene.t0_us, np.array(initial[[X, Y]]), end, marks, np.asarray(states))
+    return ScoredFrame(scene.t0_us, np.array(initial[[X, Y]]), end, sub_scores, np.asarray(states))

@@ -51,7 +51,7 @@ def score_episode(
         plans = np.stack([make(cutter, step, now) for make in makers.values()])
         earlier = np.stack([make(cutter, step - BEFORE, before) for make in makers.values()])
         found = score(now, plans, earlier)
-        values = [getattr(found.raw, mark) for mark in SUB_SCORE_NAMES]
+        values = [getattr(found.raw, sub_score) for sub_score in SUB_SCORE_NAMES]
         for i, driver in enumerate(makers):
             rows[driver].append(
                 np.array([*(v[i] for v in values), found.ec[i], found.epdms_raw[i]])
