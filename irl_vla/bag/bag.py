@@ -186,7 +186,7 @@ class Bag(Closing):
 
     def event_reader(self) -> EventReader:
         """A reader of this bag's messages, at the start of the recording."""
-        return EventReader(self._stored.topics, self.chosen, self.calibration, motion=self.motion)
+        return EventReader(self._stored.topics, self.chosen, self.calibration, self.motion)
 
     def _other_robots(self) -> dict[str, str]:
         """Topics of other cars in the same recording, with the reason."""

@@ -12,7 +12,7 @@ from irl_vla.frames import inverse, yaw_of
 from irl_vla.messages.calibration import Calibration, camera_of, info_content, pose_matrix
 from irl_vla.messages.messages import DECODE_DAMAGE, Decoder
 from irl_vla.messages.motion_reader import MotionReader, header_stamp_ns
-from irl_vla.messages.motion_source import MotionKind, MotionSource
+from irl_vla.messages.motion_source import MotionSource
 from irl_vla.messages.notices import Notice, NoticeKind
 from irl_vla.messages.picture_reader import PictureReader
 from irl_vla.messages.plan_messages import intent_from_message
@@ -53,12 +53,11 @@ class EventReader:
         there: dict[str, StoredTopic],
         chosen: ChosenTopics,
         calibration: Calibration,
-        ego_from_tf: bool = False,
+        motion: MotionSource,
         *,
-        motion: MotionSource | None = None,
         every: bool = False,
     ) -> None:
-        """motion: where the ego's motion comes from; by default tf (ego_from_tf) or the odometry
+        """motion: where the ego's motion comes from
         every: each message that is of no use gives a notice, for who counts them; else a topic
         gives one of each kind"""
         self._every = every
@@ -69,8 +68,7 @@ class EventReader:
         self._decoders: dict[str, Decoder] = {}
         self._said: set[tuple[str, NoticeKind]] = set()
         self._infos: dict[str, tuple[Any, ...]] = {}
-        source = motion or _usual_motion(chosen, ego_from_tf)
-        self._motion = MotionReader(self._tree, self._base, source)
+        self._motion = MotionReader(self._tree, self._base, motion)
         self._parts: dict[str, Callable[[Any, Record], Iterator[Event]]] = {}
         self._cameras: dict[str, list[str]] = {}
         self._pictures: dict[str, PictureReader] = {}
@@ -222,15 +220,6 @@ class EventReader:
             return
         boxes = boxes_from_message(message, ego_from_frame)
         yield StampedBoxes(self._stamp(message, record), boxes)
-
-
-def _usual_motion(chosen: ChosenTopics, ego_from_tf: bool) -> MotionSource:
-    """tf or the odometry, both of its facts trusted, as in the car."""
-    if ego_from_tf:
-        return MotionSource(MotionKind.TF)
-    if chosen.odometry:
-        return MotionSource(MotionKind.ODOMETRY, chosen.odometry)
-    return MotionSource()
 
 
 def boxes_from_message(message: Any, ego_from_frame: F64) -> Boxes3D:

@@ -70,7 +70,7 @@ class Intake:
         stored = {topic: StoredTopic(topic, kind) for topic, kind in self.kinds.items()}
         self._tree = TransformTree()
         calibration = Calibration(self._tree, params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration, motion=MotionSource(), every=True)
+        self._reader = EventReader(stored, chosen, calibration, MotionSource(), every=True)
         self.sync = self._synchroniser()
         self._infos: dict[str, bytes] = {}  # camera -> its last CameraInfo
         self._contents: dict[str, object] = {}  # topic -> what it said

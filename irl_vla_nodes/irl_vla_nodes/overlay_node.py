@@ -18,6 +18,7 @@ from irl_vla.camera.preprocess import decode
 from irl_vla.camera.rig import Rig
 from irl_vla.messages.calibration import Calibration
 from irl_vla.messages.events import EventReader, boxes_from_message
+from irl_vla.messages.motion_source import MotionSource
 from irl_vla.messages.plan_messages import plan_from_message
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
@@ -68,7 +69,7 @@ class OverlayNode(CarNode[OverlayParams]):
         )  # fmt: skip
         stored = {topic: StoredTopic(topic, image_type(topic)) for topic in self._topics}
         calibration = Calibration(TransformTree(), params.base_frame)
-        self._reader = EventReader(stored, chosen, calibration)
+        self._reader = EventReader(stored, chosen, calibration, MotionSource())
         self._pictures = {name: deque[CameraImage](maxlen=KEPT) for name in params.cameras}
         self._sets: deque[FramesHandle] = deque(maxlen=KEPT)
         self._rig: Rig | None = None

@@ -137,7 +137,7 @@ class EgoInbox:
         calibration = Calibration(TransformTree(), params.base_frame)
         kind = MotionKind.TF if from_tf else MotionKind.ODOMETRY
         source = MotionSource(kind, params.tf_topic if from_tf else params.odometry_topic)
-        self._reader = EventReader(stored, chosen, calibration, motion=source, every=True)
+        self._reader = EventReader(stored, chosen, calibration, source, every=True)
         self._node, self._on_event, self._history = node, on_event, history
         self.inlets = [self._inlet(topic, kind, params) for topic, kind in kinds.items()]
 

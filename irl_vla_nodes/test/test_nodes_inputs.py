@@ -15,6 +15,7 @@ from irl_vla.frames import rigid_from_pose
 from irl_vla.messages.calibration import Calibration
 from irl_vla.messages.events import EventReader, Notice, NoticeKind
 from irl_vla.messages.geometry_messages import odometry_message
+from irl_vla.messages.motion_source import MotionKind, MotionSource
 from irl_vla.messages.plan_messages import intent_to_message
 from irl_vla.messages.records import Record, StoredTopic
 from irl_vla.messages.tf_tree import TransformTree
@@ -31,7 +32,9 @@ def reader() -> EventReader:
         base_frame="base_link", why={},
     )  # fmt: skip
     topics = {ODOM: StoredTopic(ODOM, ODOMETRY), WANTED: StoredTopic(WANTED, INTENT)}
-    return EventReader(topics, chosen, Calibration(TransformTree(), "base_link"), False, every=True)
+    calibration = Calibration(TransformTree(), "base_link")
+    motion = MotionSource(MotionKind.ODOMETRY, ODOM)
+    return EventReader(topics, chosen, calibration, motion, every=True)
 
 
 def at(x: float, y: float, yaw: float, speed: float = 8.0) -> EgoMotion:
