@@ -84,8 +84,8 @@ def open_source(
     folder = Path(path)
     for name, reader in READERS.items():
         if reader.recognises(folder):
-            if odometry is not None or camera_delay_ns:
-                what = "--odometry and --camera-delay-ms are for bags"
+            if topics is not None or odometry is not None or camera_delay_ns:
+                what = "--topics, --odometry and --camera-delay-ms are for bags"
                 raise InputError(f"{path}: a folder of {name}: {what}")
             return reader.open(folder)
     bag = open_bag(folder, topics, odometry=odometry, camera_delay_ns=camera_delay_ns)

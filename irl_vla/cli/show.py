@@ -27,10 +27,17 @@ from irl_vla.view.report import ShowPage, replace_file, write_show_page
 from irl_vla.view.show_page import ShowBuilder
 
 EXIT_FAILURES = 4
+OPTIONS_OF = {  # kind of source -> options that say something to it
+    "a recording": {"rig", "topics", "odometry", "camera_delay_ms", "anchor"},
+    "a world or scenario": {"animate"},
+    "scoring scenes": {"scene", "trajectory"},
+    "a NAVSIM token": {"navsim"},
+}
 EVENT_ROLES = (Role.CAMERA, Role.ODOMETRY, Role.TF, Role.INTENT, Role.BOXES)
 
 
 def show(
+    ctx: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(
@@ -66,6 +73,7 @@ def show(
     """Draw a recording: cameras with ground grid and boxes, timing, ego motion, calibration, or,
     for the built-in world and for scenarios, the town and the drive from above."""
     if navsim is not None:
+        _refuse_idle(ctx, "a NAVSIM token")
         from irl_vla.cli.navsim_show import show_navsim  # with pyarrow and pyproj
 
         picture = None if out is None else out / file_name(str(source), ending=".png")
@@ -73,19 +81,18 @@ def show(
         return
     drives = drives_of(source)
     if drives is not None:
+        _refuse_idle(ctx, "a world or scenario")
         folder = out or Path("out") / "show" / drives.name
         refuse_unwritable(folder)
         _say_written(show_world(drives, folder, animate))
         return
-    if animate:
-        raise InputError(
-            f"{source}: --animate is for world:SEED, situation:NAME:SEED and scenarios (.pkl, .xml)"
-        )
     if source.name.endswith((".json", ".json.gz")):
+        _refuse_idle(ctx, "scoring scenes")
         from irl_vla.cli.explain import explain  # with matplotlib
 
         explain(source, scene, None, trajectory, out or Path("out/show"))
         return
+    _refuse_idle(ctx, "a recording")
     folder = out or Path("out") / "show" / source.resolve().stem
     delay = delay_ns(camera_delay_ms)
     with open_source(source, topics, odometry=odometry, camera_delay_ns=delay) as recording:
@@ -98,6 +105,16 @@ def show(
         raise typer.Exit(130)
     if builder.lost:
         raise typer.Exit(EXIT_FAILURES)
+
+
+def _refuse_idle(ctx: typer.Context, kind: str) -> None:
+    """Options that say nothing to this kind of source. Raises InputError."""
+    for name in sorted(set().union(*OPTIONS_OF.values()) - OPTIONS_OF[kind]):
+        given = ctx.get_parameter_source(name)
+        if given is not None and given.name == "COMMANDLINE":
+            kinds = " and ".join(k for k, names in OPTIONS_OF.items() if name in names)
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option}: does nothing with {kind}, it is for {kinds}; leave it out")
 
 
 def _write(

@@ -40,6 +40,13 @@ ENTRIES = {words: e for words, e in commands().items() if isinstance(e, CommandE
         (("replay", "bag", "--bundle", "RULE", "--follow-tolerance", "1"), "--follow-tolerance"),
         (("replay", "bag", "--bundle", "RULE", "--tolerance", "1"), "--tolerance"),
         (("replay", "bag", "--bundle", "RULE", "--follow", "x", "--seed", "1"), "--seed"),
+        (("show", "world:1", "--anchor", "front"), "--anchor"),
+        (("show", "situation:red_light:0", "--odometry", "/odom"), "--odometry"),
+        (("show", "world:1", "--rig", "rig.yaml"), "--rig"),
+        (("show", "scenes.json", "--camera-delay-ms", "3"), "--camera-delay-ms"),
+        (("show", "bag", "--scene", "x"), "--scene"),
+        (("show", "bag", "--animate"), "--animate"),
+        (("show", "0123456789abcdef", "--navsim", "data", "--topics", "t.yaml"), "--topics"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(
