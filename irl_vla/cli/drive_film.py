@@ -77,8 +77,7 @@ def _finish(run: DriveRun, folder: Path, page: DrivePageBuilder) -> None:
     scores = plan_scores(run.loop.episode(run.drive.seed), run.ticks)
     summary = run.facts | run.summary(score)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    # The page has the pictures; the animation, which has them again, lies beside it.
-    drawn = page.page(verdict_of(summary), [_table(summary)], scores, None)
+    drawn = page.page(verdict_of(summary), [_table(summary)], scores)
     write_drive_page(drawn, folder / "report.html")
 
 

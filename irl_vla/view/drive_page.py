@@ -41,10 +41,11 @@ CAMERAS_WIDTH, ABOVE_WIDTH, HEIGHT = 800, 480, 640  # [px] of an animation frame
 ABOVE_SCALE = 6.0  # [px/m]
 AHEAD_M, BEHIND_M = 90.0, 25.0  # of the route that is drawn
 LOOK_AHEAD_M = 14.0  # the view from above is centred so far in front of the ego
-PAGE_FRAMES = 300
+# A page of PAGE_FRAMES moments is smaller than 5 MB. Both: width [px], quality of WebP 0..100.
+PAGE_FRAMES, PAGE_CAMERAS, PAGE_ABOVE = 180, (640, 28), (400, 22)
 TICK_NS = 100_000_000  # between ticks
+SIZE_NOTE = " They are stored small, so that the page stays below 5 MB; drive.webp is finer."
 PLAN_STEP_S = 0.5  # between poses of a plan
-QUALITY = 78  # of WebP, 0..100
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ class DrivePageBuilder:
         frame = None
         if self._frames.wants_next():
             frame = PageFrame(
-                time_s, _caption(tick), webp(look.cameras, QUALITY), webp(look.above, QUALITY),
-                _level(tick), motion=_motion_words(tick),
+                time_s, _caption(tick), _on_page(look.cameras, *PAGE_CAMERAS),
+                _on_page(look.above, *PAGE_ABOVE), _level(tick), motion=_motion_words(tick),
             )  # fmt: skip
         self._frames.offer(None if frame is None else (len(self._ego) - 1, frame))
 
@@ -168,7 +169,6 @@ class DrivePageBuilder:
         verdict: Verdict,
         tables: Sequence[PageTable],
         scores: Mapping[int, Mapping[str, float]],
-        animation: bytes | None,
         warnings: Sequence[str] = (),
     ) -> DrivePage:
         """scores: tick -> name -> sub-score of the plan made then, where its 4 s were driven."""
@@ -187,12 +187,19 @@ class DrivePageBuilder:
             plots.append(plot_path(*self._way.line))
         plots.append(plot_latency(self._timings))
         return DrivePage(
-            self._title, self._facts, verdict, self._banner, animation,
+            self._title, self._facts, verdict, self._banner,
             legends=(plan_legend(),), frames=tuple(frames),
-            frames_note=sampled_note(len(frames), self._frames.seen),
+            frames_note=sampled_note(len(frames), self._frames.seen) + SIZE_NOTE,
             plots=tuple(plots), tables=(*tables, latency_table(self._timings)),
             warnings=tuple(warnings),
         )  # fmt: skip
+
+
+def _on_page(picture: U8, width: int, quality: int) -> bytes:
+    """WebP of a picture as wide as a page carries it."""
+    height = round(picture.shape[0] * width / picture.shape[1])
+    return webp(np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA),
+                           np.uint8), quality)  # fmt: skip
 
 
 def _columns(scores: Mapping[int, Mapping[str, float]]) -> dict[str, F64]:

@@ -187,14 +187,13 @@ class ReplayPage:
 class DrivePage:
     """What a policy did in the built-in world. Made by view/drive_page.py: DrivePageBuilder.
 
-    verdict: how the drive ended and what it is worth; animation: WebP of the drive, or None
+    verdict: how the drive ended and what it is worth
     """
 
     title: str
     facts: tuple[Fact, ...]
     verdict: Verdict
     banner: str = ""
-    animation: bytes | None = None
     legends: tuple[Legend, ...] = ()
     frames: tuple[PageFrame, ...] = ()
     frames_note: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from irl_vla.bag.source import open_source
 from irl_vla.cli.app import app, main
 from irl_vla.types import InputError
+from irl_vla.view.drive_page import PAGE_FRAMES
 from irl_vla.world.simulated_sensors import START_NS
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,8 @@ def test_a_drive_writes_animation_page_and_numbers(driven: Path) -> None:
     page = (out / "report.html").read_text()
     assert "How it went" in page
     assert 'src="http' not in page and "<link" not in page and "<script src" not in page
+    pictures = sum(map(len, re.findall(r"data:image/webp;base64,([^\"]+)", page)))
+    assert pictures / page.count('class="frame"') * PAGE_FRAMES < 5e6
     assert sorted(path.name for path in out.iterdir()) == [
         "drive.webp", "plans.jsonl", "plans.mcap", "report.html", "summary.json",
     ]  # fmt: skip
