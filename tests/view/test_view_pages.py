@@ -146,6 +146,16 @@ def test_a_replay_page_is_one_closed_file_with_a_picture_per_frame(tmp_path: Pat
     assert "All 7 frames." in text
 
 
+def test_the_strip_says_what_its_shapes_mean(tmp_path: Path) -> None:
+    """Not by colour alone, and only where there is more than one."""
+    write_replay_page(replay_page(7), tmp_path / "mixed.html")
+    text, _ = read(tmp_path / "mixed.html")
+    assert '<i class="ok"></i><span>best candidate</span><i class="bad">' in text
+    assert re.search(r"\.marks i\.bad[^{]*{ background:repeating-linear-gradient", text)
+    write_replay_page(replay_page(4), tmp_path / "good.html")
+    assert 'class="levels"' not in read(tmp_path / "good.html")[0]
+
+
 def test_an_empty_replay_still_gives_a_page(tmp_path: Path) -> None:
     write_replay_page(replay_page(0), tmp_path / "replay.html")
     read(tmp_path / "replay.html")
