@@ -31,6 +31,7 @@ GROUND_STEPS = {  # what bounds foreign values lies under what reads them
     "config": {"foreign"}, "paths": {"foreign"}, "unpickle": {"foreign", "pickle_scan"},
 }  # fmt: skip
 ROOMS = {  # room -> what it may import besides the ground floor and itself, as door plates say
+    "terminal": set[str](),
     "camera": set[str](),
     "perception": {"camera"},
     "language": {"perception", "camera"},

@@ -6,16 +6,11 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-
 import typer
 
 from irl_vla import __version__
-from irl_vla.cli.interruption import leave_tidily
-from irl_vla.cli.lazy import CODES, HELP_NAMES, CommandEntry, GroupEntry, lazy_group
-
-EXIT_INPUT = 3
+from irl_vla.terminal.entry import run
+from irl_vla.terminal.lazy import CODES, HELP_NAMES, CommandEntry, GroupEntry, lazy_group
 
 BAG = {
     "info": CommandEntry(
@@ -110,7 +105,7 @@ COMMANDS: dict[str, CommandEntry | GroupEntry] = {
 }
 
 app = typer.Typer(
-    cls=lazy_group(COMMANDS),
+    cls=lazy_group("irl-vla", COMMANDS),
     help="A camera-only driving policy: look at recordings, replay them, drive in a built-in world "
     "and score plans.",
     no_args_is_help=True,
@@ -137,26 +132,7 @@ def _root(
 
 def main() -> None:
     """Run a command; bad input ends with one sentence and exit code 3."""
-    # Python leaves Ctrl-C ignored where a script put the command into the background; who sends it
-    # there means this command.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    leave_tidily()
-    try:
-        app()
-    except ValueError as error:
-        _refuse(error)
-
-
-def _refuse(error: ValueError) -> None:
-    """Bad input is said; any other error is raised again."""
-    from irl_vla.types import InputError  # with numpy, which help does without
-
-    if not isinstance(error, InputError):
-        raise error
-    from irl_vla.cli.console import Console
-
-    Console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
-    sys.exit(EXIT_INPUT)
+    run(app)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from rich.table import Table
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import open_source
 from irl_vla.bag.topics_file import write_topics
-from irl_vla.cli.console import Console
 from irl_vla.cli.recording_options import CameraDelay, Odometry, TopicsFile, delay_ns
+from irl_vla.terminal.console import Console
 
 PIPED_WIDTH = 200  # columns of the table where nobody looks at it in a terminal
 ANSWERS = {"yes": "agree", "no": "CONTRADICT", "not enough": "not enough to say"}

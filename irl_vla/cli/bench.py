@@ -17,7 +17,6 @@ from rich.progress import track
 from rich.table import Table
 
 from irl_vla.camera.rig import MAX_CAMERAS
-from irl_vla.cli.console import Console
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.latency import Latency, latency
 from irl_vla.engine.manifest import GRAPHS
@@ -25,6 +24,7 @@ from irl_vla.engine.runner import DEFAULT_THREADS, verify_golden
 from irl_vla.perception.example import example_bev, example_camera
 from irl_vla.perception.preset import Preset
 from irl_vla.planner.example import example_planner
+from irl_vla.terminal.console import Console
 
 
 @dataclass(frozen=True)

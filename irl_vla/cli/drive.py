@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from irl_vla.cli.console import Console
 from irl_vla.cli.drive_film import RESULTS, film, too_short
 from irl_vla.cli.drive_suite import run_suite
-from irl_vla.cli.lazy import only_with
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.drive_run import DEFAULT_RIG, DriveRequest, DriveRun, drive_request
 from irl_vla.evaluation.drive_suite import SEEDS, Suite
 from irl_vla.resources import resource
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import InputError
 from irl_vla.view.legend import banner_of
 from irl_vla.world.render.renderer import Quality

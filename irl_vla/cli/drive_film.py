@@ -10,14 +10,14 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from irl_vla.cli.console import Console
-from irl_vla.cli.interruption import interruptible
 from irl_vla.drive.closed_loop import ClosedLoop, Tick
 from irl_vla.evaluation.drive_run import LEAST_POLICY_S, DriveRun
 from irl_vla.evaluation.drive_scores import plan_scores
 from irl_vla.evaluation.plan_bag import PlanBag
 from irl_vla.evaluation.plan_files import plan_line
 from irl_vla.evaluation.world_bag import WorldBag
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
 from irl_vla.types import U8
 from irl_vla.view.animation import write_webp
 from irl_vla.view.drive_page import DrivePageBuilder, DrivePainter

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from irl_vla.cli.console import Console
 from irl_vla.cli.drive_suite_table import NOT_DRIVEN, as_markdown, as_page, print_table, summed
-from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.results import Results
 from irl_vla.evaluation.drive_suite import Row, Suite, SuiteDrive, drive_all
 from irl_vla.scoring.journal import Journal, SceneOutcome
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
 from irl_vla.types import InputError
 from irl_vla.view.report import Fact, write_tables_page
 from irl_vla.world.situations.situation import VERSION

@@ -10,7 +10,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from irl_vla.cli.console import Console
+from irl_vla.terminal.console import Console
 from irl_vla.view.report import Fact, PageTable, TablesPage
 from irl_vla.world.infractions import LAYOUT, OUTSIDE, PEDESTRIANS, VEHICLES
 from irl_vla.world.route_monitor import Ending

@@ -11,8 +11,6 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from irl_vla.cli.console import Console
-from irl_vla.cli.lazy import only_with
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.paths import file_name
 from irl_vla.scoring.batch import load_proposals, scene_files
@@ -21,6 +19,8 @@ from irl_vla.scoring.explain import Explanation
 from irl_vla.scoring.explain import explain as explained
 from irl_vla.scoring.scene import Scene
 from irl_vla.scoring.scene_io import try_scenes
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import F64, InputError
 from irl_vla.view.report import replace_file
 from irl_vla.view.scene import scene_png

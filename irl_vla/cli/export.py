@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from irl_vla.cli.console import Console
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.manifest import GRAPHS, MANIFEST
 from irl_vla.perception.preset import load_preset
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 

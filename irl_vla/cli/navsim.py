@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from irl_vla.cli.console import Console
 from irl_vla.cli.navsim_page import write_score_page
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.evaluation.bundle_agent import bundle_agent
@@ -19,6 +18,7 @@ from irl_vla.navsim.evaluation import Scored, Skipped
 from irl_vla.navsim.jobs import Outcomes, ScoringJob, in_order, run, scored_tokens
 from irl_vla.navsim.tables import NAMES, Row, as_csv, one_stage_rows, skipped_csv
 from irl_vla.navsim.two_stage_table import two_stage_rows
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from irl_vla.bag.source import open_source
-from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck
-from irl_vla.cli.lazy import only_with
 from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
 from irl_vla.cli.replay_run import RESULTS, ReplayOptions, ReplayRun
 from irl_vla.cli.results import Results
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.plan_comparison import PLANS, PlanDifference, compare_plans
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import InputError, IntentDirection
 from irl_vla.world.benchmark.splits import MOST_SEED
 

@@ -20,9 +20,7 @@ from irl_vla.bag.drive_record import (
 from irl_vla.bag.recorded_inputs import RecordedInputs, read_recorded_inputs, rig_as_driven
 from irl_vla.bag.source import Source
 from irl_vla.camera.rig import Rig
-from irl_vla.cli.console import Console
 from irl_vla.cli.followed import FollowCheck, read_followed
-from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.show import given_rig
 from irl_vla.drive.assemble import policy_stack_from_bundle
 from irl_vla.drive.core import CoreConfig, DrivingCore
@@ -38,6 +36,8 @@ from irl_vla.messages.events import Event
 from irl_vla.messages.notices import folded
 from irl_vla.messages.topic_roles import Role
 from irl_vla.messages.topics import CameraTopics
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
 from irl_vla.types import CameraImage, EgoMotion, InputError, IntentDirection, Plan
 from irl_vla.view.drawing import png
 from irl_vla.view.legend import banner_of

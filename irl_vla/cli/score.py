@@ -12,8 +12,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from irl_vla.cli.console import Console
-from irl_vla.cli.lazy import only_with
 from irl_vla.cli.results import refuse_target
 from irl_vla.cli.score_two_stage import score_two_stage
 from irl_vla.resources import software
@@ -26,6 +24,8 @@ from irl_vla.scoring.batch import (
     score_files,
 )
 from irl_vla.scoring.journal import Journal, SceneOutcome
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import InputError
 from irl_vla.view.report import replace_file
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from irl_vla.cli.console import Console
 from irl_vla.foreign import brief, cut, parse_json, read_whole
 from irl_vla.frames import to_outer
 from irl_vla.scoring.journal import SceneOutcome
@@ -28,6 +27,7 @@ from irl_vla.scoring.two_stage import (
     TwoStage,
     two_stage,
 )
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla.unpack import gunzipped
 from irl_vla.view.report import replace_file

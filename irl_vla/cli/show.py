@@ -12,14 +12,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
-from irl_vla.cli.console import Console
-from irl_vla.cli.interruption import interruptible
 from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.cli.show_world import drives_of, show_world
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topic_roles import Role
 from irl_vla.paths import file_name
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
 from irl_vla.types import CameraImage, EgoMotion, InputError
 from irl_vla.view.drawing import png
 from irl_vla.view.recording_judge import checks_content

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from irl_vla.cli.console import Console
+from irl_vla.terminal.console import Console
 from irl_vla.types import U8, InputError
 from irl_vla.view.animation import QUALITY, write_webp
 from irl_vla.view.drawing import png, webp

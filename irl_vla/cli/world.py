@@ -15,9 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.console import Console
-from irl_vla.cli.interruption import interruptible
-from irl_vla.cli.lazy import only_with
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.evaluation.bundle_plans import BundlePlanMaker
@@ -26,6 +23,9 @@ from irl_vla.evaluation.plan_makers import makers
 from irl_vla.resources import resource, software
 from irl_vla.scoring.journal import Journal, SceneOutcome
 from irl_vla.scoring.spread import spread
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import InputError
 from irl_vla.view.report import Fact, PageTable, TablesPage, replace_file, write_tables_page
 from irl_vla.world.benchmark.plans import PlanMaker

@@ -9,12 +9,12 @@ import typer
 from rich.progress import track
 
 from irl_vla.camera.rig import load_rig
-from irl_vla.cli.console import Console
-from irl_vla.cli.interruption import interruptible
 from irl_vla.evaluation.drive_run import DEFAULT_RIG
 from irl_vla.evaluation.world_bag import WorldBag
 from irl_vla.resources import resource
 from irl_vla.scoring.scene import SIM_DT_S
+from irl_vla.terminal.console import Console
+from irl_vla.terminal.interruption import interruptible
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import MOST_SEED
 from irl_vla.world.build import EpisodeRequest, simulation_of

@@ -12,9 +12,9 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from irl_vla.cli.console import Console
 from irl_vla.cli.results import refuse_unwritable
 from irl_vla.scoring.two_stage import COLUMNS
+from irl_vla.terminal.console import Console
 from irl_vla.types import F64
 from irl_vla.view.report import replace_file
 from irl_vla.view.statistics import WorldStatistics, worlds_png

@@ -13,7 +13,7 @@ import pytest
 from cli_bags import command
 
 from irl_vla.cli.app import COMMANDS
-from irl_vla.cli.lazy import CommandEntry, GroupEntry, loaded
+from irl_vla.terminal.lazy import CommandEntry, GroupEntry, loaded
 
 HEAVY = ["numpy", "numba", "scipy", "torch", "onnxruntime", "matplotlib", "cv2", "rosbags"]
 HELP_CPU_S, BAG_INFO_CPU_S = 1.0, 2.0  # benchmarks/results.md: 0.15 and 0.7
@@ -79,7 +79,7 @@ def test_bag_info_needs_neither_networks_nor_compiler_nor_plots(two_cameras: Pat
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_the_list_says_of_a_command_what_it_says_of_itself(words: tuple[str, ...]) -> None:
     entry = commands()[words]
-    own = " ".join(loaded(words[-1], entry).help.split())
+    own = " ".join(loaded("irl-vla", words[-1], entry).help.split())
     assert entry.help.endswith(".") and own.startswith(entry.help)
 
 
@@ -97,7 +97,7 @@ def test_every_command_explains_itself_and_each_of_its_options(words: tuple[str,
     ran = command(*words, "--help")
     assert ran.code == 0
     assert f"irl-vla {' '.join(words)} [OPTIONS]" in ran.stdout and "Traceback" not in ran.stderr
-    found = loaded(words[-1], commands()[words])
+    found = loaded("irl-vla", words[-1], commands()[words])
     assert found.help and len(found.help.split()) >= 1
     for option in found.params:
         if option.name != "help" and not getattr(option, "hidden", False):

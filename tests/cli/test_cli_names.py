@@ -18,7 +18,6 @@ sys.path.append(str(Path(__file__).parents[1] / "scoring"))
 from scoring_cases import street
 
 from irl_vla.cli import world as world_command
-from irl_vla.cli.console import Console, shown
 from irl_vla.engine.bundle import load_bundle
 from irl_vla.engine.policy_bundle import write_policy_bundle
 from irl_vla.evaluation.drive_suite import EXPERT, Suite
@@ -27,6 +26,7 @@ from irl_vla.planner.rule import RuleConfig
 from irl_vla.resources import resource
 from irl_vla.scoring.scene import NamedPlan
 from irl_vla.scoring.scene_io import write_scenes
+from irl_vla.terminal.console import Console, shown
 from irl_vla.types import InputError
 
 ROLES = tuple(makers())

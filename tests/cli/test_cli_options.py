@@ -17,10 +17,10 @@ from scoring_cases import plan, street
 from test_cli_help import commands
 
 from irl_vla.cli.drive_film import too_short, verdict_of
-from irl_vla.cli.lazy import CommandEntry, loaded
 from irl_vla.evaluation.drive_run import LEAST_POLICY_S
 from irl_vla.scoring.scene import NamedPlan, Scene
 from irl_vla.scoring.scene_io import scene_to
+from irl_vla.terminal.lazy import CommandEntry, loaded
 
 ENTRIES = {words: e for words, e in commands().items() if isinstance(e, CommandEntry)}
 
@@ -70,7 +70,7 @@ def test_help_has_examples_that_can_be_typed_and_the_exit_codes(words: tuple[str
     assert ran.code == 0 and ran.stdout == command(*words, "--help").stdout
     said = " ".join(ran.stdout.split())
     assert "Exit codes: 0 done; 2 wrong usage" in said and entry.examples
-    known = {name for option in loaded(words[-1], entry).params for name in option.opts}
+    known = {name for option in loaded("irl-vla", words[-1], entry).params for name in option.opts}
     for example in entry.examples:
         assert f"irl-vla {example}" in said
         parts = shlex.split(example)
@@ -80,7 +80,8 @@ def test_help_has_examples_that_can_be_typed_and_the_exit_codes(words: tuple[str
 
 def test_one_thing_has_one_name_over_all_commands() -> None:
     names = {
-        name for words, entry in ENTRIES.items() for option in loaded(words[-1], entry).params
+        name for words, entry in ENTRIES.items()
+        for option in loaded("irl-vla", words[-1], entry).params
         for name in option.opts if name.startswith("--")
     }  # fmt: skip
     for several in (("--route-length", "--metres"), ("--jobs", "--workers", "--processes"),

@@ -1,62 +1,48 @@
-"""`irl-vla-train`: the lab's commands.
-
-0 done · 2 wrong usage · 3 the input cannot be used (one sentence says why) ·
-130 interrupted (what was written is valid)
+"""`irl-vla-train`: the list of the lab's commands. They are imported when called: help costs no
+torch.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-from importlib import import_module
-from typing import Any
-
 import typer
-from typer.core import TyperCommand, TyperGroup
 
-EXIT_INPUT, EXIT_INTERRUPTED = 3, 130
-COMMANDS = {  # name -> where it is, and the sentence that help shows; imported when called
-    "prepare": (
+from irl_vla.terminal.entry import run
+from irl_vla.terminal.lazy import CODES, HELP_NAMES, CommandEntry, lazy_group
+
+PROGRAM = "irl-vla-train"
+COMMANDS = {
+    "prepare": CommandEntry(
         "irl_vla_training.samples.command:prepare_command",
         "Make training samples: pictures of varied rigs with all the truth about them.",
+        (
+            "prepare --seeds 1000000:1001000 --out out/samples/tiny --jobs 2",
+            "prepare recordings/monday --source bag --out out/samples/monday",
+        ),
     ),
-    "perceive": (
+    "perceive": CommandEntry(
         "irl_vla_training.perception.command:perceive_command",
         "Train the eyes: the networks from pictures to scene tokens.",
+        ("perceive --recipe tiny --data out/samples/tiny --out out/runs/tiny",),
     ),
-    "evaluate": (
+    "evaluate": CommandEntry(
         "irl_vla_training.evaluate.command:evaluate_command",
         "How well trained networks see, on scenes that nobody trained on.",
+        (
+            "evaluate --eyes --run out/runs/tiny --split world-dev --out out/evaluation/dev",
+            "evaluate --eyes --bundle models/tiny --red-set --out out/evaluation/red",
+        ),
     ),
-    "ship": ("irl_vla_training.ship:ship_command", "Export a run's weights as a bundle."),
+    "ship": CommandEntry(
+        "irl_vla_training.ship:ship_command",
+        "Export a run's weights as a bundle.",
+        ("ship --run out/runs/tiny --out models/mine",),
+    ),
 }
 
-
-class _Commands(TyperGroup):
-    """Commands that are imported when they are called: help costs no torch."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """For lists and suggestions."""
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else TyperCommand(name=cmd_name, help=entry[1])
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is called, imported now."""
-        name, _, rest = super().resolve_command(ctx, args)
-        assert name is not None
-        module, _, function = COMMANDS[name][0].partition(":")
-        single = typer.Typer(add_completion=False)
-        single.command(name)(getattr(import_module(module), function))
-        return name, typer.main.get_command(single), rest
-
-
 app = typer.Typer(
-    cls=_Commands, help="Train the policy: samples, stages, evaluation.", no_args_is_help=True,
-    add_completion=False, pretty_exceptions_enable=False,
+    cls=lazy_group(PROGRAM, COMMANDS), help="Train the policy: samples, stages, evaluation.",
+    no_args_is_help=True, context_settings=HELP_NAMES, epilog=CODES,
+    pretty_exceptions_enable=False,
 )  # fmt: skip
 
 
@@ -67,21 +53,7 @@ def _root() -> None:
 
 def main() -> None:
     """Run a command; bad input ends with one sentence and exit code 3."""
-    # Ctrl-C is ignored where a script put the command into the background: it means this one.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        app()
-    except ValueError as error:
-        from irl_vla.types import InputError
-
-        if not isinstance(error, InputError):
-            raise
-        from rich.console import Console
-
-        Console(stderr=True, emoji=False).print(
-            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(EXIT_INPUT)
+    run(app)
 
 
 if __name__ == "__main__":

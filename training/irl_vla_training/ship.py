@@ -12,13 +12,13 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from torch import nn
 
 from irl_vla.engine.export import Provenance, export_bundle
 from irl_vla.engine.manifest import DataSource
 from irl_vla.engine.networks import build_networks
 from irl_vla.perception.networks import Perception
+from irl_vla.terminal.console import Console
 from irl_vla_training.evaluate.model import eyes_of_run
 from irl_vla_training.run import RunFolder
 
@@ -38,8 +38,8 @@ def ship_command(
     run: Annotated[Path, typer.Option(help="the run that trained the eyes")],
     out: Annotated[Path, typer.Option(help="folder of the bundle, for example models/tiny")],
 ) -> None:
-    """Export a run's weights as a bundle, proven equal to torch."""
-    console = Console(stderr=True, emoji=False, highlight=False, soft_wrap=True)
+    """Export a run's weights as a bundle. Each graph is compared with torch."""
+    console = Console(stderr=True)
     eyes, step = eyes_of_run(run)
     round_to_half(eyes)
     recipe = RunFolder(run).recipe

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from irl_vla.perception.preset import Preset
 from irl_vla.resources import resource
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import split_of
 from irl_vla_training.evaluate.eyes import evaluate_eyes
@@ -37,8 +37,9 @@ def evaluate_command(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="processes that draw scenes")] = 1,
 ) -> None:
-    """How well trained networks see: figures by class, weather and rig, best and worst scenes."""
-    console = Console(stderr=True, emoji=False, highlight=False, soft_wrap=True)
+    """How well trained networks see, on scenes that nobody trained on. Figures by class, weather
+    and rig; best and worst scenes."""
+    console = Console(stderr=True)
     if not eyes:
         raise InputError("evaluate: say what: --eyes")
     model = _model(run, bundle)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
 from irl_vla.perception.preset import load_preset
+from irl_vla.terminal.console import Console
 from irl_vla_training.perception.perceive import perceive, processes
 from irl_vla_training.recipe import load_recipe
 from irl_vla_training.run import RunFolder
@@ -32,7 +32,7 @@ def perceive_command(
 ) -> None:
     """Train the eyes: the networks from pictures to scene tokens. A run that was stopped or killed
     goes on from its last checkpoint; with several processes: `torchrun -m irl_vla_training.app`."""
-    console = Console(stderr=True, emoji=False, highlight=False, soft_wrap=True)
+    console = Console(stderr=True)
     settings = load_recipe(recipe)
     preset = load_preset(settings.preset)
     samples = SampleSet.open(data, shards, skip_broken)

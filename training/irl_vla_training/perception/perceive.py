@@ -14,9 +14,9 @@ from time import perf_counter
 
 from lightning_fabric import Fabric
 
+from irl_vla.terminal.interruption import interruptible
 from irl_vla_training.curves import redraw
 from irl_vla_training.events import EventFile
-from irl_vla_training.interrupt import Interruptible
 from irl_vla_training.perception.trainer import EyesTrainer, StepRecord
 from irl_vla_training.recipe import PerceiveRecipe, Recipe
 from irl_vla_training.run import RunFolder
@@ -60,8 +60,8 @@ def perceive(
     first = trainer.step * settings.accumulate
     batches = read(first, fabric.global_rank, fabric.world_size)
     pace, note = Pace(), Notes(folder, trainer.step, tell)
-    with Interruptible() as asked:
-        while not trainer.over and not asked.to_end:
+    with interruptible() as pressed:
+        while not trainer.over and not pressed.is_set():
             group = [batch.to(fabric.device) for batch in islice(batches, settings.accumulate)]
             if trainer.precision is None:
                 _choose(trainer, group[0], folder, tell)

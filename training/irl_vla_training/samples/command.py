@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from irl_vla.config import named
 from irl_vla.perception.preset import load_preset
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import split_of
 from irl_vla_training.samples.prepare import prepare

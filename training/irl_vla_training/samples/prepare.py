@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from irl_vla.scoring.spread import spread
+from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.shards import SampleStore, ShardNote

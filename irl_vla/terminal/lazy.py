@@ -25,16 +25,15 @@ CODES = (
 @dataclass(frozen=True)
 class CommandEntry:
     """A command that is not imported yet. target: "module:function"; help: the first sentence of
-    the function's own text; examples: command lines, after "irl-vla"."""
+    the function's own text; examples: command lines, after the program's name."""
 
     target: str
     help: str
     examples: tuple[str, ...]
 
-    @property
-    def epilog(self) -> str:
+    def epilog(self, program: str) -> str:
         """What stands below the options: examples, and what the exit codes mean."""
-        return "\n\n".join(["Examples:", *(f"irl-vla {words}" for words in self.examples), CODES])
+        return "\n\n".join(["Examples:", *(f"{program} {words}" for words in self.examples), CODES])
 
 
 def only_with(**needs: str) -> Callable[[F], F]:
@@ -85,6 +84,7 @@ class GroupEntry:
 class LazyGroup(TyperGroup):
     """A group that knows of its commands what its table says, until one is called."""
 
+    program: ClassVar[str] = ""
     entries: ClassVar[Mapping[str, CommandEntry | GroupEntry]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -100,23 +100,26 @@ class LazyGroup(TyperGroup):
         """The command that is called, imported now."""
         name, _, rest = super().resolve_command(ctx, args)
         assert name is not None
-        return name, loaded(name, self.entries[name]), rest
+        return name, loaded(self.program, name, self.entries[name]), rest
 
 
-def lazy_group(table: Mapping[str, CommandEntry | GroupEntry]) -> type[LazyGroup]:
-    """A class of groups with these commands, as `typer.Typer(cls=...)` takes it."""
-    return type("LazyGroup", (LazyGroup,), {"entries": table})
+def lazy_group(program: str, table: Mapping[str, CommandEntry | GroupEntry]) -> type[LazyGroup]:
+    """A class of groups with these commands, as `typer.Typer(cls=...)` takes it. program: as it is
+    typed, for examples."""
+    return type("LazyGroup", (LazyGroup,), {"program": program, "entries": table})
 
 
-def loaded(name: str, entry: CommandEntry | GroupEntry) -> Any:
+def loaded(program: str, name: str, entry: CommandEntry | GroupEntry) -> Any:
     """The command itself, or the group with its table."""
     if isinstance(entry, GroupEntry):
-        return lazy_group(entry.entries)(
+        return lazy_group(program, entry.entries)(
             name=name, help=entry.help, no_args_is_help=True, context_settings=HELP_NAMES
         )
     module, _, function_name = entry.target.partition(":")
     function = getattr(import_module(module), function_name)
     kind = type("OneCommand", (OneCommand,), {"needs": getattr(function, "only_with", {})})
     single = typer.Typer(add_completion=False)
-    single.command(name, cls=kind, epilog=entry.epilog, context_settings=HELP_NAMES)(function)
+    single.command(name, cls=kind, epilog=entry.epilog(program), context_settings=HELP_NAMES)(
+        function
+    )
     return typer.main.get_command(single)
