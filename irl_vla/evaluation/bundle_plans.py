@@ -6,6 +6,7 @@ other plans would have led, all through the same driving core as in the car.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,19 +48,27 @@ class BundlePlanMaker:
 
     def __call__(self, cutter: Cutter, step: int, prepared: PreparedScene) -> F64:
         """(8, 3) plan, or the stop of a refusal."""
-        core = DrivingCore(_stack(self.bundle, self.bundle_id), self.rig, CoreConfig())
-        outcome = steps_until(cutter, step, core)[-1].outcome
+        outcome = self.steps(cutter, step)[-1].outcome
         wanted = driven(outcome)
         return np.zeros((PLAN_POSES, 3)) if wanted is None else np.asarray(wanted.poses)
 
+    def steps(self, cutter: Cutter, step: int, looks: Sequence[int] = (BEFORE, 0)) -> list[Step]:
+        """What a new core makes of the instants `looks` steps before this one, see
+        `steps_until`."""
+        core = DrivingCore(_stack(self.bundle, self.bundle_id), self.rig, CoreConfig())
+        return steps_until(cutter, step, core, looks)
 
-def steps_until(cutter: Cutter, step: int, core: DrivingCore) -> list[Step]:
-    """What the core makes of the two instants of a scene: half a second before, and now."""
+
+def steps_until(
+    cutter: Cutter, step: int, core: DrivingCore, looks: Sequence[int] = (BEFORE, 0)
+) -> list[Step]:
+    """What the core makes of the instants `looks` steps before `step`, by default the two of a
+    scene: half a second before, and now."""
     render, steps = _renderer(cutter.episode, core.rig), []
-    for k in range(step - PAST, step + 1):
+    for k in range(step - max(PAST, *looks), step + 1):
         moment = cutter.episode.moment(k)
         core.add_motion(motion_of(moment))
-        if k in (step - BEFORE, step):
+        if step - k in looks:
             core.add_intent(navigation(moment, cutter.path))
             images = {image.camera: image for image in exposures(moment, render)}
             stamp = stamp_of(moment)

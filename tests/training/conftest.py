@@ -17,13 +17,13 @@ from irl_vla_training.samples.sources import WorldSource
 
 
 @pytest.fixture(scope="session")
-def nano() -> Preset:
+def preset() -> Preset:
     return load_preset("nano")
 
 
 @pytest.fixture(scope="session")
-def settings(nano: Preset) -> SampleSettings:
-    return SampleSettings.of(nano, PER_SEED)
+def settings(preset: Preset) -> SampleSettings:
+    return SampleSettings.of(preset, PER_SEED)
 
 
 @pytest.fixture(scope="session")

@@ -75,13 +75,13 @@ def test_a_mirrored_camera_sees_mirrored_points_in_the_mirrored_place(lens: str)
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_the_grid_of_a_cut_picture_is_that_of_its_camera(
-    samples: list[Sample], nano: Preset, mirror: bool
+    samples: list[Sample], preset: Preset, mirror: bool
 ) -> None:
     for sample in samples[:6]:
         picture = decoded(sample.pictures.wide[0], None, Window(0.3, 0.9, 0.2), (64, 32))
         picture = picture.mirror() if mirror else picture
-        at, visible = grid_of(picture, nano.bev)
-        exact = sampling_grid([picture.camera], nano.bev)
+        at, visible = grid_of(picture, preset.bev)
+        exact = sampling_grid([picture.camera], preset.bev)
         border = np.abs(np.abs(exact.grid[0]).max(axis=1) - 1.0) < 1e-4
         assert (visible == exact.visible[0])[~border].all()
         both = visible & exact.visible[0]
@@ -102,21 +102,23 @@ def test_a_cut_moves_pixels_as_its_camera_says(samples: list[Sample]) -> None:
 
 
 def test_mirroring_twice_changes_nothing(
-    samples: list[Sample], nano: Preset, settings: SampleSettings
+    samples: list[Sample], preset: Preset, settings: SampleSettings
 ) -> None:
     for sample in samples[:6]:
         twice = mirrored_truth(mirrored_truth(sample))
-        one, two = (item_of(s, nano, settings) for s in (sample, twice))
+        one, two = (item_of(s, preset, settings) for s in (sample, twice))
         for name, value in one.truth.items():
             assert np.array_equal(value, two.truth[name], equal_nan=True), name
         assert np.array_equal(one.ego_vector, two.ego_vector)
 
 
 def test_a_mirrored_batch_is_the_mirrored_world(
-    samples: list[Sample], nano: Preset, settings: SampleSettings
+    samples: list[Sample], preset: Preset, settings: SampleSettings
 ) -> None:
-    plain = collated([item_of(s, nano, settings) for s in samples[:4]], nano)
-    flip = collated([item_of(s, nano, settings, Variation(mirror=True)) for s in samples[:4]], nano)
+    plain = collated([item_of(s, preset, settings) for s in samples[:4]], preset)
+    flip = collated(
+        [item_of(s, preset, settings, Variation(mirror=True)) for s in samples[:4]], preset
+    )
     assert torch.equal(flip.seg, plain.seg.flip(2)) and torch.equal(flip.seen, plain.seen.flip(2))
     assert torch.equal(flip.closed, plain.closed.flip(2))
     assert torch.allclose(flip.boxes[..., 1], -plain.boxes[..., 1])
@@ -130,23 +132,25 @@ def test_a_mirrored_batch_is_the_mirrored_world(
     assert torch.equal(flip.box_valid, plain.box_valid)
 
 
-def test_whole_pictures_are_what_the_car_would_see(samples: list[Sample], nano: Preset) -> None:
+def test_whole_pictures_are_what_the_car_would_see(samples: list[Sample], preset: Preset) -> None:
     """Fitted to the preset's size, the prepared camera is the one that the car's code fits."""
     from irl_vla.camera.preprocess import fitted_cameras
     from irl_vla.camera.rig import Rig
     from irl_vla_training.samples.rigs import draw_rig
 
     native = draw_rig(np.random.default_rng(8))
-    settings = SampleSettings.of(nano)
+    settings = SampleSettings.of(preset)
     large = Rig("large", fitted_cameras(native, settings.spec))
-    for wide, own in zip(large.cameras, fitted_cameras(native, nano.image), strict=True):
+    for wide, own in zip(large.cameras, fitted_cameras(native, preset.image), strict=True):
         cut = region(wide, Window(), (64, 32))
         assert (cut.left, cut.top, cut.width, cut.height) == (0, 0, wide.width, wide.height)
         assert abs(own.intrinsics[0, 0] / wide.intrinsics[0, 0] - 64 / wide.width) < 0.02
 
 
-def test_batch_k_is_the_same_whatever_was_read_before(sample_set: SampleSet, nano: Preset) -> None:
-    loader = Loader(sample_set, nano, AugmentRecipe(), batch=2, seed=3)
+def test_batch_k_is_the_same_whatever_was_read_before(
+    sample_set: SampleSet, preset: Preset
+) -> None:
+    loader = Loader(sample_set, preset, AugmentRecipe(), batch=2, seed=3)
     straight = list(islice(loader.batches(), loader.steps + 3))
     later = list(islice(loader.batches(loader.steps - 1), 4))
     for one, other in zip(straight[loader.steps - 1 :], later, strict=True):
@@ -154,8 +158,8 @@ def test_batch_k_is_the_same_whatever_was_read_before(sample_set: SampleSet, nan
     assert straight[0].keys != straight[loader.steps].keys, "the next epoch has another order"
 
 
-def test_two_processes_share_what_one_would_read(sample_set: SampleSet, nano: Preset) -> None:
-    both = Loader(sample_set, nano, AugmentRecipe(), batch=4, seed=3, ahead=0)
+def test_two_processes_share_what_one_would_read(sample_set: SampleSet, preset: Preset) -> None:
+    both = Loader(sample_set, preset, AugmentRecipe(), batch=4, seed=3, ahead=0)
     parts = [replace(both, batch=2, rank=rank, world=2) for rank in (0, 1)]
     readers = [part.batches() for part in parts]
     for whole in islice(both.batches(), both.steps + 1):
@@ -166,9 +170,9 @@ def test_two_processes_share_what_one_would_read(sample_set: SampleSet, nano: Pr
 
 
 def test_evaluation_reads_every_sample_once_and_unvaried(
-    sample_set: SampleSet, samples: list[Sample], nano: Preset
+    sample_set: SampleSet, samples: list[Sample], preset: Preset
 ) -> None:
-    found = [key for batch in Loader(sample_set, nano, None, batch=4).batches()
+    found = [key for batch in Loader(sample_set, preset, None, batch=4).batches()
              for key in batch.keys]  # fmt: skip
     assert found == [sample.key for sample in samples]
 
@@ -179,12 +183,12 @@ def test_an_epoch_takes_every_sample_once(sample_set: SampleSet) -> None:
 
 
 def test_a_dropped_camera_shows_nothing_and_its_road_users_do_not_count(
-    samples: list[Sample], nano: Preset, settings: SampleSettings
+    samples: list[Sample], preset: Preset, settings: SampleSettings
 ) -> None:
     for sample in (s for s in samples if len(s.pictures.wide) > 1):
-        whole = item_of(sample, nano, settings)
+        whole = item_of(sample, preset, settings)
         for drop in range(len(sample.pictures.wide)):
-            item = item_of(sample, nano, settings, Variation(drop=drop))
+            item = item_of(sample, preset, settings, Variation(drop=drop))
             assert not item.views.present[drop]
             assert (item.truth["box_valid"] <= whole.truth["box_valid"]).all()
             assert (item.truth["seen"] <= whole.truth["seen"]).all()
@@ -271,7 +275,7 @@ def test_a_set_that_was_begun_in_another_way_is_not_added_to(prepared: Path) -> 
 
 
 def test_a_damaged_shard_is_named_and_skipped_only_when_asked(
-    prepared: Path, nano: Preset, tmp_path: Path
+    prepared: Path, preset: Preset, tmp_path: Path
 ) -> None:
     shutil.copytree(prepared, tmp_path / "set")
     shard = sorted((tmp_path / "set").glob("*.tar"))[1]
@@ -282,7 +286,9 @@ def test_a_damaged_shard_is_named_and_skipped_only_when_asked(
     tolerant = SampleSet.open(str(tmp_path / "set"), skip_broken=True)
     kept = list(tolerant.read(tolerant.in_order()))
     assert tolerant.broken == [shard.stem] and 0 < len(kept) < len(tolerant)
-    keys = [key for batch in Loader(tolerant, nano, None, batch=2).batches() for key in batch.keys]
+    keys = [
+        key for batch in Loader(tolerant, preset, None, batch=2).batches() for key in batch.keys
+    ]
     assert keys == [sample.key for sample in kept]
 
 
@@ -319,6 +325,6 @@ def test_samples_of_another_preset_are_refused(sample_set: SampleSet) -> None:
         Loader(sample_set, load_preset("tiny"), None, batch=1)
 
 
-def test_too_few_samples_for_a_batch_are_refused(sample_set: SampleSet, nano: Preset) -> None:
+def test_too_few_samples_for_a_batch_are_refused(sample_set: SampleSet, preset: Preset) -> None:
     with pytest.raises(InputError, match="do not fill one batch"):
-        Loader(sample_set, nano, AugmentRecipe(), batch=500)
+        Loader(sample_set, preset, AugmentRecipe(), batch=500)

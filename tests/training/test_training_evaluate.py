@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ import torch
 from lightning_fabric import Fabric
 from random_batches import endless, random_batch
 
-from irl_vla.engine.bundle import load_bundle
+from irl_vla.engine.bundle import Bundle, load_bundle
 from irl_vla.perception.preset import AGENT_CLASSES, MAP_CLASSES, POLYLINE_POINTS, load_preset
-from irl_vla.types import InputError, SceneTokens
+from irl_vla.resources import resource
+from irl_vla.types import SECOND_NS, InputError, SceneTokens
 from irl_vla.vehicle import PACIFICA
+from irl_vla.world.benchmark.scenes import Cutter
 from irl_vla.world.benchmark.splits import SPLITS
+from irl_vla.world.build import episode_of
 from irl_vla_training.evaluate.measures import SceneRow, lamp_row, scene_row
 from irl_vla_training.evaluate.model import EyesModel
 from irl_vla_training.evaluate.painted import painted_scene, true_tokens
+from irl_vla_training.evaluate.recursion import Recursion
 from irl_vla_training.evaluate.red_set import FIRST_SEED, PER_SEED, red_set
 from irl_vla_training.evaluate.summary import intervals, summary
 from irl_vla_training.perception.perceive import perceive
@@ -30,6 +35,7 @@ from irl_vla_training.samples.sample import LAMPS
 from irl_vla_training.ship import round_to_half, ship_command
 
 NANO = load_preset("nano")
+RIG = resource("calibration/rigs/tiny3.yaml")
 VEHICLE = AGENT_CLASSES.index("vehicle")
 
 
@@ -85,6 +91,22 @@ def test_velocity_is_compared_on_the_same_movers() -> None:
     errors = summary(rows(truth, batch, slower))["velocity_error"]
     assert (errors["with_memory"], errors["without"], errors["movers"]) == (0.0, 3.0, 1)
     assert summary(rows(truth, batch, gone))["velocity_error"]["movers"] == 0
+    assert errors["in_the_loop"] is None and errors["movers_in_the_loop"] == 0
+    looped = [scene_row(truth, slower, batch, NANO.bev, slower)]
+    assert summary(looped)["velocity_error"]["in_the_loop"] == 3.0
+    looped = [scene_row(truth, truth, batch, NANO.bev, gone)]
+    assert summary(looped)["velocity_error"]["movers"] == 0
+
+
+def test_the_loop_is_the_cores_own_at_ten_hertz(nano: Bundle) -> None:
+    loop = Recursion.of(nano.root, str(RIG), 7)
+    seen = loop.tokens(1_999_990, 20)
+    assert seen is not None and seen.memory_stamp_ns is not None
+    maker, cutter = loop.maker, Cutter(episode_of(1_999_990))
+    steps = maker.steps(cutter, 20, range(7, -1, -1))
+    assert len(steps) == 8 and np.array_equal(steps[-1].tokens.boxes, seen.boxes)
+    assert {b.ego.stamp_ns - a.ego.stamp_ns for a, b in pairwise(steps)} == {SECOND_NS // 10}
+    assert loop.tokens(1_999_990, 6) is None
 
 
 @pytest.mark.parametrize(("label", "closed"), [("red", 0.9), ("green", 0.1)])

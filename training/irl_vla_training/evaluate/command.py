@@ -14,6 +14,7 @@ from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import split_of
 from irl_vla_training.evaluate.eyes import evaluate_eyes
 from irl_vla_training.evaluate.model import EyesModel
+from irl_vla_training.evaluate.recursion import Recursion
 from irl_vla_training.evaluate.red_set import red_set
 from irl_vla_training.evaluate.scenes import SceneSource
 from irl_vla_training.samples.prepare import prepare
@@ -36,19 +37,32 @@ def evaluate_command(
         Path | None, typer.Option(help="where drawn scenes are kept; default: OUT/scenes")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="processes that draw scenes")] = 1,
+    loop_steps: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=60,
+            help="with --bundle: also velocities after so many steps of 0.1 s of "
+            "the driving core's own loop; slow",
+        ),
+    ] = 0,
 ) -> None:
     """How well trained networks see, on scenes that nobody trained on. Figures by class, weather
     and rig; best and worst scenes."""
     console = Console(stderr=True)
     if not eyes:
         raise InputError("evaluate: say what: --eyes")
+    if loop_steps and bundle is None:
+        raise InputError("--loop-steps: does nothing without --bundle; leave it out")
     model = _model(run, bundle)
     source, what = _source(seeds, split, red, rig)
     store = str(scenes or out / "scenes")
     prepare(store, settings_for(model.preset), source, jobs, None, console)
-    found = evaluate_eyes(
-        model, SampleSet.open(store), out, {"evaluated": model.name, **what}, console.print
-    )
+    about = {"evaluated": model.name, **what, "loop_steps": loop_steps}
+    recursion = None
+    if bundle is not None and loop_steps:
+        recursion = Recursion.of(bundle, what["rig"], loop_steps)
+    found = evaluate_eyes(model, SampleSet.open(store), out, about, console.print, recursion)
     console.print(f"iou {found['iou']}  vehicles {found['vehicles']}  lamps {found['lamps']}")
     console.print(f"wrote     {out}/summary.json, {out}/index.html")
 

@@ -20,6 +20,7 @@ from irl_vla_training.checkpoint import write_whole
 from irl_vla_training.evaluate.measures import SceneRow, as_json, scene_row
 from irl_vla_training.evaluate.model import EyesModel
 from irl_vla_training.evaluate.painted import painted_scene
+from irl_vla_training.evaluate.recursion import Recursion
 from irl_vla_training.evaluate.summary import by_group, intervals, summary
 from irl_vla_training.samples.batch import Batch
 from irl_vla_training.samples.loader import Loader
@@ -41,22 +42,29 @@ class Looked:
     tokens: SceneTokens
 
 
-def looked_at(model: EyesModel, samples: SampleSet) -> Iterator[Looked]:
+def looked_at(
+    model: EyesModel, samples: SampleSet, recursion: Recursion | None = None
+) -> Iterator[Looked]:
     """Every sample of a set, whole and unvaried."""
     for batch in Loader(samples, model.preset, None, batch=1, ahead=0).batches():
         seen = model.look(batch)
-        row = scene_row(seen.tokens, seen.without, batch, model.preset.bev)
+        looped = None
+        if recursion is not None:
+            seed, step = batch.keys[0].split("-")
+            looped = recursion.tokens(int(seed), int(step))
+        row = scene_row(seen.tokens, seen.without, batch, model.preset.bev, looped)
         yield Looked(row, batch, seen.tokens)
 
 
 def evaluate_eyes(
-    model: EyesModel, samples: SampleSet, out: Path, about: dict[str, Any], tell: Tell
-) -> dict[str, Any]:
+    model: EyesModel, samples: SampleSet, out: Path, about: dict[str, Any], tell: Tell,
+    recursion: Recursion | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Writes everything into `out`; the summary. about: what was evaluated, for the summary."""
     out.mkdir(parents=True, exist_ok=True)
     rows: list[SceneRow] = []
     kept: list[tuple[float, Looked]] = []
-    for one in looked_at(model, samples):
+    for one in looked_at(model, samples, recursion):
         rows.append(one.row)
         kept = _best_and_worst([*kept, (grade(one.row), one)])
         if len(rows) % 50 == 0:

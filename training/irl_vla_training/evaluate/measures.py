@@ -9,6 +9,7 @@ May import: numpy, scipy, irl_vla, irl_vla_training.samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ AREAS = {  # what IoU is told of -> classes of cells that belong to it
 HIT_M, WITHIN_M = 2.0, 30.0  # a box is found; how far boxes count
 LINE_HIT_M = 1.5  # mean distance of a line's points
 MOVES_M_S = 2.0
+ERRORS = 3  # of a mover: with memory, without, in the car's own loop
 BEYOND_M, ASIDE_M = (1.5, 3.0, 4.5), (-0.7, 0.0, 0.7)  # where the closed plane is read
 LIGHT_M = 40.0  # lights nearer than this are asked for
 
@@ -39,7 +41,8 @@ LIGHT_M = 40.0  # lights nearer than this are asked for
 class SceneRow:
     """seed, weather, rig: of the scene; iou: class -> (both, either); found: class -> (score, hit)
     of each guess; there: class -> how many there are; velocity: one row per mover that was found
-    with and without memory: distance, true vx and vy, ego's speed, error with, error without;
+    in all tokens: distance, true vx and vy, ego's speed, error with memory, without, and in the
+    car's own loop (NaN where that was not asked for);
     lamp: (truth, metres to the line, how closed the lane behind it is called), or None"""
 
     key: str
@@ -53,8 +56,11 @@ class SceneRow:
     lamp: tuple[int, float, float] | None = None
 
 
-def scene_row(tokens: SceneTokens, without: SceneTokens, batch: Batch, grid: BevGrid) -> SceneRow:
-    """Of a batch of one."""
+def scene_row(
+    tokens: SceneTokens, without: SceneTokens, batch: Batch, grid: BevGrid,
+    looped: SceneTokens | None = None,
+) -> SceneRow:  # fmt: skip
+    """Of a batch of one. without: the memory masked; looped: in the car's own loop, or None."""
     key = batch.keys[0]
     row = SceneRow(key, int(key.split("-")[0]), batch.weathers[0], batch.rigs[0])
     known = (batch.seg_known & batch.seen)[0].numpy()
@@ -68,7 +74,8 @@ def scene_row(tokens: SceneTokens, without: SceneTokens, batch: Batch, grid: Bev
         row.found[name], row.there[name] = found_boxes(tokens, boxes, name)
     for name in MAP_CLASSES:
         row.found[f"map {name}"], row.there[f"map {name}"] = found_lines(tokens, batch, name)
-    row.velocity = velocity_rows(tokens, without, boxes, float(batch.ego_vector[0, 0]) * 10.0)
+    seen = [tokens, without] if looped is None else [tokens, without, looped]
+    row.velocity = velocity_rows(seen, boxes, float(batch.ego_vector[0, 0]) * 10.0)
     row.lamp = lamp_row(tokens, batch, grid)
     return row
 
@@ -156,17 +163,18 @@ def found_lines(
 
 
 def velocity_rows(
-    tokens: SceneTokens, without: SceneTokens, truth: TrueBoxes, ego_m_s: float
+    seen: Sequence[SceneTokens], truth: TrueBoxes, ego_m_s: float
 ) -> list[tuple[float, ...]]:
-    """Movers within WITHIN_M that are found both with and without memory: one row each."""
+    """Movers within WITHIN_M that are found in all of `seen` (at most 3): one row each."""
     speed = np.hypot(truth.boxes[:, 7], truth.boxes[:, 8])
     away = np.hypot(truth.boxes[:, 0], truth.boxes[:, 1])
     rows = []
     for index in np.flatnonzero(truth.shown & (speed > MOVES_M_S) & (away <= WITHIN_M)):
         true = truth.boxes[index]
-        pair = [_velocity_near(one, true[:2], int(truth.kind[index])) for one in (tokens, without)]
-        if pair[0] is not None and pair[1] is not None:
-            errors = [float(np.hypot(*(v - true[7:9]))) for v in pair if v is not None]
+        found = [_velocity_near(one, true[:2], int(truth.kind[index])) for one in seen]
+        errors = [float(np.hypot(*(v - true[7:9]))) for v in found if v is not None]
+        if len(errors) == len(seen):
+            errors += [np.nan] * (ERRORS - len(errors))
             rows.append((float(away[index]), float(true[7]), float(true[8]), ego_m_s, *errors))
     return rows
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.types import F64
-from irl_vla_training.evaluate.measures import AREAS, SceneRow
+from irl_vla_training.evaluate.measures import AREAS, ERRORS, SceneRow
 from irl_vla_training.samples.sample import LAMPS
 
 DRAWS = 500
@@ -138,16 +138,20 @@ def called_red(rows: Iterable[SceneRow], truth: str) -> float | None:
 
 
 def velocity(rows: Iterable[SceneRow]) -> dict[str, float | None]:
-    """Mean error [m/s] of movers, the same ones for all: with memory, without, and of the best
-    linear guess from the ego's speed."""
-    found = np.array([one for row in rows for one in row.velocity], np.float64).reshape(-1, 6)
-    if not len(found):
-        return {"with_memory": None, "without": None, "constant": None, "movers": 0}
+    """Mean error [m/s] of movers, the same ones for all: with memory, without, in the car's own
+    loop where that was asked for, and of the best linear guess from the ego's speed."""
+    found = np.array([one for row in rows for one in row.velocity], np.float64)
+    found = found.reshape(-1, 4 + ERRORS)
+    looped = found[np.isfinite(found[:, 6])]
     return {
-        "with_memory": round(float(found[:, 4].mean()), 3),
-        "without": round(float(found[:, 5].mean()), 3),
-        "constant": round(_constant_error(found), 3), "movers": len(found),
+        "with_memory": _mean(found[:, 4]), "without": _mean(found[:, 5]),
+        "constant": round(_constant_error(found), 3) if len(found) else None,
+        "movers": len(found), "in_the_loop": _mean(looped[:, 6]), "movers_in_the_loop": len(looped),
     }  # fmt: skip
+
+
+def _mean(values: F64) -> float | None:
+    return round(float(values.mean()), 3) if len(values) else None
 
 
 def _constant_error(found: F64) -> float:
