@@ -13,12 +13,19 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from irl_vla.bag.bag import open_bag
 from irl_vla.messages.messages import header, new, ros1_typestore, typestore
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 STEP = SECOND // 10
 OPTICAL = (-0.5, 0.5, -0.5, 0.5)  # a camera that looks straight ahead, in base_link
+
+
+def events_of(path: Path, kind: type) -> list[Any]:
+    """What our reader makes of a bag, of one kind."""
+    with open_bag(path) as bag:
+        return [event for event in bag.events() if isinstance(event, kind)]
 
 
 class Message(NamedTuple):

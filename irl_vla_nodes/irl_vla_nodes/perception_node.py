@@ -7,7 +7,6 @@ out: /irl_vla/tokens irl_vla_msgs/TokensHandle; for eyes: /irl_vla/detections, /
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from time import perf_counter
 
@@ -40,6 +39,7 @@ from irl_vla.types import (
     RefusalReason,
     SceneTokens,
 )  # fmt: skip
+from irl_vla_nodes.anchor_queue import AnchorQueue
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     NOWHERE,
@@ -63,7 +63,6 @@ from irl_vla_nodes.topics import DETECTIONS, FRAMES, MAP, SEGMENTATION, TOKENS
 
 RING = "tokens"
 NOTES_BYTES = 4096  # beside the arrays of a slot
-LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 MAP_COLOUR = Colour(0.9, 0.6, 0.0, 0.9)
 
 
@@ -94,8 +93,10 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._params = params
         self.core = DrivingCore(stack, None, CoreConfig(seed=params.seed))
         self._rig: Rig | None = None
-        self._waiting: deque[FramesHandle] = deque()
-        self._busy = False
+        self._queue = AnchorQueue(
+            lambda: drain([*self._inbox.inlets, self._frames]), self._is_early, self._step,
+            self.alarm, params.latest_only,
+        )  # fmt: skip
         self._frames_ring = RingReader(Path(params.ring_folder))
         size = tokens_bytes(stack)
         self._ring = RingWriter(Path(params.ring_folder), RING, params.ring_slots, size)
@@ -107,15 +108,15 @@ class PerceptionNode(CarNode[PerceptionParams]):
         self._frames = RawSubscription(
             self, "irl_vla_msgs/msg/FrameSet", FRAMES, HANDLES, self._on_frames
         )
-        self._patience = self.alarm(self._go)
 
     def retune(self, params: PerceptionParams) -> None:
         """See CarNode."""
         self._params = params
+        self._queue.latest_only = params.latest_only
 
     def wake(self) -> None:
         """See CarNode."""
-        self._waiting.clear()
+        self._queue.clear()
 
     def tear_down(self) -> None:
         """See CarNode."""
@@ -128,7 +129,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
             self._motion(event)
         elif isinstance(event, Intent):
             self.core.add_intent(event)
-        self._go()
+        self._queue.go()
 
     def _motion(self, motion: EgoMotion) -> None:
         wrong = self.core.add_motion(motion)
@@ -138,26 +139,7 @@ class PerceptionNode(CarNode[PerceptionParams]):
     def _on_frames(self, data: bytes) -> None:
         value = frames_from_message(from_cdr(data, "irl_vla_msgs/msg/FrameSet"))
         if self.active:
-            self._waiting.append(value)
-            self._go()
-
-    def _go(self) -> None:
-        """Perceive what can be perceived now. Draining calls back; one call at a time works."""
-        if self._busy or not self._waiting:
-            return
-        self._busy = True
-        try:
-            drain([*self._inbox.inlets, self._frames])
-            if self._params.latest_only:
-                # Only for one that can be perceived now: else each would be dropped waiting.
-                while len(self._waiting) > 1 and not self._is_early(self._waiting[1]):
-                    self._waiting.popleft()  # the monitor sees the gap and counts it
-            while self._waiting and not self._is_early(self._waiting[0]):
-                self._step(self._waiting.popleft())
-        finally:
-            self._busy = False
-        if self._waiting:
-            self._patience.ring_in(LOOK_S)
+            self._queue.add(value)
 
     def _is_early(self, value: FramesHandle) -> bool:
         """Whether ego motion may still come that this anchor needs (as at the desk)."""

@@ -8,7 +8,6 @@ Ego status and intent come with the tokens: what perception saw by is what is pl
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -22,6 +21,7 @@ from irl_vla.messages.events import Event
 from irl_vla.messages.geometry_messages import marker_array_message
 from irl_vla.messages.plan_messages import command_from_message, plan_to_message
 from irl_vla.types import EgoMotion, Plan, Refusal, RefusalReason
+from irl_vla_nodes.anchor_queue import AnchorQueue
 from irl_vla_nodes.car_node import CarNode, run
 from irl_vla_nodes.convert import (
     TokensHandle,
@@ -37,7 +37,6 @@ from irl_vla_nodes.ros_io import HANDLES, SHOWN, EgoInbox, ManagedPublisher, Raw
 from irl_vla_nodes.show import plan_lines
 from irl_vla_nodes.topics import CANDIDATES, COMMAND, PLAN, REFUSAL, TOKENS
 
-LOOK_S = 0.02  # how soon it is noticed that ego motion does not come
 NS_PER_MS = 1e6
 
 
@@ -60,8 +59,9 @@ class PlannerNode(CarNode[PlannerParams]):
         stack = policy_stack_from_bundle(bundle, params.threads, graphs=("planner",))
         self.core = DrivingCore(stack, None, config)
         self._params = params
-        self._waiting: deque[TokensHandle] = deque()
-        self._busy = False
+        self._queue = AnchorQueue(
+            lambda: drain(self._inbox.inlets), self._is_early, self._step, self.alarm
+        )
         self._ring = RingReader(Path(params.ring_folder))
         self._plans = ManagedPublisher(self, "irl_vla_msgs/msg/Plan", PLAN, HANDLES)
         self._refusals = ManagedPublisher(self, "irl_vla_msgs/msg/Refusal", REFUSAL, HANDLES)
@@ -75,7 +75,6 @@ class PlannerNode(CarNode[PlannerParams]):
         self._tokens = RawSubscription(
             self, "irl_vla_msgs/msg/TokensHandle", TOKENS, HANDLES, self._on_tokens
         )
-        self._patience = self.alarm(self._go)
 
     def retune(self, params: PlannerParams) -> None:
         """See CarNode."""
@@ -83,14 +82,14 @@ class PlannerNode(CarNode[PlannerParams]):
 
     def wake(self) -> None:
         """See CarNode."""
-        self._waiting.clear()
+        self._queue.clear()
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, EgoMotion):
             wrong = self.core.add_motion(event)
             if wrong:
                 self.dropped("ego motion", wrong)
-        self._go()
+        self._queue.go()
 
     def _on_command(self, data: bytes) -> None:
         command = command_from_message(from_cdr(data, "irl_vla_msgs/msg/DrivingCommand"))
@@ -99,22 +98,7 @@ class PlannerNode(CarNode[PlannerParams]):
     def _on_tokens(self, data: bytes) -> None:
         if self.active:
             value = tokens_from_message(from_cdr(data, "irl_vla_msgs/msg/TokensHandle"))
-            self._waiting.append(value)
-            self._go()
-
-    def _go(self) -> None:
-        """Plan what can be planned now. Draining calls back; one call at a time works."""
-        if self._busy or not self._waiting:
-            return
-        self._busy = True
-        try:
-            drain(self._inbox.inlets)
-            while self._waiting and not self._is_early(self._waiting[0]):
-                self._step(self._waiting.popleft())
-        finally:
-            self._busy = False
-        if self._waiting:
-            self._patience.ring_in(LOOK_S)
+            self._queue.add(value)
 
     def _is_early(self, value: TokensHandle) -> bool:
         """Whether the measurement that perception has used is still on its way to here."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from irl_vla_nodes.convert import cdr
-from rosbags.interfaces import ConnectionExtRosbag2
+from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from irl_vla.bag.bag import read_plans
@@ -59,6 +61,17 @@ def exported_crowded(preset: str, out: Path) -> Path:
 
 def every_second_picture(bag: Path, out: Path) -> Path:
     """The same drive with cameras at half their rate."""
+    count: Counter[str] = Counter()
+
+    def kept(connection: Connection, stamp: int) -> int | None:
+        count[connection.topic] += 1
+        return stamp if "/image/" not in connection.topic or count[connection.topic] % 2 else None
+
+    return copied(bag, out, kept)
+
+
+def copied(bag: Path, out: Path, recorded: Callable[[Connection, int], int | None]) -> Path:
+    """A bag with its messages recorded at other times [ns], or without them (None)."""
     store = typestore()
     with Reader(bag) as reader, Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = {
@@ -68,11 +81,9 @@ def every_second_picture(bag: Path, out: Path) -> Path:
             )
             for c in reader.connections
         }  # fmt: skip
-        count: dict[str, int] = {}
         for connection, stamp, data in reader.messages():
-            count[connection.topic] = count.get(connection.topic, 0) + 1
-            if "/image/" not in connection.topic or count[connection.topic] % 2:
-                writer.write(topics[connection.id], stamp, data)
+            if (when := recorded(connection, stamp)) is not None:
+                writer.write(topics[connection.id], when, data)
     return out
 
 

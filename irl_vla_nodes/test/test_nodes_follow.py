@@ -7,10 +7,10 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from bags import exported, plan_bytes, replayed, world_bag
+from bags import copied, exported, plan_bytes, replayed, world_bag
 from irl_vla_nodes.convert import (
     NOWHERE,
     FramesHandle,
@@ -19,8 +19,8 @@ from irl_vla_nodes.convert import (
     frames_to_message,
     tokens_to_message,
 )
-from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from irl_vla.bag.bag import open_bag
 from irl_vla.drive.assemble import policy_stack_from_bundle
@@ -126,22 +126,14 @@ def test_a_recording_that_begins_in_the_middle_says_that_it_lacks_the_memory(
 
 def rewritten(bag: Path, out: Path, delay_ns: int = 0, since_ns: int = 0) -> Path:
     """The bag with its odometry recorded later, or with nothing that moves before a moment."""
-    store = typestore()
-    with Reader(bag) as reader, Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        topics = {
-            c.id: writer.add_connection(
-                c.topic, c.msgtype, typestore=store,
-                offered_qos_profiles=cast(ConnectionExtRosbag2, c.ext).offered_qos_profiles,
-            )
-            for c in reader.connections
-        }  # fmt: skip
-        for connection, at_ns, data in reader.messages():
-            moves = "/image" in connection.topic or connection.msgtype.endswith(("Odometry", "TF"))
-            if moves and at_ns < since_ns:
-                continue
-            late = delay_ns if connection.msgtype.endswith("Odometry") else 0
-            writer.write(topics[connection.id], at_ns + late, data)
-    return out
+
+    def moved(connection: Connection, at_ns: int) -> int | None:
+        moves = "/image" in connection.topic or connection.msgtype.endswith(("Odometry", "TF"))
+        if moves and at_ns < since_ns:
+            return None
+        return at_ns + delay_ns * connection.msgtype.endswith("Odometry")
+
+    return copied(bag, out, moved)
 
 
 def recorded(bag: Path, bundle: Path, out: Path, *, backwards: bool = False) -> list[Any]:

@@ -8,7 +8,6 @@ import json
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from bag_maker import (
     STEP,
     Message,
     compressed,
+    events_of,
     jpeg,
     scene,
     write_mcap,
@@ -29,15 +29,6 @@ from irl_vla.messages.protobuf import ProtobufTypes
 from irl_vla.messages.records import StoredTopic, ros2_type
 from irl_vla.messages.topic_roles import is_rectified, no_camera, picture_form
 from irl_vla.types import CameraImage, EgoMotion, InputError
-
-OPTICAL = (-0.5, 0.5, -0.5, 0.5)
-SPEED = 8.0  # [m/s]
-
-
-def values(path: Path, kind: type) -> list[Any]:
-    with open_bag(path) as bag:
-        return [event for event in bag.events() if isinstance(event, kind)]
-
 
 # ROS 1 without its index
 
@@ -61,7 +52,7 @@ def test_a_bag_without_index_gives_what_the_whole_bag_gives(
     cut = tmp_path / f"cut{suffix}"
     cut.write_bytes(data[: index_at(data)])
     for kind in (CameraImage, EgoMotion):
-        both = [[(v.stamp_ns, getattr(v, "encoded", None)) for v in values(p, kind)]
+        both = [[(v.stamp_ns, getattr(v, "encoded", None)) for v in events_of(p, kind)]
                 for p in (whole, cut)]  # fmt: skip
         assert both[0] == both[1] and both[0]
     with open_bag(cut) as bag:
@@ -80,7 +71,7 @@ def test_a_bag_that_breaks_off_is_used_up_to_the_break(tmp_path: Path) -> None:
     middle = (length + index_at(bytes(data))) // 2
     cut = tmp_path / "cut.bag.active"
     cut.write_bytes(data[:middle])
-    seen, every = values(cut, CameraImage), values(whole, CameraImage)
+    seen, every = events_of(cut, CameraImage), events_of(whole, CameraImage)
     assert 0 < len(seen) < len(every)
     assert [v.stamp_ns for v in seen] == [v.stamp_ns for v in every][: len(seen)]
     with open_bag(cut) as bag:
@@ -179,7 +170,7 @@ def test_video_gives_a_picture_for_each_packet_at_its_own_stamp(codec: str, tmp_
                 compressed(START + k * STEP, data=data, form=codec), START + k * STEP)
         for k, data in enumerate(packets)
     ]  # fmt: skip
-    seen = values(write_mcap(tmp_path / "a.mcap", messages), CameraImage)
+    seen = events_of(write_mcap(tmp_path / "a.mcap", messages), CameraImage)
     assert [image.stamp_ns for image in seen] == [START + k * STEP for k in range(6)]
     assert [float(image.pixels.mean()) for image in seen] == pytest.approx(
         [30 + 30 * k for k in range(6)], abs=6
@@ -252,7 +243,7 @@ def test_pictures_in_protobuf_and_in_json_are_those_of_ros(tmp_path: Path) -> No
     }).encode()  # fmt: skip
     for encoding, schema, content in (("protobuf", SCHEMA, binary), ("json", b"{}", text)):
         path = foxglove_file(tmp_path / f"{encoding}.mcap", encoding, schema, [content] * 2)
-        first, _ = values(path, CameraImage)
+        first, _ = events_of(path, CameraImage)
         assert (first.camera, first.stamp_ns, first.encoded) == ("front", START + 7, picture)
 
 

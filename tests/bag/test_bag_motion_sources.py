@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from bag_maker import (
+    OPTICAL,
     START,
     STEP,
     Message,
     camera_info,
     compressed,
+    events_of,
     odometry,
     quaternion,
     transforms,
@@ -28,13 +30,7 @@ from irl_vla.messages.messages import header, new
 from irl_vla.messages.motion_reader import east_north_up
 from irl_vla.types import EgoMotion
 
-OPTICAL = (-0.5, 0.5, -0.5, 0.5)
 SPEED = 8.0  # [m/s]
-
-
-def values(path: Path, kind: type) -> list[Any]:
-    with open_bag(path) as bag:
-        return [event for event in bag.events() if isinstance(event, kind)]
 
 
 # Ego motion without odometry
@@ -116,7 +112,7 @@ def test_whatever_tells_where_the_car_is_gives_its_speed(
     path = write_mcap(tmp_path / "a.mcap", drive(motion))
     with open_bag(path) as bag:
         assert bag.info().motion == source
-    seen = values(path, EgoMotion)
+    seen = events_of(path, EgoMotion)
     assert len(seen) >= 19
     first, last = seen[0], seen[-1]
     seconds = (last.stamp_ns - first.stamp_ns) / 1e9
@@ -154,15 +150,15 @@ def test_a_twist_that_its_poses_contradict_is_not_used(
     with open_bag(path) as bag:
         info = bag.info()
     assert any(words in text and "the poses are used" in text for text in info.warnings)
-    assert all(motion.twist is None for motion in values(path, EgoMotion))
-    assert "its twist contradicts them" in values(path, EgoMotion)[0].source
+    assert all(motion.twist is None for motion in events_of(path, EgoMotion))
+    assert "its twist contradicts them" in events_of(path, EgoMotion)[0].source
 
 
 def test_poses_that_nobody_filled_in_give_way_to_the_twist(tmp_path: Path) -> None:
     def odom(index: int, stamp: int) -> list[Message]:
         return [Message("/odom", "nav_msgs/msg/Odometry", odometry(stamp, twist=(8, 0, 0)), stamp)]
 
-    seen = values(write_mcap(tmp_path / "a.mcap", drive(odom)), EgoMotion)
+    seen = events_of(write_mcap(tmp_path / "a.mcap", drive(odom)), EgoMotion)
     way = seen[-1].world_from_ego[0, 3] - seen[0].world_from_ego[0, 3]
     assert way == pytest.approx(8.0 * (len(seen) - 1) / 10, rel=1e-6)
     assert "its poses never change" in seen[0].source

@@ -10,9 +10,10 @@ at least 40 mutants in what decides whether a plan may be driven; it rests on wh
 not on where it stands, so that a change elsewhere does not exchange it.
 
 Killed: a test failed, or the tests took more than three times their time and 20 s.
-Results go to out/mutants/, and are taken from there while source and tests of the room are the
-same: an interrupted run goes on where it was. Mutants in equivalent.yaml are believed to change
-nothing; they count as survivors all the same. The last line reads `N of M mutants killed`.
+Results go to out/mutants/, and are taken from there while the source and the tests that decided
+are the same: an interrupted run goes on where it was, and a new test is tried on those that lived.
+Mutants in equivalent.yaml are believed to change nothing; they count as survivors all the same. The
+last line reads `N of M mutants killed`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,17 +53,28 @@ SPARE_S = 20.0  # CPU time beyond three times what the tests take without a faul
 COMPILE_S = 90.0  # CPU time for compiling anew what depends on a fault
 TESTS_S = 120.0  # CPU time of the tests tried on one mutant; those beyond are not tried
 GROUND = "ground"  # the room of the files directly under irl_vla/
+SLOW_ROOMS = ("cli", "evaluation")
 BESIDE = {"evaluation": ("tests/cli/",)}  # its loops are mostly tested through their commands
+
+
+DEAD = ("killed", "timeout")
+FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/[^\s:]+)", re.MULTILINE)  # in pytest's summary
+IMPORT = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant: killed, timeout, survived, or unreached (no test runs the line)."""
+    """What became of a mutant: killed, timeout, survived, or unreached (no test runs the line).
+
+    key: of the mutant and the source; files: test file -> its state, of those that decided: the one
+    that failed, or all of the room
+    """
 
     key: str
     room: str
     mutant: dict[str, Any]
     outcome: str
+    files: dict[str, str]
     tests: int
     seconds: float
 
@@ -115,6 +128,8 @@ class Campaign:
         self.sources = Sources(self.texts)
         self.reaches: dict[str, Reach] = {}
         self.lock = threading.Lock()
+        self.source = _hash(*(part for f, text in self.texts.items() if f.startswith("irl_vla/")
+                              for part in (f, text)))  # fmt: skip
         lines = results.read_text().splitlines() if results.exists() else []
         self.known = {r.key: r for r in (Result(**json.loads(line)) for line in lines)}
 
@@ -122,39 +137,59 @@ class Campaign:
         """Whose tests have to notice it."""
         return room_of(mutant.file, self.texts)
 
-    def state(self, room: str) -> str:
-        """Hash of all that decides about the mutants of a room: the source and its tests."""
-        parts = []
-        for file, text in self.texts.items():
-            folder = file.split("/")[1] if file.count("/") > 1 else GROUND
-            beside = file.startswith(BESIDE.get(room, ()))
-            if file.startswith("irl_vla/") or folder in (room, GROUND) or beside:
-                parts += [file.encode(), text]
-        return _hash(*parts)
+    def states(self, room: str) -> dict[str, str]:
+        """Test file of a room -> hash of the source, of it, and of what it imports from tests/."""
+        modules = {f.split("/")[-1][:-3]: f for f in self.texts if f.startswith("tests/")}
+        found = {}
+        for file in room_tests(room, self.texts):
+            folder = file.rpartition("/")[0]
+            open_ = [file, "tests/conftest.py", f"{folder}/conftest.py"]
+            seen: set[str] = set()
+            while open_:
+                here = open_.pop()
+                if here in self.texts and here not in seen:
+                    seen.add(here)
+                    names = IMPORT.findall(self.texts[here].decode())
+                    open_ += [modules[n] for n in names if n in modules]
+            found[file] = _hash(self.source, *(p for f in sorted(seen) for p in (f, self.texts[f])))
+        return found
 
     def record(self, room: str) -> None:
-        """See which tests of the room run what, or take it from the last time."""
-        kept = self.scratch / "reach" / f"{room}-{self.state(room)}.json"
-        if not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
-            log, new = kept.with_suffix(".log"), kept.with_suffix(".new")
-            pytest_in(self.tree, room_tests(room, self.texts), {"MUTATION_RECORD": str(new)}, log)
-            if not new.exists():
+        """See which tests of the room run what, or take it from the last time, file by file."""
+        folder = self.scratch / "reach"
+        folder.mkdir(exist_ok=True)
+        kept = {f: folder / f"{Path(f).stem}-{s}.json" for f, s in self.states(room).items()}
+        if new := [file for file, path in kept.items() if not path.exists()]:
+            log, record = folder / f"{room}.log", folder / f"{room}.new"
+            pytest_in(self.tree, new, {"MUTATION_RECORD": str(record)}, log)
+            if not record.exists():
                 raise RuntimeError(f"the tests of {room} did not run, see {log}")
-            new.rename(kept)
-        self.reaches[room] = Reach.of(json.loads(kept.read_text()), self.sources)
+            for file, part in by_file(json.loads(record.read_text()), new).items():
+                kept[file].write_text(json.dumps(part), encoding="utf-8")
+            record.unlink()
+        records = [json.loads(path.read_text(encoding="utf-8")) for path in kept.values()]
+        self.reaches[room] = Reach.of(records, self.sources)
 
     def result(self, mutant: Mutant) -> Result:
         """What becomes of it; taken from the last time where nothing has changed."""
-        room = self.room(mutant)
-        key = _hash(mutant.identity, self.state(room))
-        if key in self.known:
-            return self.known[key]
+        states = self.states(self.room(mutant))
+        key = _hash(mutant.identity, self.source)
+        before, passed = self.known.get(key), dict[str, str]()
+        if before is not None and before.outcome in DEAD:
+            if before.files.items() <= states.items():
+                return before
+        elif before is not None:
+            passed = before.files
+            if states.items() <= passed.items():
+                return before
         begin = time.monotonic()
-        tests = self._tests(mutant)
-        outcome = self._outcome(mutant, tests) if tests else "unreached"
+        tests = [t for t in self._tests(mutant) if passed.get(_file(t)) != states[_file(t)]]
+        outcome, by = before.outcome if before and passed else "unreached", None
+        if tests:
+            outcome, by = self._outcome(mutant, tests)
+        files = {by: states[by]} if by in states else states
         spent = round(time.monotonic() - begin, 1)
-        result = Result(key, room, asdict(mutant), outcome, len(tests), spent)
+        result = Result(key, self.room(mutant), asdict(mutant), outcome, files, len(tests), spent)
         with self.lock, self.results.open("a") as out:
             out.write(json.dumps(asdict(result)) + "\n")
         return result
@@ -168,7 +203,8 @@ class Campaign:
                 tests.append(test)
         return tests
 
-    def _outcome(self, mutant: Mutant, tests: list[str]) -> str:
+    def _outcome(self, mutant: Mutant, tests: list[str]) -> tuple[str, str | None]:
+        """What becomes of it, and the file of the test that failed, where one did."""
         seconds = self.reaches[self.room(mutant)].seconds
         recompile = self.sources.is_compiled_in(mutant.file, mutant.line)
         limit = SPARE_S + 3 * sum(seconds[t] for t in tests) + COMPILE_S * recompile
@@ -176,7 +212,7 @@ class Campaign:
         with mutated(self.tree, mutant.file, faulty) as work:
             chosen, log = work / "chosen.json", work / "pytest.log"
             chosen.write_text(json.dumps(tests))
-            files = list(dict.fromkeys(test.split("::")[0] for test in tests))
+            files = list(dict.fromkeys(map(_file, tests)))
             given = {"MUTATION_TESTS": str(chosen)}
             if not recompile:
                 given["MUTATION_MACHINE_CODE"] = str(self.tree)
@@ -185,7 +221,25 @@ class Campaign:
                 raise RuntimeError(
                     f"{mutant}: none of its tests were found, see\n{log.read_text()}"
                 )
-        return "timeout" if code is None else "killed" if code else "survived"
+            failed = FAILED.search(log.read_text(errors="replace"))
+        if code is None:
+            return "timeout", None
+        return ("killed", failed and failed[1]) if code else ("survived", None)
+
+
+def _file(test: str) -> str:
+    return test.split("::")[0]
+
+
+def by_file(record: dict[str, Any], files: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A recording of several test files in parts, one for each."""
+    parts: dict[str, dict[str, Any]] = {file: {"places": {}, "tests": {}} for file in files}
+    for name, test in record["tests"].items():
+        part = parts[_file(name)]
+        places = part["places"]
+        ran = [places.setdefault(record["places"][k], len(places)) for k in test["ran"]]
+        part["tests"][name] = {**test, "ran": ran}
+    return {f: {"places": list(p["places"]), "tests": p["tests"]} for f, p in parts.items()}
 
 
 def all_mutants(texts: dict[str, bytes]) -> Iterator[Mutant]:
@@ -196,17 +250,30 @@ def all_mutants(texts: dict[str, bytes]) -> Iterator[Mutant]:
 
 
 def run(campaign: Campaign, sample: list[Mutant], workers: int, console: Console) -> list[Result]:
-    """Results of the sample, in its order."""
-    rooms = sorted({campaign.room(m) for m in sample})
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                   TimeRemainingColumn(), console=console)  # fmt: skip
+    """Results of the sample, in its order. Room by room, those with the slowest tests last; while
+    the mutants of one are tried, the tests of the next are recorded."""
+    of_room: dict[str, list[Mutant]] = {}
+    for mutant in sample:
+        of_room.setdefault(campaign.room(mutant), []).append(mutant)
+    rooms = sorted(of_room, key=lambda room: (room in SLOW_ROOMS, room))
+    recorded: dict[str, Future[None]] = {}
+    found: dict[str, Future[Result]] = {}
+
+    def result(mutant: Mutant) -> Result:
+        recorded[campaign.room(mutant)].result()
+        return campaign.result(mutant)
+
+    bar = Progress(TextColumn("mutants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                   console=console)  # fmt: skip
     with bar, ThreadPoolExecutor(workers) as pool:
-        for task, work, items in (
-            ("which tests run what", campaign.record, rooms),
-            ("mutants", campaign.result, sample),
-        ):
-            done: list[Any] = list(bar.track(pool.map(work, items), len(items), description=task))
-    return done
+        for room, before in zip([*rooms, None], [None, *rooms], strict=True):
+            if room is not None:
+                recorded[room] = pool.submit(campaign.record, room)
+            for mutant in of_room.get(before or "", []):
+                found[mutant.identity] = pool.submit(result, mutant)
+        for _ in bar.track(as_completed(found.values()), len(found)):
+            pass
+    return [found[mutant.identity].result() for mutant in sample]
 
 
 def report(results: list[Result], reasons: dict[str, str], console: Console) -> None:
@@ -215,7 +282,7 @@ def report(results: list[Result], reasons: dict[str, str], console: Console) -> 
     rooms = sorted({r.room for r in results})
     for name in [*rooms, "all"]:
         here = [r for r in results if name in ("all", r.room)]
-        dead = sum(r.outcome in ("killed", "timeout") for r in here)
+        dead = sum(r.outcome in DEAD for r in here)
         table.add_row(name, str(len(here)), str(dead), f"{100 * dead / len(here):.0f} %")
     console.print(table)
     for result in sorted(results, key=lambda r: (r.mutant["file"], r.mutant["line"])):
@@ -224,7 +291,7 @@ def report(results: list[Result], reasons: dict[str, str], console: Console) -> 
             reason = reasons.get(mutant.identity)
             said = f"  [believed equivalent: {reason}]" if reason else ""
             console.print(f"{result.outcome:9} {mutant}{said}", markup=False, soft_wrap=True)
-    dead = sum(r.outcome in ("killed", "timeout") for r in results)
+    dead = sum(r.outcome in DEAD for r in results)
     console.print(f"{dead} of {len(results)} mutants killed", highlight=False)
 
 

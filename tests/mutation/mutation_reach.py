@@ -108,18 +108,19 @@ class Reach:
     ran: dict[Definition, set[str]]
 
     @staticmethod
-    def of(record: Mapping[str, Any], sources: Sources) -> Reach:
-        """From a recording. Tests that failed or were skipped then are left out."""
-        places = [place.rpartition(":") for place in record["places"]]
-        definitions = [sources.at(file, int(line)) for file, _, line in places]
+    def of(records: Iterable[Mapping[str, Any]], sources: Sources) -> Reach:
+        """From recordings. Tests that failed or were skipped then are left out."""
         ran: dict[Definition, set[str]] = defaultdict(set)
         seconds = {}
-        for name, test in record["tests"].items():
-            if test["passed"]:
-                seconds[name] = float(test["seconds"])
-                for k in test["ran"]:
-                    if (definition := definitions[k]) is not None:
-                        ran[definition].add(name)
+        for record in records:
+            places = [place.rpartition(":") for place in record["places"]]
+            definitions = [sources.at(file, int(line)) for file, _, line in places]
+            for name, test in record["tests"].items():
+                if test["passed"]:
+                    seconds[name] = float(test["seconds"])
+                    for k in test["ran"]:
+                        if (definition := definitions[k]) is not None:
+                            ran[definition].add(name)
         return Reach(sources, seconds, ran)
 
     def tests(self, file: str, line: int) -> list[str]:

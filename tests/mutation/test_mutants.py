@@ -82,7 +82,7 @@ def lonely(x):
         "t.py::two": {"seconds": 1.0, "passed": True, "ran": []},
         "t.py::red": {"seconds": 1.0, "passed": False, "ran": [0]},
     }}  # fmt: skip
-    reach = Reach.of(record, Sources({"a.py": source}))
+    reach = Reach.of([record], Sources({"a.py": source}))
     for line in (1, 5, 8):
         assert reach.tests("a.py", line) == ["t.py::one"]
     assert reach.tests("a.py", 11) == []
@@ -172,10 +172,15 @@ def test_faults_are_noticed_or_not_and_a_second_run_starts_where_the_first_ended
     assert outcomes(house, set(expected)) == expected
     assert results.read_text() == first
 
-    with (house / "tests/toy/test_shapes.py").open("a") as tests:
-        tests.write("\ndef test_a_square_is_not_wide():\n    assert not is_wide(2, 2)\n")
-    assert outcomes(house, {"a >= b"}) == {"a >= b": "killed"}
-    assert len(results.read_text().splitlines()) == len(first.splitlines()) + 1
+    (house / "tests/toy/test_width.py").write_text(
+        "from irl_vla.toy.shapes import is_wide\n\n"
+        "def test_a_square_is_not_wide():\n    assert not is_wide(2, 2)\n"
+    )
+    assert outcomes(house, {"a >= b", "a / b"}) == {"a >= b": "killed", "a / b": "killed"}
+    tried = [json.loads(line) for line in results.read_text().splitlines()]
+    assert len(tried) == len(first.splitlines()) + 1, "what was killed stays so"
+    assert tried[-1]["tests"] == 1, "and what lived has only the new test to pass"
+    assert list(tried[-1]["files"]) == ["tests/toy/test_width.py"]
 
 
 def test_who_finds_a_cache_filled_rests_on_what_filled_it(house: Path) -> None:

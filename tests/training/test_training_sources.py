@@ -18,7 +18,7 @@ from irl_vla_training.samples.rigs import draw_rig
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.scenarios import samples_of_scenario
 from irl_vla_training.samples.settings import SampleSettings
-from irl_vla_training.samples.sources import ScenarioSource
+from irl_vla_training.samples.sources import scenario_source
 from irl_vla_training.samples.stored import as_files, from_files
 from irl_vla_training.samples.taken import fitted_pictures
 
@@ -132,4 +132,4 @@ def test_a_source_says_what_it_needs(given: dict[str, object], words: str, tmp_p
 
 def test_two_files_of_one_name_are_refused() -> None:
     with pytest.raises(InputError, match="two files are called 'a'"):
-        _ = ScenarioSource((Path("x/a.pkl"), Path("y/a.pkl"))).units
+        _ = scenario_source((Path("x/a.pkl"), Path("y/a.pkl"))).units

@@ -17,11 +17,11 @@ from irl_vla.world.benchmark.splits import split_of
 from irl_vla_training.samples.prepare import prepare
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.sources import (
-    BagSource,
     NavsimSource,
-    ScenarioSource,
     ShardSource,
     WorldSource,
+    bag_source,
+    scenario_source,
 )
 
 STOPPED = 130
@@ -78,11 +78,11 @@ def _world(wanted: Wanted) -> ShardSource:
 
 
 def _scenarionet(wanted: Wanted) -> ShardSource:
-    return ScenarioSource(_there(wanted, "scenarionet", "one or more scenario files (.pkl)"))
+    return scenario_source(_there(wanted, "scenarionet", "one or more scenario files (.pkl)"))
 
 
 def _bag(wanted: Wanted) -> ShardSource:
-    return BagSource(_there(wanted, "bag", "one or more recordings"))
+    return bag_source(_there(wanted, "bag", "one or more recordings"))
 
 
 def _navsim(wanted: Wanted) -> ShardSource:

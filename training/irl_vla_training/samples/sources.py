@@ -75,19 +75,23 @@ def _seeds(unit: str) -> range:
 
 
 @dataclass(frozen=True)
-class ScenarioSource:
-    """Files of recorded scenarios, one a shard."""
+class FileSource:
+    """Files or folders, one a shard. kind: how the names of the shards begin; key: goes on with the
+    path; make: its samples"""
 
+    kind: str
     paths: tuple[Path, ...]
+    key: Callable[[Path], str]
+    make: Callable[[Path, SampleSettings], Iterator[Sample]]
 
     @property
     def units(self) -> Sequence[str]:
         """Named by their files."""
-        return _names("scenarionet", self.paths, key_of)
+        return _names(self.kind, self.paths, self.key)
 
     def samples(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """See ShardSource."""
-        yield from samples_of_scenario(self.paths[self.units.index(unit)], settings)
+        yield from self.make(self.paths[self.units.index(unit)], settings)
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """The first few."""
@@ -98,28 +102,14 @@ class ScenarioSource:
         return USUAL * len(units)
 
 
-@dataclass(frozen=True)
-class BagSource:
-    """Recordings, one a shard."""
+def scenario_source(paths: tuple[Path, ...]) -> FileSource:
+    """Files of recorded scenarios."""
+    return FileSource("scenarionet", paths, key_of, samples_of_scenario)
 
-    paths: tuple[Path, ...]
 
-    @property
-    def units(self) -> Sequence[str]:
-        """Named by their folders."""
-        return _names("bag", self.paths, bag_key)
-
-    def samples(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
-        """See ShardSource."""
-        yield from samples_of_bag(self.paths[self.units.index(unit)], settings)
-
-    def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
-        """The first few."""
-        yield from islice(self.samples(unit, settings), TRIED)
-
-    def expected(self, units: Sequence[str], tried: int) -> int:
-        """See ShardSource."""
-        return USUAL * len(units)
+def bag_source(paths: tuple[Path, ...]) -> FileSource:
+    """Recordings."""
+    return FileSource("bag", paths, bag_key, samples_of_bag)
 
 
 @cache
