@@ -47,10 +47,14 @@ def evaluate_command(
     store = str(scenes or out / "scenes")
     prepare(store, settings_for(model.preset), source, jobs, None, console)
     found = evaluate_eyes(
-        model, SampleSet.open(store), out, {"evaluated": model.name, **what}, console.print
+        model,
+        SampleSet.open(store, only=source.units),
+        out,
+        {"evaluated": model.name, **what},
+        console.print,
     )
     console.print(f"iou {found['iou']}  vehicles {found['vehicles']}  lamps {found['lamps']}")
-    console.print(f"wrote     {out}/summary.json, {out}/index.html")
+    console.print(f"wrote     {out}/summary.json, {out}/index.html", soft_wrap=True)
 
 
 def settings_for(preset: Preset) -> SampleSettings:
