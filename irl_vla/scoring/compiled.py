@@ -81,7 +81,7 @@ class _HashedFile(IndexDataCacheFile):  # type: ignore[misc]
             file.write(hashlib.sha256(content).digest() + content)
 
     def _load_data(self, name: str) -> Any:
-        with open(self._data_path(name), "rb") as file:
+        with Path(self._data_path(name)).open("rb") as file:
             digest, content = file.read(HASH_BYTES), file.read()
         if hashlib.sha256(content).digest() != digest:
             raise ValueError("another SHA-256")

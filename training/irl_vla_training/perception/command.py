@@ -26,10 +26,17 @@ def perceive_command(
     data: Annotated[str, typer.Option(help="samples that `prepare` made: a folder or URL")],
     out: Annotated[Path, typer.Option(help="folder of the run; one that is there goes on")],
     shards: Annotated[int | None, typer.Option(min=1, help="the first so many alone")] = None,
-    skip_broken: Annotated[bool, typer.Option(help="leave damaged shards out, and count")] = False,
-    more_data: Annotated[bool, typer.Option(help="go on with a set that has grown")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="leave damaged shards out, and count")
+    ] = False,
+    more_data: Annotated[
+        bool, typer.Option("--more-data", help="go on with a set that has grown")
+    ] = False,
     accept_changes: Annotated[
-        bool, typer.Option(help="go on with other code, versions, preset or count of processes")
+        bool,
+        typer.Option(
+            "--accept-changes", help="go on with other code, versions, preset or count of processes"
+        ),
     ] = False,
     threads: Annotated[int, typer.Option(min=1, help="of the processor, per process")] = 1,
 ) -> None:

@@ -54,7 +54,8 @@ def prepare_command(
         str | None, typer.Option(help="over machines: 'local', 'auto' or a cluster's address")
     ] = None,
     accept_changes: Annotated[
-        bool, typer.Option(help="add to shards that other code or versions made")
+        bool,
+        typer.Option("--accept-changes", help="add to shards that other code or versions made"),
     ] = False,
 ) -> None:
     """Make training samples: pictures of varied rigs with all the truth about them. A stopped run
