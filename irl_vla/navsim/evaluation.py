@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from irl_vla.navsim.agents import NavsimAgent
@@ -104,7 +105,13 @@ class Evaluator:
         places = [self.index.places[token] for token in tokens]
         maps = {map_file(self.index.dataset.maps, place.city) for place in places}
         paths = dict.fromkeys([*(place.path for place in places), *sorted(maps)])
-        return f"{places[0].log_name}-{tokens[0]}", source_of(*paths)
+        return f"{places[0].log_name}-{tokens[0]}", source_of(*paths, more=self._window)
+
+    @cached_property
+    def _window(self) -> str:
+        """What of the split decides how much of a log belongs to a scene."""
+        chosen = self.index.split.scene_filter
+        return f"{chosen.num_history_frames} + {chosen.num_future_frames} frames"
 
 
 def score_tokens(

@@ -1,18 +1,21 @@
 """What the filters need of a log: tokens, log names, and which frames have a route.
 
 Reading a whole log for this takes seconds on a large split, so the table is kept as a small JSON
-file beside our other caches, keyed by the log's name, time and size.
+file beside our other caches, keyed by what `source_of` says of the log.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from irl_vla.drafts import DraftFolder
 from irl_vla.navsim.logs import Log
 from irl_vla.paths import inside
+from irl_vla.resources import software
 from irl_vla.types import InputError
 
 VERSION = 1  # raised whenever the table's content changes
@@ -63,16 +66,29 @@ def log_table(path: Path, cache: Path | None = None) -> LogTable:
     return table
 
 
-def source_of(*paths: Path) -> str:
-    """Names, times and sizes of files that something is made from, as one text."""
-    parts = []
+def source_of(*paths: Path, more: str = "") -> str:
+    """What something is made from, as one text that changes with the files and with the code.
+
+    Files are told by name, size, inode, and the times of content and inode: the last one is set by
+    the system alone, so neither `touch -r` nor `cp -p` hides a change. Reading gigabytes for a hash
+    would cost more than what is kept. more: settings. Raises InputError for a missing file.
+    """
+    parts = [f"{name} {version}" for name, version in {**software(), **_geometry()}.items()]
     for path in paths:
         try:
             status = path.stat()
-        except FileNotFoundError:
-            raise InputError(f"{path}: this file has disappeared") from None
-        parts.append(f"{path.name} {status.st_mtime_ns} {status.st_size}")
-    return "; ".join(parts)
+        except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            why = "this file has disappeared" if gone else f"cannot be read: {error.strerror}"
+            raise InputError(f"{path}: {why}") from None
+        times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+        parts.append(f"{path.name!r} {status.st_size} {status.st_ino} {times}")
+    return "; ".join([*parts, more])
+
+
+@cache
+def _geometry() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("shapely", "pyproj", "pyarrow")}
 
 
 def replace_file(path: Path, data: bytes) -> None:

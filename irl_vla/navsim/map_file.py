@@ -23,6 +23,7 @@ from pyproj.exceptions import CRSError
 
 from irl_vla.drafts import DraftFolder
 from irl_vla.foreign import parse_json, read_whole
+from irl_vla.navsim.log_table import source_of
 from irl_vla.paths import inside
 from irl_vla.types import F64, InputError
 
@@ -87,8 +88,8 @@ def load_layers(path: Path, cache: Path | None) -> dict[str, pa.Table]:
     """Projected layers of a GeoPackage by table name, from the cache where it is fresh.
 
     cache: folder of our own files, or None for no cache. The entry is keyed by the layout's
-    version and by the source's time, size and first bytes; it is written beside and renamed, so
-    parallel writers and a killed one leave no half entry.
+    version and by what `source_of` says of the file; it is written beside and renamed, so parallel
+    writers and a killed one leave no half entry.
     """
     if cache is None:
         return _project(path)
@@ -109,12 +110,9 @@ def load_layers(path: Path, cache: Path | None) -> dict[str, pa.Table]:
 
 
 def _key(path: Path) -> str:
-    """Changes when the source or our layout changes."""
-    status = path.stat()
-    with path.open("rb") as stream:
-        head = stream.read(65536)
-    text = f"{CACHE_VERSION} {status.st_mtime_ns} {status.st_size} ".encode()
-    return hashlib.sha256(text + head).hexdigest()[:16]
+    """Changes when the source, our code or our layout changes."""
+    text = f"{CACHE_VERSION} {source_of(path)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _write_entry(entry: Path, layers: dict[str, pa.Table]) -> None:

@@ -2,8 +2,9 @@
 
 One Arrow file per log and split, `<cache>/scenes/v<VERSION>/<split>/<log>.arrow`, one row per
 scene. A file is written beside its place and renamed: parallel writers and a killed one leave
-either the old file or a whole new one. Each file says which sources it was made from (names, times,
-sizes); if they changed, or if a wanted scene is not in it, it counts as absent and is made anew.
+either the old file or a whole new one. Each file says which sources it was made from, and by which
+code (`log_table.source_of`); if they changed, or if a wanted scene is not in it, it counts as
+absent and is made anew.
 Only relative names are stored, so a cache can be moved. No pickle.
 """
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core import event
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numpy.typing import ArrayLike
 
 from irl_vla.types import F64
@@ -45,6 +45,8 @@ DAMAGE = (  # what a file that is cut or overwritten makes pickle raise
     MemoryError,
     OverflowError,
 )
+HASH_BYTES = 32  # of SHA-256
+_said: set[str] = set()  # folders whose damage this process has said
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 # _nrt: numba's runtime, which makes arrays and counts who uses them; said in full, because what is
 # compiled on behalf of another kernel would do as that one does
@@ -69,10 +71,31 @@ def _compiled(function: F, options: Mapping[str, Any]) -> F:
     return compiled
 
 
+class _HashedFile(IndexDataCacheFile):  # type: ignore[misc]
+    """numba's files of one function, with a hash before the machine code: a changed bit in it would
+    end the program, or give other results."""
+
+    def _save_data(self, name: str, data: Any) -> None:
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(content).digest() + content)
+
+    def _load_data(self, name: str) -> Any:
+        with Path(self._data_path(name)).open("rb") as file:
+            digest, content = file.read(HASH_BYTES), file.read()
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("another SHA-256")
+        return pickle.loads(content)
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """numba's cache of one function, as `numba.njit(cache=True)` would set it, but what is in it
     counts only while nothing has changed that the function's file imports, and damage costs no more
     than compiling again."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        self._cache_file.__class__ = _HashedFile
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The machine code for a signature; None: there is none, or none that can be used."""
@@ -82,7 +105,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             return super().load_overload(sig, target_context)
         except DAMAGE as error:
-            _LOG.warning("%s: damaged, compiled again: %r", self.cache_path, error)
+            _say_damaged(self.cache_path, error)
             with suppress(OSError):
                 self.flush()
         return None
@@ -93,6 +116,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except (OSError, *DAMAGE) as error:
             _LOG.warning("%s: cannot be written: %r", self.cache_path, error)
+
+
+def _say_damaged(path: str, error: Exception) -> None:
+    """On stderr once for a folder, however many kernels it concerns; each of them in the log."""
+    _LOG.info("%s: damaged, compiled again: %r", path, error)
+    if path not in _said:
+        _said.add(path)
+        print(f"irl-vla: compiled code in {path} is damaged; it is compiled again", file=sys.stderr,
+              flush=True)  # fmt: skip
 
 
 def plain(array: ArrayLike) -> F64:

@@ -104,16 +104,20 @@ def _refuse_other(path: Path, line: str, wanted: Mapping[str, str]) -> None:
         raise InputError(
             f"{path}: is no journal of this version. Remove it, or choose another --out"
         ) from None
-    others = sorted(n for n in {*wanted, *settings} if wanted.get(n) != settings.get(n))
-    if others:
-        differ = "; ".join(
-            f"{name} was {_short(settings.get(name))}, is {_short(wanted.get(name))}"
-            for name in others
-        )
+    differ = differences(settings, wanted)
+    if differ:
         raise InputError(
             f"{path}: was begun with other settings: {differ}. Results of both cannot be mixed: "
             "run the command as it was, remove the journal, or choose another --out"
         )
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Names and both values of the settings that differ; "" for none."""
+    others = sorted(n for n in {*before, *now} if before.get(n) != now.get(n))
+    return "; ".join(
+        f"{name} was {_short(before.get(name))}, is {_short(now.get(name))}" for name in others
+    )
 
 
 def _short(value: str | None) -> str:

@@ -124,8 +124,11 @@ def guard(sandbox: Path) -> None:
     signal.signal(signal.SIGALRM, _late)
 
 
-def fuzz_reader(name: str, seeds: Sequence[str], until: float, keep: Path) -> tuple[int, list[str]]:
-    """In a child process: (how many files were tried, the laws that were broken)."""
+def fuzz_reader(
+    name: str, seeds: Sequence[str], seconds: float, keep: Path
+) -> tuple[int, list[str]]:
+    """In a child process: (how many files were tried, the laws that were broken). seconds: without
+    what it takes to import and compile"""
     sandbox = Path(tempfile.mkdtemp(prefix="fuzz-"))
     progress = sandbox / "progress"
     progress.touch()
@@ -138,7 +141,7 @@ def fuzz_reader(name: str, seeds: Sequence[str], until: float, keep: Path) -> tu
             with suppress(InputError):  # what it imports and compiles is there afterwards
                 READERS[name].read(READERS[name].make(_fresh(sandbox)))
             guard(sandbox)
-            code = _child(name, seeds, until, sandbox, progress)
+            code = _child(name, seeds, time.monotonic() + seconds, sandbox, progress)
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -179,8 +182,9 @@ def fuzz(
     tried, broken = 0, list[str]()
     for name in names:
         seeds = [f"{name}/{first}/{i}" for i in range(most)]
-        more, found = fuzz_reader(name, seeds, time.monotonic() + seconds / len(names), keep)
+        more, found = fuzz_reader(name, seeds, seconds / len(names), keep)
         print(f"{name:16s} {more:6d} files, {len(found)} broken laws", flush=True)
+        found += [f"{name}: not one file was tried"] if more == 0 else []
         tried, broken = tried + more, broken + found
     return tried, broken
 

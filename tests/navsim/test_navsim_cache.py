@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from irl_vla.navsim import log_table as tables
 from irl_vla.navsim.city_map import CityMap
 from irl_vla.navsim.dataset import Dataset, index_split
 from irl_vla.navsim.log_table import log_table, source_of
@@ -112,6 +113,31 @@ def test_the_source_changes_with_the_file(tmp_path: Path) -> None:
     before = source_of(path)
     path.write_bytes(b"22")
     assert source_of(path) != before and str(tmp_path) not in before
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
+    """`touch -r` after an edit, `cp -p` of another file over it."""
+    path, other = tmp_path / "a.pkl", tmp_path / "b"
+    path.write_bytes(b"11")
+    other.write_bytes(b"22")
+    status, before = path.stat(), source_of(path)
+    path.write_bytes(b"33")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    edited = source_of(path)
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(path)
+    assert len({before, edited, source_of(path)}) == 3
+
+
+def test_what_other_code_or_another_window_made_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"1")
+    before = source_of(path)
+    assert before == source_of(path) != source_of(path, more="4 + 10 frames")
+    monkeypatch.setattr(tables, "software", lambda: {"irl-vla": "another"})
+    assert source_of(path) != before
 
 
 def test_the_table_of_a_log_is_kept_until_the_log_changes(own_copy: Path, tmp_path: Path) -> None:

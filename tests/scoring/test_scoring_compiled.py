@@ -129,6 +129,7 @@ def test_a_cut_cache_file_is_compiled_again_and_mended(
         path.write_bytes(data[: int(keep * len(data))])
     mended = run(SMALL, tmp_path)
     assert "compiling" in mended.stderr and mended.stdout == whole.stdout
+    assert mended.stderr.count("is damaged; it is compiled again") == 1, "said, and said once"
     assert "compiling" not in run(SMALL, tmp_path).stderr
 
 
@@ -138,6 +139,17 @@ def test_a_cache_file_of_nonsense_is_compiled_again(tmp_path: Path) -> None:
         for path in tmp_path.rglob("geometry.*.nb?"):
             path.write_bytes(nonsense)
         assert run(SMALL, tmp_path).stdout.split()[0] == whole.stdout.split()[0]
+
+
+def test_one_changed_bit_of_machine_code_is_seen(tmp_path: Path) -> None:
+    """pickle would not mind it, and the processor would run it."""
+    whole = run(SMALL, tmp_path)
+    for path in tmp_path.rglob("geometry.*.nbc"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    mended = run(SMALL, tmp_path)
+    assert mended.stdout == whole.stdout and "is damaged; it is compiled again" in mended.stderr
 
 
 def test_where_no_cache_can_be_written_kernels_work_uncached(

@@ -1,7 +1,7 @@
 """A run is a folder: what was trained, on what, by which code, how it went, and what came out.
 
     recipe.yaml      as resolved          log.jsonl       one line of JSON per entry
-    origin.json      hashes of data and code, versions    events/  for TensorBoard
+    origin.json      data, code, versions, and earlier ones    events/  for TensorBoard
     curves.png       redrawn while it runs                checkpoints/  see checkpoint.py
 May import: irl_vla, recipe, checkpoint.
 """
@@ -9,23 +9,46 @@ May import: irl_vla, recipe, checkpoint.
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import irl_vla
+from irl_vla.config import from_json
+from irl_vla.foreign import parse_json, read_whole
+from irl_vla.perception.preset import Preset, load_preset
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import newest_checkpoint, write_whole
+from irl_vla_training.origin import lab_software, preset_hash, refuse_mixture
 from irl_vla_training.recipe import Recipe, load_recipe
 
-LOG = "log.jsonl"
+LOG, ORIGIN, PRESET = "log.jsonl", "origin.json", "the preset's content"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What besides the recipe can change a run. data: hash of the samples; settings: contents,
+    code, versions, processes; earlier: what was, before somebody meant to change it"""
+
+    data: str
+    settings: Mapping[str, str]
+    earlier: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the user says may differ from before. samples: a set that has grown; settings: code,
+    versions, preset, processes"""
+
+    samples: bool = False
+    settings: bool = False
+
+
+NO_CONSENT = Consent()
 
 
 @dataclass(frozen=True)
@@ -35,18 +58,21 @@ class RunFolder:
     path: Path
 
     @staticmethod
-    def begin(path: Path, recipe: Recipe, data_hash: str, more_data: bool = False) -> RunFolder:
-        """A new run, or the one that is there if it is the same. Raises InputError where another
-        recipe or other samples were used. more_data: other samples are meant; origin.json says
-        so."""
-        folder = RunFolder(path)
+    def begin(
+        path: Path, recipe: Recipe, data_hash: str, consent: Consent = NO_CONSENT,
+        processes: int = 1,
+    ) -> RunFolder:  # fmt: skip
+        """A new run, or the one that is there if nothing differs that can change it; with consent
+        origin.json keeps what was before. Raises InputError that names what differs."""
+        folder, preset = RunFolder(path), load_preset(recipe.preset)
+        settings = {PRESET: preset_hash(preset), "processes": str(processes),
+                    "torch": version("torch"), **lab_software()}  # fmt: skip
+        now = Origin(data=data_hash, settings=settings)
         if (path / "recipe.yaml").exists():
-            folder._refuse_another(recipe, data_hash, more_data)
+            folder._refuse_another(recipe, now, consent)
             return folder
         path.mkdir(parents=True, exist_ok=True)
-        origin = {"data": data_hash, "code": code_hash(), "python": platform.python_version(),
-                  "torch": version("torch"), "irl_vla": irl_vla.__version__}  # fmt: skip
-        write_whole(path / "origin.json", json.dumps(origin, indent=1).encode())
+        folder._keep(now)
         text = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
         write_whole(path / "recipe.yaml", text.encode())
         return folder
@@ -88,34 +114,48 @@ class RunFolder:
         text = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_whole(self.path / LOG, text.encode())
 
-    def _refuse_another(self, recipe: Recipe, data_hash: str, more_data: bool) -> None:
+    @property
+    def preset(self) -> Preset:
+        """The networks' sizes. Raises InputError where the preset is no longer what it was."""
+        preset = load_preset(self.recipe.preset)
+        before = self._origin().settings.get(PRESET)
+        if before is not None and before != preset_hash(preset):
+            raise InputError(
+                f"{self.path}: preset '{preset.name}' has changed since this run was begun. Give "
+                "back the file that it had"
+            )
+        return preset
+
+    def _origin(self) -> Origin:
+        path = self.path / ORIGIN
+        found = parse_json(read_whole(path), f"{path}")
+        if not isinstance(found, dict) or "settings" not in found:  # as earlier versions wrote it
+            data = found.get("data", "") if isinstance(found, dict) else ""
+            return Origin(data=str(data), settings={})
+        return from_json(Origin, found, f"{path}")
+
+    def _keep(self, origin: Origin) -> None:
+        write_whole(self.path / ORIGIN, json.dumps(asdict(origin), indent=1).encode())
+
+    def _refuse_another(self, recipe: Recipe, now: Origin, consent: Consent) -> None:
         if self.recipe != recipe:
             raise InputError(
                 f"{self.path}: this run has another recipe. Give the one in its recipe.yaml, or"
                 " another folder"
             )
-        origin = json.loads((self.path / "origin.json").read_text(encoding="utf-8"))
-        before = origin["data"]
-        if before != data_hash and more_data:
-            earlier = [*origin.get("earlier_data", []), before]
-            origin |= {"data": data_hash, "earlier_data": earlier}
-            write_whole(self.path / "origin.json", json.dumps(origin, indent=1).encode())
-        elif before != data_hash:
+        before = self._origin()
+        if before.data != now.data and not consent.samples:
             raise InputError(
-                f"{self.path}: this run was begun on other samples ({before[:12]}, now"
-                f" {data_hash[:12]}). Give those, or another folder, or --more-data where the set"
+                f"{self.path}: this run was begun on other samples ({before.data[:12]}, now"
+                f" {now.data[:12]}). Give those, or another folder, or --more-data where the set"
                 " has grown"
             )
-
-
-def code_hash() -> str:
-    """SHA-256 over every Python file of the core and of the lab."""
-    digest = sha256()
-    for root in (Path(irl_vla.__file__).parent, Path(__file__).parent):
-        for path in sorted(root.rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+        if not consent.settings:
+            advice = "Give another folder, or --accept-changes where they are meant"
+            refuse_mixture(f"{self.path}", before.settings, now.settings, advice)
+        if before != replace(now, earlier=before.earlier):
+            was = {"data": before.data, "settings": dict(before.settings)}
+            self._keep(replace(now, earlier=(*before.earlier, was)))
 
 
 def _plain(value: Any) -> Any:

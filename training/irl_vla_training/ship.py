@@ -53,4 +53,4 @@ def ship_command(
         training_data=(WORLD,),
     )  # fmt: skip
     bundle = export_bundle(seeing, out, origin, console.print)
-    console.print(f"wrote     {out}  {bundle.id[:12]}")
+    console.print(f"wrote     {out}  {bundle.id[:12]}", soft_wrap=True)

@@ -62,9 +62,10 @@ def evaluate_command(
     recursion = None
     if bundle is not None and loop_steps:
         recursion = Recursion.of(bundle, what["rig"], loop_steps)
-    found = evaluate_eyes(model, SampleSet.open(store), out, about, console.print, recursion)
+    scenes_of = SampleSet.open(store, only=source.units)
+    found = evaluate_eyes(model, scenes_of, out, about, console.print, recursion)
     console.print(f"iou {found['iou']}  vehicles {found['vehicles']}  lamps {found['lamps']}")
-    console.print(f"wrote     {out}/summary.json, {out}/index.html")
+    console.print(f"wrote     {out}/summary.json, {out}/index.html", soft_wrap=True)
 
 
 def settings_for(preset: Preset) -> SampleSettings:

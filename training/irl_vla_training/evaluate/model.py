@@ -20,7 +20,7 @@ from irl_vla.engine.networks import run_module
 from irl_vla.engine.onnx_runner import OnnxRunner
 from irl_vla.perception.classes import CLASSES, SceneClasses
 from irl_vla.perception.networks import Perception
-from irl_vla.perception.preset import Preset, load_preset
+from irl_vla.perception.preset import Preset
 from irl_vla.perception.tokens import bev_io, camera_io, memory_inputs, scene_tokens, to_slots
 from irl_vla.types import InputError, SceneTokens
 from irl_vla_training.checkpoint import load_checkpoint
@@ -111,7 +111,7 @@ def eyes_of_run(folder: Path) -> tuple[Eyes, int]:
     if run.newest is None:
         raise InputError(f"{folder}: no run with a checkpoint. Train with `irl-vla-train perceive`")
     checkpoint = load_checkpoint(run.newest)
-    eyes = Eyes(load_preset(run.recipe.preset), run.recipe.seed)
+    eyes = Eyes(run.preset, run.recipe.seed)
     load_eyes(eyes, checkpoint, str(run.newest))
     return eyes.eval(), checkpoint.step
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.world.benchmark.splits import instants_of
@@ -40,6 +41,14 @@ class SceneSource:
         rig = load_rig(self.rig)
         for seed in self._seeds(unit):
             yield from self._of(seed, settings, rig)
+
+    def content(self, unit: str) -> str:
+        """Of the rig, the seeds and their steps: the name has places of seeds only."""
+        seeds = self._seeds(unit)
+        steps = None if self.chosen is None else [self.chosen[seed] for seed in seeds]
+        rig = load_rig(self.rig)
+        text = f"{rig.content_hash} {rig.name} {seeds} {steps}"
+        return sha256(text.encode()).hexdigest()
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """One seed's."""

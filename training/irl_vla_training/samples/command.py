@@ -53,6 +53,10 @@ def prepare_command(
     ray: Annotated[
         str | None, typer.Option(help="over machines: 'local', 'auto' or a cluster's address")
     ] = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option("--accept-changes", help="add to shards that other code or versions made"),
+    ] = False,
 ) -> None:
     """Make training samples: pictures of varied rigs with all the truth about them. A stopped run
     continues where it stopped; the same seed gives the same bytes."""
@@ -61,11 +65,11 @@ def prepare_command(
     wanted = named(SOURCES, source, "source")(given)
     settings = SampleSettings.of(load_preset(preset), per_seed)
     try:
-        count = prepare(out, settings, wanted, jobs, ray, console)
+        count = prepare(out, settings, wanted, jobs, ray, console, accept_changes)
     except KeyboardInterrupt:
         console.print("stopped   run the same command again to continue", style="yellow")
         raise typer.Exit(STOPPED) from None
-    console.print(f"wrote     {out}  ({count:,} samples)", soft_wrap=True, highlight=False)
+    console.print(f"wrote     {out}  ({count:,} samples)", soft_wrap=True)
 
 
 def _world(wanted: Wanted) -> ShardSource:

@@ -7,8 +7,11 @@ dividers, stop lines. May import: irl_vla, samples.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +25,14 @@ from irl_vla.navsim.calibration import rig_of
 from irl_vla.navsim.centerline import drivable_map
 from irl_vla.navsim.city_map import CityMap, LayerName
 from irl_vla.navsim.dataset import Dataset, SplitIndex, index_split
+from irl_vla.navsim.map_file import map_file
 from irl_vla.navsim.records import LogFrame, SceneWindow
-from irl_vla.navsim.sensors import frame_set, sensor_root
+from irl_vla.navsim.sensors import CAMERAS, frame_set, image_path, sensor_root
 from irl_vla.perception.preset import MAP_CLASSES, SEG_CLASSES
 from irl_vla.types import F64, HORIZON_POSES, U8, Boxes3D, EgoStatus, InputError
 from irl_vla.world.closed_lanes import entered_ahead
 from irl_vla.world.render.quads import GROUND, PAVEMENT, ROAD
+from irl_vla_training.origin import content_hash
 from irl_vla_training.samples.ground import CellPainter, painted_ground
 from irl_vla_training.samples.lines import KIND, cut_lines
 from irl_vla_training.samples.sample import (
@@ -43,6 +48,12 @@ from irl_vla_training.samples.taken import annotated, fitted_pictures
 
 REACH_M = 70.0  # [m] around the ego: map elements farther away are not read
 KNOWN_LINES = ("centerline", "crosswalk")
+
+
+@cache
+def _once(path: Path) -> str:
+    """Hash of a file that many logs share."""
+    return content_hash(path)
 
 
 @dataclass
@@ -62,6 +73,28 @@ class NavsimShelf:
         if name not in self.cities:
             self.cities[name] = CityMap.open(self.index.dataset.maps, name)
         return self.cities[name]
+
+    def content(self, log: str) -> str:
+        """Of a log's files, its cities' maps and the wanted tokens; of pictures, which are too
+        many to be read twice, names and sizes."""
+        tokens = self.index.by_log()[log]
+        places = [self.index.places[token] for token in tokens]
+        cities = sorted({place.city for place in places})
+        maps = [_once(map_file(self.index.dataset.maps, city)) for city in cities]
+        logs = [_once(path) for path in sorted({place.path for place in places})]
+        sizes = [self._sizes(self.index.window(token)) for token in tokens]
+        return sha256(repr((tokens, maps, logs, sizes)).encode()).hexdigest()
+
+    def _sizes(self, window: SceneWindow) -> list[int]:
+        """[B] of the pictures that a sample may take; -1: not there."""
+        root = sensor_root(self.index.dataset, self.index.split, window)
+        sizes = []
+        for frame, camera in itertools.product(window.history[-2:], CAMERAS):
+            try:
+                sizes.append(image_path(root, frame, camera).stat().st_size)
+            except InputError:
+                sizes.append(-1)
+        return sizes
 
     def samples(self, log: str, settings: SampleSettings) -> Iterator[Sample]:
         """Of the scenes of one log whose pictures are on disk. Raises InputError."""

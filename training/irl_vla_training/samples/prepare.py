@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,12 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from irl_vla.scoring.spread import spread
 from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
+from irl_vla_training.origin import lab_software, refuse_mixture
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.shards import SampleStore, ShardNote
 from irl_vla_training.samples.sources import ShardSource
 from irl_vla_training.samples.stored import as_files
 
 TAR_BYTES = 800  # that a file of a tar takes besides its content
+CONTENT = "the source's content"
+ADVICE = (
+    "Give another folder; where only code or versions differ, `irl-vla-train prepare` takes "
+    "--accept-changes"
+)
 SPARE = 1.1  # of the estimated size that a disk must have free
 
 
@@ -33,8 +39,13 @@ class ShardWriter:
 
     def __call__(self, unit: str) -> ShardNote:
         """The unit's samples, written."""
-        store = SampleStore.at(self.url)
-        return store.add(unit, self.source.samples(unit, self.settings))
+        store, origin = SampleStore.at(self.url), made_by(self.source, unit)
+        return store.add(unit, self.source.samples(unit, self.settings), origin)
+
+
+def made_by(source: ShardSource, unit: str) -> dict[str, str]:
+    """Of a shard's note: all besides the settings that can change it."""
+    return {CONTENT: source.content(unit), **lab_software()}
 
 
 @dataclass(frozen=True)
@@ -48,16 +59,19 @@ class Estimate:
 
 def prepare(
     url: str, settings: SampleSettings, source: ShardSource, jobs: int, ray: str | None,
-    console: Console,
+    console: Console, accept_changes: bool = False,
 ) -> int:  # fmt: skip
     """Makes what is not there yet; returns how many samples the set has. KeyboardInterrupt leaves
-    every whole shard."""
+    every whole shard. accept_changes: shards of other code or versions may stand beside. Raises
+    InputError for those otherwise, and for shards of other content always."""
     store = SampleStore.at(url)
     store.begin(settings)
     done = {note.name: note for note in store.notes()}
-    left = [unit for unit in source.units if unit not in done]
-    if len(left) < len(source.units):
-        kept = sum(len(done[unit].keys) for unit in source.units if unit in done)
+    units = source.units
+    _refuse_others(store, done, source, accept_changes)
+    left = [unit for unit in units if unit not in done]
+    if len(left) < len(units):
+        kept = sum(len(done[unit].keys) for unit in units if unit in done)
         console.print(f"kept      {kept} samples that are there already")
     if left:
         guess = estimated(left, settings, source, list(done.values()))
@@ -70,6 +84,19 @@ def prepare(
         _refuse_full_disk(store, guess)
         _make(left, ShardWriter(url, settings, source), jobs, ray, console)
     return sum(len(note.keys) for note in store.notes())
+
+
+def _refuse_others(
+    store: SampleStore, done: Mapping[str, ShardNote], source: ShardSource, accept_changes: bool
+) -> None:
+    """Shards that are there must be what this command would make of the same names, and of the same
+    code."""
+    wanted, ours = set(source.units), {} if accept_changes else lab_software()
+    for name, note in done.items():
+        now, before = dict(ours), {key: note.made_by[key] for key in ours if key in note.made_by}
+        if name in wanted and CONTENT in note.made_by:
+            before[CONTENT], now[CONTENT] = note.made_by[CONTENT], source.content(name)
+        refuse_mixture(f"{store.root}/{name}.tar", before, now, ADVICE)
 
 
 def estimated(

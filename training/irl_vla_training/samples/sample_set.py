@@ -11,7 +11,7 @@ May import: irl_vla, samples.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
@@ -42,12 +42,17 @@ class SampleSet:
     broken: list[str] = field(default_factory=list)
 
     @staticmethod
-    def open(url: str, shards: int | None = None, skip_broken: bool = False) -> SampleSet:
-        """shards: take the first so many alone, so that a set that grows stays the same. Raises
-        InputError for a set that is missing, empty, or of another format."""
+    def open(
+        url: str, shards: int | None = None, skip_broken: bool = False,
+        only: Sequence[str] | None = None,
+    ) -> SampleSet:  # fmt: skip
+        """shards: take the first so many alone, so that a set that grows stays the same; only:
+        names of shards. Raises InputError for a set that is missing, empty, or of another
+        format."""
         store = SampleStore.at(url)
         settings = store.settings()
-        notes = tuple(note for note in store.notes() if note.keys)[:shards]
+        found = [note for note in store.notes() if note.keys]
+        notes = tuple(note for note in found if only is None or note.name in only)[:shards]
         if not notes:
             raise InputError(f"{url}: no samples in it. Prepare some with `irl-vla-train prepare`")
         return SampleSet(store, notes, settings, skip_broken)

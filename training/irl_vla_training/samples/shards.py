@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import fsspec
@@ -31,16 +32,19 @@ from irl_vla_training.samples.stored import as_files
 
 ABOUT = "samples.json"
 LOCAL = ("file", "local")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardNote:
-    """What stands beside a tar. name: of both, without ending; keys: of its samples, in order."""
+    """What stands beside a tar. name: of both, without ending; keys: of its samples, in order;
+    made_by: code, versions, and the content it was made from"""
 
     name: str
     sha256: str
     size: int
     keys: tuple[str, ...]
+    made_by: Mapping[str, str] = field(default_factory=dict)
     format: str = FORMAT
 
 
@@ -138,7 +142,9 @@ class SampleStore:
         refuse_format(str(content.get("format")), where)
         return from_json(SampleSettings, content, where)
 
-    def add(self, name: str, samples: Iterable[Sample]) -> ShardNote:
+    def add(
+        self, name: str, samples: Iterable[Sample], made_by: Mapping[str, str] = NOTHING
+    ) -> ShardNote:
         """Writes one shard and its note."""
         buffer, keys = BytesIO(), []
         with webdataset.TarWriter(buffer, encoder=False, mtime=0) as tar:
@@ -147,8 +153,9 @@ class SampleStore:
                 keys.append(sample.key)
         data = buffer.getvalue()
         note = ShardNote(
-            name=name, sha256=sha256(data).hexdigest(), size=len(data), keys=tuple(keys)
-        )
+            name=name, sha256=sha256(data).hexdigest(), size=len(data), keys=tuple(keys),
+            made_by=dict(made_by),
+        )  # fmt: skip
         self.write(f"{name}.tar", data)
         self.write(f"{name}.json", json.dumps(asdict(note)).encode())
         return note

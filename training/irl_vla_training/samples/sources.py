@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from irl_vla.types import InputError
+from irl_vla_training.origin import content_hash
 from irl_vla_training.samples.bags import bag_key, samples_of_bag
 from irl_vla_training.samples.navsim_logs import NavsimShelf, shelf_of
 from irl_vla_training.samples.sample import Sample
@@ -34,6 +35,9 @@ class ShardSource(Protocol):
 
     def samples(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """All samples of a shard."""
+
+    def content(self, unit: str) -> str:
+        """Changes when anything changes that a shard is made from, besides settings and code."""
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """A few of them, from which the rest is estimated."""
@@ -59,6 +63,10 @@ class WorldSource:
         """See ShardSource."""
         for seed in _seeds(unit):
             yield from samples_of_seed(seed, settings)
+
+    def content(self, unit: str) -> str:
+        """Nothing is read: seeds are in the name."""
+        return ""
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """One seed's."""
@@ -92,6 +100,10 @@ class FileSource:
     def samples(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """See ShardSource."""
         yield from self.make(self.paths[self.units.index(unit)], settings)
+
+    def content(self, unit: str) -> str:
+        """Of the file."""
+        return content_hash(self.paths[self.units.index(unit)])
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """The first few."""
@@ -134,6 +146,10 @@ class NavsimSource:
         """See ShardSource."""
         log = unit.removeprefix("navsim-")
         yield from _shelf(self.root, self.split).samples(log, settings)
+
+    def content(self, unit: str) -> str:
+        """See NavsimShelf."""
+        return _shelf(self.root, self.split).content(unit.removeprefix("navsim-"))
 
     def trial(self, unit: str, settings: SampleSettings) -> Iterator[Sample]:
         """The first few."""
