@@ -25,7 +25,7 @@ from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
 from irl_vla_training.samples.shards import SampleStore
-from irl_vla_training.samples.sources import BagSource, ScenarioSource, ShardSource
+from irl_vla_training.samples.sources import ShardSource, bag_source, scenario_source
 
 TINY3 = resource("calibration/rigs/tiny3.yaml")
 
@@ -112,7 +112,7 @@ def begun(folder: Path, settings: SampleSettings) -> SampleStore:
     return store
 
 
-@pytest.mark.parametrize("kind", [ScenarioSource, BagSource])
+@pytest.mark.parametrize("kind", [scenario_source, bag_source])
 def test_another_file_of_the_same_name_is_not_taken_for_done(
     kind: Callable[[tuple[Path, ...]], ShardSource], tmp_path: Path, settings: SampleSettings,
     samples: list[Sample],
@@ -135,7 +135,7 @@ def test_shards_of_other_code_stand_beside_only_when_that_is_meant(
 ) -> None:
     path = tmp_path / "drive.pkl"
     path.write_text("x")
-    source, quiet = ScenarioSource((path,)), Console(stderr=True)
+    source, quiet = scenario_source((path,)), Console(stderr=True)
     add(begun(tmp_path, settings), source, samples)
     other_software(monkeypatch, preparation, numpy="another")
     with pytest.raises(InputError, match=r"numpy was .*, is another.*--accept-changes"):
