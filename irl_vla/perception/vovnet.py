@@ -25,6 +25,7 @@ class VovnetSize:
 
     stem: channels of the three stem convolutions; inner: of the 3x3 convolutions of stages 2..5
     out: of the stages; blocks: OSA blocks per stage; convs: 3x3 convolutions per block
+    depthwise: convolutions of the stages, and of the stem unless dense_stem
     """
 
     stem: tuple[int, int, int]
@@ -33,6 +34,7 @@ class VovnetSize:
     blocks: tuple[int, int, int, int]
     convs: int
     depthwise: bool
+    dense_stem: bool = False
 
 
 _INNER, _OUT = (128, 160, 192, 224), (256, 512, 768, 1024)
@@ -41,6 +43,9 @@ SIZES: Mapping[str, VovnetSize] = MappingProxyType(
         "nano": VovnetSize((8, 8, 8), (8, 8, 8, 8), (8, 16, 16, 16), (1, 1, 1, 1), 1, True),
         "19-slim-dw": VovnetSize(
             (64, 64, 64), (64, 80, 96, 112), (112, 256, 384, 512), (1, 1, 1, 1), 3, True
+        ),
+        "19-slim-dw-dense-stem": VovnetSize(
+            (32, 32, 64), (64, 80, 96, 112), (112, 256, 384, 512), (1, 1, 1, 1), 3, True, True
         ),
         "19-dw": VovnetSize((64, 64, 64), _INNER, _OUT, (1, 1, 1, 1), 3, True),
         "39": VovnetSize((64, 64, 128), _INNER, _OUT, (1, 1, 2, 2), 5, False),
@@ -118,7 +123,8 @@ class VoVNet(nn.Module):
         size = SIZES[name]
         self.channels = size.out
         first, second, third = size.stem
-        repeat = separable_block if size.depthwise else _conv_3x3
+        slim = size.depthwise and not size.dense_stem
+        repeat = separable_block if slim else _conv_3x3
         self.stem = nn.Sequential(
             conv_block(3, first, 3, 2), repeat(first, second), repeat(second, third, 2)
         )
