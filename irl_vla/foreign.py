@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,20 @@ def _short() -> reprlib.Repr:
 _SHORT = _short()
 
 
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, device or socket: reading one might never end. What the user's
+    shell hands over (/dev/stdin, /dev/fd/63) is read."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says why
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or path.parts[:2] == ("/", "dev")):
+        raise InputError(f"{path}: is no plain file but a pipe, device or socket: refused")
+
+
 def read_whole(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     """A file's bytes. Raises InputError where it cannot be read, or is larger than `limit`."""
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
