@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from irl_vla.drafts import DraftFolder
-from irl_vla.foreign import parse_json, read_whole
+from irl_vla.foreign import brief, parse_json, read_whole
 from irl_vla.navsim.logs import Log
 from irl_vla.paths import inside
 from irl_vla.resources import software
@@ -83,7 +83,7 @@ def source_of(*paths: Path, more: str = "") -> str:
             why = "this file has disappeared" if gone else f"cannot be read: {error.strerror}"
             raise InputError(f"{path}: {why}") from None
         times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-        parts.append(f"{path.name!r} {status.st_size} {status.st_ino} {times}")
+        parts.append(f"{brief(path.name)} {status.st_size} {status.st_ino} {times}")
     return "; ".join([*parts, more])
 
 

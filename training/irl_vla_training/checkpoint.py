@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from irl_vla.config import from_json
+from irl_vla.drafts import DraftFolder
 from irl_vla.foreign import brief, cut, parse_json, read_whole
 from irl_vla.types import InputError
 
@@ -94,14 +95,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all, also when power fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """The file appears whole or not at all, also when power fails; what a killed writer left there
+    is removed."""
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with DraftFolder(path.parent) as folder:
+            draft = folder / path.name
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -71,7 +71,12 @@ class RunFolder:
         if (path / "recipe.yaml").exists():
             folder._refuse_another(recipe, now, consent)
             return folder
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be made: {error.strerror}. Choose another --out"
+            ) from None
         folder._keep(now)
         text = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
         write_whole(path / "recipe.yaml", text.encode())

@@ -24,7 +24,7 @@ import webdataset
 from fsspec import AbstractFileSystem
 
 from irl_vla.config import from_json
-from irl_vla.foreign import brief, parse_json
+from irl_vla.foreign import brief, cut, parse_json
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import write_whole
 from irl_vla_training.samples.sample import Sample
@@ -179,6 +179,6 @@ def refuse_format(found: object, where: str) -> None:
     """Raises InputError for samples of another version."""
     if found != FORMAT:
         raise InputError(
-            f"{where}: samples of format {brief(found)}, this version reads {FORMAT}. Prepare them"
+            f"{where}: samples of format {cut(found)}, this version reads {FORMAT}. Prepare them"
             " anew"
         )
