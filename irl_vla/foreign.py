@@ -9,6 +9,7 @@ of a parser becomes a sentence with the file's name. May import: types.
 from __future__ import annotations
 
 import json
+import os
 import reprlib
 import stat
 from pathlib import Path
@@ -71,7 +72,8 @@ def read_whole(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     refuse_special(path)
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size or limit  # 0: a pipe, or one of /proc
+            content = file.read(min(size, limit) + 1)  # so much memory is taken
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it does not exist") from None
     except (OSError, MemoryError) as error:

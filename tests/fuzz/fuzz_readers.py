@@ -17,10 +17,12 @@ import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "scoring"))
 sys.path.append(str(Path(__file__).parents[1] / "cli"))
+sys.path.append(str(Path(__file__).parents[1] / "world"))
 sys.path.append(str(Path(__file__).parents[1]))
 from cli_bags import street as recording
 from cli_bags import write as write_recording
 from scoring_cases import plan, street
+from test_world_commonroad import drawn as commonroad_text
 
 from irl_vla.bag.source import open_source
 from irl_vla.camera.camera import Camera
@@ -238,12 +240,6 @@ MAPPING = json.dumps({
     "mappings": [{"now": "n", "previous": "p", "second_stage": [["x", "y"], ["z", "w"]]}],
 })  # fmt: skip
 TWO_STAGE = SPLIT + "reactive_all_mapping:\n- ['a', 'b', [['c', 'd'], ['e', 'f']]]\n"
-XML = (
-    '<?xml version="1.0"?><commonRoad benchmarkID="x" timeStepSize="0.1"><lanelet id="1">'
-    "<leftBound><point><x>0</x><y>2</y></point><point><x>50</x><y>2</y></point></leftBound><rightBound>"
-    "<point><x>0</x><y>-2</y></point><point><x>50</x><y>-2</y></point></rightBound></lanelet>"
-    "</commonRoad>"
-)
 
 READERS = {
     "scenes": FuzzedReader(_scenes, _score),
@@ -265,7 +261,7 @@ READERS = {
     "split": FuzzedReader(_text("mini.yaml", SPLIT), _split),
     "preset": FuzzedReader(_copy(PRESET), lambda path: load_preset(str(path))),
     "pickle": FuzzedReader(_pickle, lambda path: load_pickle(path, "log", stubs=True)),
-    "commonroad": FuzzedReader(_text("x.xml", XML), load_commonroad),
+    "commonroad": FuzzedReader(_text("x.xml", commonroad_text()), load_commonroad),
     "bag": FuzzedReader(_recording, _all_events, victim="*.mcap"),
     "bag metadata": FuzzedReader(_recording, _all_events, victim="metadata.yaml"),
     "graph": FuzzedReader(_copy(NANO2 / "planner.fp32.onnx"), _onnx),
