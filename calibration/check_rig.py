@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from irl_vla.camera.preprocess import decode
 from irl_vla.camera.projection import horizon_row, project, unproject
 from irl_vla.camera.rig import Camera, Rig, load_rig
+from irl_vla.foreign import read_whole
 from irl_vla.frames import inverse, move
 from irl_vla.paths import file_name
 from irl_vla.types import U8, CameraImage, InputError
@@ -145,7 +146,7 @@ def read_images(rig: Rig, given: list[str]) -> dict[str, U8]:
         camera = rig.camera(name)
         if not Path(file).is_file():
             raise InputError(f"--image {pair}: no such file")
-        picture = decode(CameraImage(name, 0, encoded=Path(file).read_bytes()))
+        picture = decode(CameraImage(name, 0, encoded=read_whole(Path(file))))
         height, width = picture.shape[:2]
         if (width, height) != (camera.width, camera.height):
             raise InputError(

@@ -2,7 +2,7 @@
 
 A draft is made beside its place and moved there in one rename. Its maker holds a lock on it that
 the system drops whatever ends him, `kill -9` included; so the next one who makes a draft there
-knows which are left over, and removes them. May import: nothing of ours.
+knows which are left over, and removes them. May import: types.
 """
 
 from __future__ import annotations
@@ -13,10 +13,25 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from irl_vla.types import InputError
+
 PREFIX = ".unfinished-"
 TRIES = 5  # somebody may sweep a draft away between its making and its lock
 
 _swept: set[Path] = set()  # by this process: a cache may hold a hundred thousand files
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Makes the folder and writes into it: said before long work, not after. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
+        ) from None
 
 
 class DraftFolder:

@@ -9,7 +9,9 @@ of a parser becomes a sentence with the file's name. May import: types.
 from __future__ import annotations
 
 import json
+import os
 import reprlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,24 @@ def _short() -> reprlib.Repr:
 _SHORT = _short()
 
 
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, device or socket: reading one might never end. What the user's
+    shell hands over (/dev/stdin, /dev/fd/63) is read."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says why
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or path.parts[:2] == ("/", "dev")):
+        raise InputError(f"{path}: is no plain file but a pipe, device or socket: refused")
+
+
 def read_whole(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     """A file's bytes. Raises InputError where it cannot be read, or is larger than `limit`."""
+    refuse_special(path)
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size or limit  # 0: a pipe, or one of /proc
+            content = file.read(min(size, limit) + 1)  # so much memory is taken
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it does not exist") from None
     except (OSError, MemoryError) as error:

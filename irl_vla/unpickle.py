@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from irl_vla.foreign import brief, cut, refuse_boundless
+from irl_vla.foreign import brief, cut, refuse_boundless, refuse_special
 from irl_vla.pickle_scan import UnsoundPickle, refuse_unsound
 from irl_vla.types import InputError
 
@@ -201,6 +201,7 @@ def load_pickle(path: Path, what: str, stubs: bool = False) -> Any:
     refused. Raises InputError for a missing, truncated, damaged or refused file; nothing that the
     file names outside the allow-list is imported or called.
     """
+    refuse_special(path)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
             refuse_unsound(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from irl_vla.bag.source import open_source
 from irl_vla.camera.rig import load_rig
 from irl_vla.foreign import MAX_DEPTH, SHOWN, brief, parse_json, parse_yaml, read_whole
 from irl_vla.navsim.filters import load_split
@@ -27,6 +29,7 @@ from irl_vla.scoring.bench2drive_files import read_records
 from irl_vla.scoring.scene_io import read_scenes
 from irl_vla.types import InputError
 from irl_vla.unpickle import load_pickle
+from irl_vla.world.recorded.commonroad import load_commonroad
 
 ROOT = Path(__file__).parents[1]
 SECONDS, BYTES = 10.0, 2**30  # in which anything below is refused, in a process of its own
@@ -211,3 +214,37 @@ def test_no_sentence_shows_a_value_without_a_bound() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FormattedValue):
                 assert node.conversion != ord("r"), f"{path}:{node.lineno}: use foreign.brief"
+
+
+def beside_bag(path: Path) -> Path:
+    (path.parent / "x.mcap").write_bytes(b"")
+    return path.parent
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("x.yaml", load_rig), ("x.json", load_proposals), ("x.npz", load_proposals),
+        ("x.json.gz", lambda path: list(read_scenes(path))), ("x.xml", load_commonroad),
+        ("x.pkl", lambda path: load_pickle(path, "log")), ("x.mcap", open_source),
+        ("x.bag", open_source), ("bag/metadata.yaml", lambda path: open_source(beside_bag(path))),
+        ("bag/x.mcap", lambda path: open_source(path.parent)),
+    ],
+)  # fmt: skip
+def test_a_pipe_where_a_file_is_expected_is_refused_at_once(
+    tmp_path: Path, name: str, read: Reader
+) -> None:
+    """An archive may hold one; who opens it waits for ever for somebody to write."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="is no plain file but a pipe"):
+        read(path)
+
+
+def test_what_the_shell_hands_over_is_read() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"from a shell")
+    os.close(writing)
+    assert read_whole(Path(f"/dev/fd/{reading}")) == b"from a shell"
+    os.close(reading)

@@ -308,7 +308,7 @@ def test_files_and_functions_stay_readable() -> None:
 
 LAB = "training/irl_vla_training/"
 LAB_GROUND = {  # under the stages
-    "recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser",
+    "recipe", "run", "checkpoint", "curves", "events", "interrupt", "optimiser", "origin",
 }  # fmt: skip
 STAGES = ("samples", "perception", "language", "imitation", "reward", "reinforce", "evaluate")
 LOOPS = {"lightning_fabric"}  # who imports it holds a training loop

@@ -19,7 +19,7 @@ from irl_vla.bag.rosbag1_file import scan_rosbag1
 from irl_vla.bag.sqlite_file import MAGIC as SQLITE_MAGIC
 from irl_vla.bag.sqlite_file import scan_sqlite
 from irl_vla.drafts import DraftFolder
-from irl_vla.foreign import MAX_YAML_BYTES, cut, parse_yaml, read_whole
+from irl_vla.foreign import MAX_YAML_BYTES, cut, parse_yaml, read_whole, refuse_special
 from irl_vla.messages.records import StoredTopic, TopicStats
 from irl_vla.paths import inside
 from irl_vla.types import InputError
@@ -162,6 +162,7 @@ def _end(file: StoredFile) -> int:
 
 
 def _scan(bag: StoredBag, path: Path) -> tuple[str, StoredFile]:
+    refuse_special(path)
     with path.open("rb") as stream:
         start = stream.read(16)
     if not start:

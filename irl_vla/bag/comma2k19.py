@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from irl_vla.bag.folder_recording import FolderRecording
+from irl_vla.foreign import refuse_special
 from irl_vla.frames import inverse, rigid, rigid_from_quaternion
 from irl_vla.types import F64, SECOND_NS, EgoMotion, InputError
 
@@ -55,11 +56,12 @@ def _numbers(folder: Path, name: str, shape: tuple[int, ...]) -> F64:
     path = next((p for p in (folder / f"{name}.npy", folder / name) if p.is_file()), None)
     if path is None:
         raise InputError(f"{folder}: no file {name}.npy")
+    refuse_special(path)
     try:
         # mapped: a header that promises more than the file holds is refused before memory is taken
         stored = np.load(path, allow_pickle=False, mmap_mode="r")
         array = np.asarray(stored, np.float64)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, EOFError) as error:
         raise InputError(f"{path}: not a readable array: {error}") from None
     if array.shape[1:] != shape or array.ndim == 0 or not np.all(np.isfinite(array)):
         raise InputError(f"{path}: expected finite numbers (n, {shape}), got {array.shape}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from irl_vla.bag.bag_files import Closing
 from irl_vla.bag.bag_info import BagInfo
 from irl_vla.camera.rig import Rig
+from irl_vla.foreign import read_whole
 from irl_vla.messages.events import Event
 from irl_vla.messages.notices import Notice, NoticeKind
 from irl_vla.types import SECOND_NS, Boxes3D, CameraImage, EgoMotion, InputError
@@ -27,10 +28,7 @@ class PictureFile:
 
     def load(self) -> CameraImage:
         """Raises InputError where the file is gone."""
-        try:
-            return CameraImage(self.camera, self.stamp_ns, encoded=self.path.read_bytes())
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
+        return CameraImage(self.camera, self.stamp_ns, encoded=read_whole(self.path))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from irl_vla.cli.results import refuse_unwritable
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.paths import file_name
 from irl_vla.scoring.batch import load_proposals, scene_files
 from irl_vla.scoring.epdms import score

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from irl_vla.cli.results import refuse_unwritable
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.engine.bundle import Bundle
 from irl_vla.engine.manifest import GRAPHS, MANIFEST
 from irl_vla.perception.preset import load_preset

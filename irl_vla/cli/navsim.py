@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from irl_vla.cli.navsim_page import write_score_page
-from irl_vla.cli.results import refuse_unwritable
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.evaluation.bundle_agent import bundle_agent
 from irl_vla.navsim.dataset import Dataset, index_split
 from irl_vla.navsim.evaluation import Scored, Skipped

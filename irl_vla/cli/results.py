@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from irl_vla.drafts import DraftFolder
+from irl_vla.drafts import DraftFolder, refuse_unwritable
 from irl_vla.types import InputError
-
-
-def refuse_unwritable(folder: Path) -> None:
-    """Makes the folder and writes into it: said before long work, not after. Raises InputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder) as file:
-            file.write(b"x")
-            file.flush()
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror}. Choose another --out"
-        ) from None
 
 
 def refuse_target(out: Path, inputs: Iterable[Path]) -> None:

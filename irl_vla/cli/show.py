@@ -13,8 +13,8 @@ from irl_vla.bag.bag_info import BagInfo
 from irl_vla.bag.source import Source, open_source
 from irl_vla.camera.rig import Rig, load_rig
 from irl_vla.cli.recording_options import Anchor, CameraDelay, Odometry, TopicsFile, delay_ns
-from irl_vla.cli.results import refuse_unwritable
 from irl_vla.cli.show_world import drives_of, show_world
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.messages.events import Notice
 from irl_vla.messages.topic_roles import Role
 from irl_vla.paths import file_name

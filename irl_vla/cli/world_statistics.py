@@ -12,7 +12,7 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from irl_vla.cli.results import refuse_unwritable
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.scoring.two_stage import COLUMNS
 from irl_vla.terminal.console import Console
 from irl_vla.types import F64

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import parse_json
 from irl_vla.messages.protobuf import ProtobufTypes
 from irl_vla.messages.records import StoredTopic
 from irl_vla.types import InputError
@@ -46,7 +46,7 @@ class FoxgloveDecoder:
     def __call__(self, data: bytes | memoryview) -> Any:
         """Raises ValueError or KeyError for bytes that are no such message."""
         if self._encoding == "json":
-            return _as_ros(_from_json(json.loads(bytes(data))))
+            return _as_ros(_from_json(parse_json(bytes(data), "a message")))
         try:
             return _as_ros(self._types.decode(self._type, bytes(data)))
         except (ValueError, KeyError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from irl_vla.foreign import parse_json, read_whole
 from irl_vla.navsim.log_table import replace_file, source_of
 from irl_vla.navsim.logs import annotations_from
 from irl_vla.navsim.records import (
@@ -41,10 +42,10 @@ def load_metadata(path: Path, cache: Path | None = None) -> Metadata:
     kept = cache / "follow_ups" / f"v{VERSION}" / path.parents[1].name / f"{path.stem}.json"
     source = source_of(path)
     try:
-        entry = json.loads(kept.read_text(encoding="utf-8"))
+        entry = parse_json(read_whole(kept), f"{kept}")
         if entry["source"] == source:
             return Metadata(**entry["metadata"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (InputError, KeyError, TypeError):
         pass  # absent, or no file of ours: it is made anew
     metadata = _metadata(_read(path), path)
     replace_file(kept, json.dumps({"source": source, "metadata": vars(metadata)}).encode())

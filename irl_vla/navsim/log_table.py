@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from irl_vla.drafts import DraftFolder
+from irl_vla.foreign import brief, parse_json, read_whole
 from irl_vla.navsim.logs import Log
 from irl_vla.paths import inside
 from irl_vla.resources import software
@@ -54,11 +55,11 @@ def log_table(path: Path, cache: Path | None = None) -> LogTable:
     kept = cache / "logs" / f"v{VERSION}" / path.parent.name / f"{path.stem}.json"
     source = source_of(path)
     try:
-        entry = json.loads(kept.read_text(encoding="utf-8"))
+        entry = parse_json(read_whole(kept), f"{kept}")
         if entry["source"] == source:
             columns = (tuple(entry[name]) for name in COLUMNS)
             return LogTable(path, *columns)
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (InputError, KeyError, TypeError):
         pass  # absent, or no file of ours: it is made anew
     table = _read(path)
     entry = {"source": source, **{name: getattr(table, name) for name in COLUMNS}}
@@ -82,7 +83,7 @@ def source_of(*paths: Path, more: str = "") -> str:
             why = "this file has disappeared" if gone else f"cannot be read: {error.strerror}"
             raise InputError(f"{path}: {why}") from None
         times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-        parts.append(f"{path.name!r} {status.st_size} {status.st_ino} {times}")
+        parts.append(f"{brief(path.name)} {status.st_size} {status.st_ino} {times}")
     return "; ".join([*parts, more])
 
 

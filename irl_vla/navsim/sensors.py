@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from irl_vla.camera.preprocess import decode
+from irl_vla.foreign import read_whole
 from irl_vla.frames import rigid
 from irl_vla.navsim.dataset import Dataset
 from irl_vla.navsim.filters import NavsimSplit
@@ -65,7 +66,7 @@ def image_path(root: Path, frame: LogFrame, camera: str) -> Path:
 
 def decode_rgb(path: Path) -> U8:
     """(height, width, 3) uint8 RGB, as it was decoded. Raises InputError."""
-    return decode(CameraImage(str(path), 0, encoded=path.read_bytes()))
+    return decode(CameraImage(str(path), 0, encoded=read_whole(path)))
 
 
 def frame_set(root: Path, frame: LogFrame, cameras: Iterable[str] = CAMERAS) -> FrameSet:
@@ -74,7 +75,7 @@ def frame_set(root: Path, frame: LogFrame, cameras: Iterable[str] = CAMERAS) -> 
     images, missing = {}, {}
     for name in cameras:
         try:
-            encoded = image_path(root, frame, name).read_bytes()
+            encoded = read_whole(image_path(root, frame, name))
             images[name] = CameraImage(name, stamp_ns, encoded=encoded)
         except InputError as reason:
             missing[name] = str(reason)

@@ -34,7 +34,8 @@ def _vovnet(name: str) -> Backbone:
 
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {
-    name: partial(_vovnet, name) for name in ("nano", "19-slim-dw", "19-slim-dw-dense-stem", "19-dw", "39", "57", "99")
+    name: partial(_vovnet, name)
+    for name in ("nano", "19-slim-dw", "19-slim-dw-dense-stem", "19-dw", "39", "57", "99")
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from irl_vla.foreign import cut, parse_json, read_whole
+from irl_vla.foreign import cut, parse_json, read_whole, refuse_special
 from irl_vla.scoring.epdms import PlanScores, SubScores, score, score_case
 from irl_vla.scoring.journal import SceneOutcome
 from irl_vla.scoring.scene import Scene
@@ -60,6 +60,7 @@ def load_proposals(path: Path) -> Proposals:
     called `trajectories` for all; from .json: the same as lists. Raises InputError."""
     try:
         if path.suffix == ".npz":
+            refuse_special(path)
             arrays = read_npz(path, f"{path}")
             named = {name: np.asarray(plans, np.float64) for name, plans in arrays.items()}
         else:

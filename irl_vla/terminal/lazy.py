@@ -61,14 +61,14 @@ class OneCommand(TyperCommand):
             other, excluded = needed.removeprefix("!"), needed.startswith("!")
             given = ctx.params[other] not in (None, False, [], ())
             if given == excluded:
-                raise _misplaced(name, other, excluded)
+                spelled = {param.name: param.opts[0] for param in ctx.command.params}
+                raise _misplaced(spelled[name], spelled[other], excluded)
         return super().invoke(ctx)
 
 
-def _misplaced(name: str, other: str, excluded: bool) -> Exception:
+def _misplaced(option: str, flag: str, excluded: bool) -> Exception:
     from irl_vla.types import InputError  # with numpy, which help does without
 
-    option, flag = (f"--{n.replace('_', '-')}" for n in (name, other))
     why = f"does nothing with {flag}" if excluded else f"does nothing without {flag}"
     return InputError(f"{option}: {why}; leave it out")
 

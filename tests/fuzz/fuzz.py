@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -138,8 +137,7 @@ def fuzz_reader(
         try:
             os.chdir(sandbox)
             tempfile.tempdir = str(sandbox)
-            with suppress(InputError):  # what it imports and compiles is there afterwards
-                READERS[name].read(READERS[name].make(_fresh(sandbox)))
+            READERS[name].read(READERS[name].make(_fresh(sandbox)))  # imports, compiles, is sound
             guard(sandbox)
             code = _child(name, seeds, time.monotonic() + seconds, sandbox, progress)
         finally:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from irl_vla.terminal.lazy import loaded
+from irl_vla.types import InputError
 from irl_vla_training.app import COMMANDS, PROGRAM, app
 
 
@@ -33,6 +34,12 @@ def test_help_says_what_a_command_does_with_examples_and_exit_codes(name: str) -
         assert {part for part in parts if part.startswith("--")} <= known, example
     for option in found.params:
         assert option.name == "help" or getattr(option, "help", None), option.name
+
+
+def test_an_option_that_would_do_nothing_is_refused_by_the_name_it_has() -> None:
+    line = ["evaluate", "--eyes", "--run", "r", "--seeds", "0:1", "--red-set", "--out", "o"]
+    with pytest.raises(InputError, match="--seeds: does nothing with --red-set; leave it out"):
+        CliRunner().invoke(app, line, catch_exceptions=False)
 
 
 def test_the_list_of_commands_imports_nothing_heavy() -> None:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import yaml
+from lab_seeds import ENVIRONMENT
 
 from irl_vla.perception.preset import Preset
 from irl_vla.resources import resource
 from irl_vla.terminal.console import Console
 from irl_vla.types import InputError
 from irl_vla_training import run as runs
+from irl_vla_training.checkpoint import load_checkpoint, write_whole
 from irl_vla_training.evaluate.scenes import SceneSource
 from irl_vla_training.origin import content_hash
-from irl_vla_training.recipe import Recipe
+from irl_vla_training.recipe import Recipe, load_recipe
 from irl_vla_training.run import ORIGIN, Consent, RunFolder
 from irl_vla_training.samples import prepare as preparation
 from irl_vla_training.samples.prepare import CONTENT, made_by, prepare
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.sample_set import SampleSet
 from irl_vla_training.samples.settings import SampleSettings
-from irl_vla_training.samples.shards import SampleStore
+from irl_vla_training.samples.shards import SampleStore, ShardNote
 from irl_vla_training.samples.sources import ShardSource, bag_source, scenario_source
 
 TINY3 = resource("calibration/rigs/tiny3.yaml")
@@ -176,3 +184,108 @@ def test_a_hash_of_content_knows_names_files_and_nothing_else(tmp_path: Path) ->
     assert hashes[0] == hashes[1] and len(set(hashes)) == 3
     with pytest.raises(InputError, match="cannot be read: No such file"):
         content_hash(tmp_path / "nothing")
+
+
+DEEP = "[" * 100_000
+CHECKPOINTS = [
+    "", DEEP, '{"format": "irl-vla-checkpoint/1"}', '{"format": 1}',
+    '{"format": "irl-vla-checkpoint/1", "sha256": "", "step": "x", "state": {}}',
+    '{"format": "irl-vla-checkpoint/1", "sha256": "", "step": 1e300, "state": {}}',
+    '{"format": "irl-vla-checkpoint/1", "sha256": "", "step": 1, "state": []}',
+    '{"a": 1' + "0" * 6000 + "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CHECKPOINTS)
+def test_a_checkpoint_of_nonsense_is_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "step-00000001.json"
+    path.write_text(text)
+    path.with_suffix(".safetensors").write_bytes(b"x")
+    with pytest.raises(InputError):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("line", ["[1]", '{"step": "x"}', DEEP, "\xff{"])
+def test_a_log_of_nonsense_is_a_sentence(tmp_path: Path, line: str) -> None:
+    (tmp_path / "log.jsonl").write_text(f'{line}\n{{"step": 2}}\n', encoding="latin-1")
+    with pytest.raises(InputError, match=r"log.jsonl: line 1"):
+        RunFolder(tmp_path).forget_after(1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", "../../up"), ("name", "/etc/passwd"), ("name", "a\0b"), ("keys", ["a", "a"])],
+)
+def test_a_note_names_its_own_file_and_each_sample_once(
+    tmp_path: Path, settings: SampleSettings, samples: list[Sample], field: str, value: object
+) -> None:
+    store = begun(tmp_path, settings)
+    store.add("s", samples[:1])
+    path = tmp_path / "set" / "s.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(InputError, match=rf"s.json: {field}: "):
+        store.notes()
+
+
+def packed(*members: tuple[str, bytes, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content, kind in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(content), kind, "/etc/passwd"
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_what_a_killed_writer_left_is_gone_with_the_next_run(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from irl_vla.drafts import DraftFolder; from pathlib import Path\n"
+        "folder = DraftFolder(Path(sys.argv[1])); (folder.path / 'half').write_bytes(b'x')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, env=ENVIRONMENT)
+    assert [path.name[:12] for path in tmp_path.iterdir()] == [".unfinished-"]
+    write_whole(tmp_path / "step-1.json", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1.json"]
+
+
+SHARDS = {
+    "no tar": b"abc", "cut": packed(("k.json", b"{}" * 600, tarfile.REGTYPE))[:700],
+    "link": packed(("k.json", b"", tarfile.SYMTYPE)),
+    "other sample": packed(("q.json", b"{}", tarfile.REGTYPE)),
+    "deep": packed(("k.json", DEEP.encode(), tarfile.REGTYPE)),
+    "no arrays": packed(("k.json", b"{}", tarfile.REGTYPE)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SHARDS)
+def test_a_shard_of_nonsense_with_an_honest_hash_is_a_sentence(
+    tmp_path: Path, settings: SampleSettings, kind: str
+) -> None:
+    begun(tmp_path, settings)
+    data = SHARDS[kind]
+    note = ShardNote(name="s", sha256=sha256(data).hexdigest(), size=len(data), keys=("k",))
+    (tmp_path / "set" / "s.tar").write_bytes(data)
+    (tmp_path / "set" / "s.json").write_text(json.dumps(asdict(note)))
+    found = SampleSet.open(str(tmp_path / "set"))
+    with pytest.raises(InputError):
+        list(found.read(found.in_order()))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: 99999999999999999999", "seed: 0 to"),
+        ("perceive: {steps: 1000000000000}", "perceive.steps: 1 to"),
+        ("perceive: {losses: {seg: .nan}}", "losses.seg: a weight"),
+        ("perceive: {losses: {seg: .inf}}", "losses.seg: a weight"),
+        ("perceive: {optimiser: {betas: [2, 3]}}", "optimiser.betas"),
+        ("perceive: {optimiser: {clip_norm: .nan}}", "must be positive"),
+        ("perceive: {optimiser: {warm_up: -5}}", "optimiser.warm_up"),
+    ],
+)
+def test_numbers_of_a_recipe_are_bounded(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(f"name: a\npreset: nano\n{text}\n")
+    with pytest.raises(InputError, match=words):
+        load_recipe(str(path))

@@ -123,6 +123,8 @@ FAULTS: list[tuple[dict[str, str], str]] = [
     ({"seeds": "0:2", "preset": "tini"}, "preset: expected one of"),
     ({"seeds": "0:2", "preset": "nano", "out": "none://x/y"}, "fsspec cannot open"),
     ({"split": "world-hard"}, "groups of scenes"),
+    ({"source": "bag", "seeds": "0:2"}, "--seeds: does nothing with source 'bag'"),
+    ({"source": "scenarionet", "split": "world-dev"}, "--split: does nothing with source"),
 ]
 
 

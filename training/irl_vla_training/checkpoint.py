@@ -20,8 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from irl_vla.config import from_json
+from irl_vla.drafts import DraftFolder
+from irl_vla.foreign import brief, cut, parse_json, read_whole
 from irl_vla.types import InputError
 
+MOST_BYTES = 2**35  # of tensors
 FORMAT = "irl-vla-checkpoint/1"
 
 
@@ -32,6 +36,20 @@ class Checkpoint:
     step: int
     tensors: Mapping[str, Tensor]
     state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _About:
+    """The shape of the JSON."""
+
+    format: str
+    step: int
+    sha256: str
+    state: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.step < 2**53:
+            raise ValueError(f"a step from 0 on, got {brief(self.step)}")
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
@@ -55,21 +73,19 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """By the path of its JSON. Raises InputError where it is damaged or of another format."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        data = path.with_suffix(".safetensors").read_bytes()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no checkpoint: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{path}: expected format {FORMAT}, got {found}")
-    if sha256(data).hexdigest() != content.get("sha256"):
+    content = parse_json(read_whole(path), f"{path}")
+    found = content.get("format") if isinstance(content, dict) else type(content).__name__
+    if found != FORMAT:
+        raise InputError(f"{path}: expected format {FORMAT}, got {brief(found)}")
+    about = from_json(_About, content, f"{path}")
+    data = read_whole(path.with_suffix(".safetensors"), MOST_BYTES)
+    if sha256(data).hexdigest() != about.sha256:
         raise InputError(f"{path}: its tensors are damaged (another SHA-256). Use an older one")
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise InputError(f"{path}: its tensors cannot be read: {error}") from None
-    return Checkpoint(int(content["step"]), tensors, content["state"])
+        raise InputError(f"{path}: its tensors cannot be read: {cut(error)}") from None
+    return Checkpoint(about.step, tensors, about.state)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -79,14 +95,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all, also when power fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    """The file appears whole or not at all, also when power fails; what a killed writer left there
+    is removed."""
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with DraftFolder(path.parent) as folder:
+            draft = folder / path.name
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from irl_vla.config import load_yaml, named
+from irl_vla.foreign import brief
 
+MOST_STEPS = 10**9  # or samples of a batch
+MOST_WEIGHT = 1e6
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -54,8 +57,14 @@ class OptimiserRecipe:
     def __post_init__(self) -> None:
         if not 0.0 < self.peak_rate < 1.0:
             raise ValueError(f"optimiser.peak_rate: between 0 and 1, got {self.peak_rate}")
-        if min(self.clip_norm, self.explodes_at) <= 0.0:
+        if not (self.clip_norm > 0.0 and self.explodes_at > 0.0):
             raise ValueError("optimiser: clip_norm and explodes_at must be positive")
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise ValueError(f"optimiser.betas: from 0 to below 1, got {self.betas}")
+        if not (0.0 <= self.last_share <= 1.0 and 0.0 <= self.weight_decay < 1.0):
+            raise ValueError("optimiser: last_share and weight_decay are between 0 and 1")
+        if not 0 <= self.warm_up <= MOST_STEPS:
+            raise ValueError(f"optimiser.warm_up: 0 to {MOST_STEPS}, got {self.warm_up}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +86,10 @@ class LossRecipe:
 
     def __post_init__(self) -> None:
         for name, weight in asdict(self).items():
-            if weight < 0.0:
-                raise ValueError(f"losses.{name}: a weight of at least 0, got {weight}")
+            if not 0.0 <= weight < MOST_WEIGHT:
+                raise ValueError(
+                    f"losses.{name}: a weight of at least 0, below {MOST_WEIGHT:g}, got {weight}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +111,10 @@ class PerceiveRecipe:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "accumulate", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"perceive.{name}: at least 1, got {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= MOST_STEPS:
+                raise ValueError(
+                    f"perceive.{name}: 1 to {MOST_STEPS}, got {brief(getattr(self, name))}"
+                )
         if not 0.0 <= self.memory_from <= 1.0:
             raise ValueError(f"perceive.memory_from: between 0 and 1, got {self.memory_from}")
 
@@ -114,6 +127,10 @@ class Recipe:
     preset: str  # of models/presets, or the path of a .yaml file
     seed: int = 0
     perceive: PerceiveRecipe = field(default_factory=PerceiveRecipe)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed: 0 to 2^32 - 1, got {brief(self.seed)}")
 
     @property
     def fingerprint(self) -> str:

@@ -71,7 +71,12 @@ class RunFolder:
         if (path / "recipe.yaml").exists():
             folder._refuse_another(recipe, now, consent)
             return folder
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be made: {error.strerror}. Choose another --out"
+            ) from None
         folder._keep(now)
         text = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
         write_whole(path / "recipe.yaml", text.encode())
@@ -100,13 +105,18 @@ class RunFolder:
     def entries(self) -> Iterator[dict[str, Any]]:
         """What was logged. A last line that was cut off by a kill is left out."""
         path = self.path / LOG
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = read_whole(path).decode("utf-8", "replace").splitlines() if path.exists() else []
         for number, line in enumerate(lines):
+            where = f"{path}: line {number + 1}"
             try:
-                yield json.loads(line)
-            except ValueError:
-                if number < len(lines) - 1:
-                    raise InputError(f"{path}: line {number + 1} is no JSON") from None
+                entry = parse_json(line, where)
+            except InputError:
+                if number == len(lines) - 1:
+                    return
+                raise
+            if not isinstance(entry, dict) or not isinstance(entry.get("step", 0), int):
+                raise InputError(f"{where}: expected an object with the number of a step")
+            yield entry
 
     def forget_after(self, step: int) -> None:
         """Takes back what was logged after a step: the run goes on from a checkpoint there."""

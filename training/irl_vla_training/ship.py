@@ -14,6 +14,7 @@ import torch
 import typer
 from torch import nn
 
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.engine.export import Provenance, export_bundle
 from irl_vla.engine.manifest import DataSource
 from irl_vla.engine.networks import build_networks
@@ -40,6 +41,7 @@ def ship_command(
 ) -> None:
     """Export a run's weights as a bundle. Each graph is compared with torch."""
     console = Console(stderr=True)
+    refuse_unwritable(out.parent)
     eyes, step = eyes_of_run(run)
     round_to_half(eyes)
     recipe = RunFolder(run).recipe

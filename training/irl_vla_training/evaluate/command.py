@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from irl_vla.drafts import refuse_unwritable
 from irl_vla.perception.preset import Preset
 from irl_vla.resources import resource
 from irl_vla.terminal.console import Console
+from irl_vla.terminal.lazy import only_with
 from irl_vla.types import InputError
 from irl_vla.world.benchmark.splits import split_of
 from irl_vla_training.evaluate.eyes import evaluate_eyes
@@ -24,6 +26,7 @@ from irl_vla_training.samples.settings import SampleSettings
 RIG = "calibration/rigs/tiny3.yaml"
 
 
+@only_with(seeds="!red", split="!red")
 def evaluate_command(
     out: Annotated[Path, typer.Option(help="folder for summary.json, the page and the scenes")],
     eyes: Annotated[bool, typer.Option("--eyes", help="perception alone")] = False,
@@ -54,6 +57,7 @@ def evaluate_command(
         raise InputError("evaluate: say what: --eyes")
     if loop_steps and bundle is None:
         raise InputError("--loop-steps: does nothing without --bundle; leave it out")
+    refuse_unwritable(out)
     model = _model(run, bundle)
     source, what = _source(seeds, split, red, rig)
     store = str(scenes or out / "scenes")

@@ -62,7 +62,9 @@ def prepare_command(
     continues where it stopped; the same seed gives the same bytes."""
     console = Console(stderr=True)
     given = Wanted(tuple(paths or ()), seeds, split)
-    wanted = named(SOURCES, source, "source")(given)
+    make = named(SOURCES, source, "source")
+    _refuse_idle(source, given)
+    wanted = make(given)
     settings = SampleSettings.of(load_preset(preset), per_seed)
     try:
         count = prepare(out, settings, wanted, jobs, ray, console, accept_changes)
@@ -70,6 +72,14 @@ def prepare_command(
         console.print("stopped   run the same command again to continue", style="yellow")
         raise typer.Exit(STOPPED) from None
     console.print(f"wrote     {out}  ({count:,} samples)", soft_wrap=True)
+
+
+def _refuse_idle(source: str, given: Wanted) -> None:
+    """Options that would do nothing. Raises InputError."""
+    if given.seeds is not None and source != "world":
+        raise InputError(f"--seeds: does nothing with source '{source}'; leave it out")
+    if given.split is not None and source not in ("world", "navsim"):
+        raise InputError(f"--split: does nothing with source '{source}'; leave it out")
 
 
 def _world(wanted: Wanted) -> ShardSource:

@@ -13,7 +13,8 @@ import numpy as np
 
 from irl_vla.camera.camera import Camera, Region, resized
 from irl_vla.camera.lens_models import CameraModel
-from irl_vla.types import U8, InputError
+from irl_vla.camera.preprocess import decode
+from irl_vla.types import U8, CameraImage, InputError
 from irl_vla_training.samples.batch import PIXEL_STRIDE
 from irl_vla_training.samples.pixels import HALF
 from irl_vla_training.samples.sample import Picture, PictureTruth
@@ -68,18 +69,17 @@ def decoded(
     picture: Picture, truth: PictureTruth | None, window: Window, size: tuple[int, int]
 ) -> DecodedPicture:
     """Decode, cut, and resize to `size` (width, height). Raises InputError for a damaged JPEG."""
-    bgr = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR)
     camera = picture.camera
-    if bgr is None or bgr.shape[:2] != (camera.height, camera.width):
-        raise InputError(f"camera '{camera.name}': its stored picture cannot be decoded")
+    whole = decode(CameraImage(camera.name, 0, encoded=picture.jpeg))
+    if whole.shape[:2] != (camera.height, camera.width):
+        raise InputError(f"camera '{camera.name}': its stored picture has another size")
     part = region(camera, window, size)
     rows = slice(part.top, part.top + part.height)
-    cut = bgr[rows, part.left : part.left + part.width]
+    cut = whole[rows, part.left : part.left + part.width]
     if (part.width, part.height) != size:
         cut = cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
-    pixels = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
     told = None if truth is None else cut_truth(truth, part, size)
-    return DecodedPicture(np.asarray(pixels, np.uint8), told, camera, part)
+    return DecodedPicture(np.ascontiguousarray(cut, np.uint8), told, camera, part)
 
 
 def region(camera: Camera, window: Window, size: tuple[int, int]) -> Region:

@@ -11,6 +11,7 @@ May import: irl_vla, samples.
 from __future__ import annotations
 
 import sys
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,6 +21,7 @@ import numpy as np
 import webdataset
 from numpy.typing import NDArray
 
+from irl_vla.foreign import brief, cut
 from irl_vla.types import InputError
 from irl_vla_training.samples.sample import Sample
 from irl_vla_training.samples.settings import SampleSettings
@@ -125,8 +127,13 @@ def members_of(data: bytes, note: ShardNote, where: str) -> list[tuple[str, File
             " --skip-broken"
         )
     found: dict[str, Files] = {}
-    parts = webdataset.tariterators.tar_file_iterator(BytesIO(data))
-    for part in parts:
-        key, _, ending = part["fname"].partition(".")
-        found.setdefault(key, {})[ending] = part["data"]
+    try:
+        for part in webdataset.tariterators.tar_file_iterator(BytesIO(data)):
+            key, _, ending = part["fname"].partition(".")
+            found.setdefault(key, {})[ending] = part["data"]
+    except (tarfile.TarError, ValueError, OSError) as error:
+        raise InputError(f"{where}/{note.name}.tar: no tar: {cut(error)}") from None
+    missing = [key for key in note.keys if key not in found]
+    if missing:
+        raise InputError(f"{where}/{note.name}.tar: sample {brief(missing[0])} is not in it")
     return [(key, found[key]) for key in note.keys]

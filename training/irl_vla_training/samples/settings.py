@@ -17,6 +17,7 @@ from irl_vla_training.samples.sample import I32, Mask
 
 FORMAT = "irl-vla-samples/1"
 MARGIN = 1.125  # pictures are prepared so much larger than the preset's, each way, to be cut from
+MOST_PX = 16_384  # a side of a picture
 SEEN_PX = 12  # a road user with fewer pixels in every picture of the preset's size is not seen
 
 
@@ -34,6 +35,9 @@ class SampleSettings:
     format: str = FORMAT
 
     def __post_init__(self) -> None:
+        for width, height in (self.image, self.tele or (1, 1)):
+            if not (0 < width <= MOST_PX and 0 < height <= MOST_PX):
+                raise ValueError(f"pictures of 1 to {MOST_PX} px a side, got {width} x {height}")
         # Heights belong to the network alone: no truth of the ground depends on them.
         object.__setattr__(self, "grid", replace(self.grid, heights=(0.0,)))
 

@@ -24,6 +24,7 @@ import webdataset
 from fsspec import AbstractFileSystem
 
 from irl_vla.config import from_json
+from irl_vla.foreign import brief, cut, parse_json
 from irl_vla.types import InputError
 from irl_vla_training.checkpoint import write_whole
 from irl_vla_training.samples.sample import Sample
@@ -108,8 +109,13 @@ class SampleStore:
 
     def _note(self, name: str) -> ShardNote:
         where = posixpath.join(self.root, name)
-        note = from_json(ShardNote, parsed(self.read(name), where), where)
-        refuse_format(note.format, where)
+        content = parsed(self.read(name), where)
+        refuse_format(content.get("format", FORMAT), where)
+        note = from_json(ShardNote, content, where)
+        if f"{note.name}.json" != name:
+            raise InputError(f"{where}: name: expected that of the file, got {brief(note.name)}")
+        if len(set(note.keys)) != len(note.keys):
+            raise InputError(f"{where}: keys: two samples of one name")
         return note
 
     def begin(self, settings: SampleSettings) -> None:
@@ -139,7 +145,7 @@ class SampleStore:
                 f"{where}: no such file: no set of samples. Make one with `irl-vla-train prepare`"
             )
         content = parsed(self.read(ABOUT), where)
-        refuse_format(str(content.get("format")), where)
+        refuse_format(content.get("format"), where)
         return from_json(SampleSettings, content, where)
 
     def add(
@@ -163,18 +169,16 @@ class SampleStore:
 
 def parsed(data: bytes, where: str) -> Mapping[str, Any]:
     """JSON that is an object. Raises InputError."""
-    try:
-        content = json.loads(data)
-    except ValueError as error:
-        raise InputError(f"{where}: no JSON: {error}") from None
+    content = parse_json(data, where)
     if not isinstance(content, dict):
         raise InputError(f"{where}: expected an object, got {type(content).__name__}")
     return content
 
 
-def refuse_format(found: str, where: str) -> None:
+def refuse_format(found: object, where: str) -> None:
     """Raises InputError for samples of another version."""
     if found != FORMAT:
         raise InputError(
-            f"{where}: samples of format {found}, this version reads {FORMAT}. Prepare them anew"
+            f"{where}: samples of format {cut(found)}, this version reads {FORMAT}. Prepare them"
+            " anew"
         )

@@ -20,6 +20,7 @@ from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
 
 from irl_vla.camera.camera import Camera
+from irl_vla.foreign import cut, parse_json
 from irl_vla.types import EgoStatus, InputError, Intent, IntentDirection
 from irl_vla_training.samples.pixels import depth_as_bytes, depth_from_bytes
 from irl_vla_training.samples.sample import (
@@ -61,11 +62,14 @@ def as_files(sample: Sample) -> dict[str, bytes]:
 def from_files(key: str, files: Mapping[str, bytes]) -> Sample:
     """Undoes as_files, depths to within half a step of their bytes. Raises InputError."""
     try:
-        about = json.loads(files[JSON])
+        about = parse_json(files[JSON], f"sample {key}")
         plain = zstandard.ZstdDecompressor().decompress(files[ARRAYS], MOST_BYTES)
         return _sample(key, about, read_arrays(plain), files)
-    except (KeyError, ValueError, TypeError, zstandard.ZstdError, SafetensorError) as error:
-        raise InputError(f"sample {key}: damaged: {type(error).__name__}: {error}") from None
+    except InputError:
+        raise
+    except (LookupError, ValueError, TypeError, OverflowError, MemoryError, AttributeError,
+            zstandard.ZstdError, SafetensorError) as error:  # fmt: skip
+        raise InputError(f"sample {key}: damaged: {type(error).__name__}: {cut(error)}") from None
 
 
 def _about(sample: Sample) -> dict[str, Any]:
