@@ -15,21 +15,37 @@ from irl_vla.types import F64, CameraImage
 
 FROZEN_AFTER = 5  # equal pictures in a row; more are frozen
 MOVED_M = 0.5  # of the car, during them
-ROWS = 16  # of raw pixels, each so many-th row is compared
+ROWS = 16  # of raw pixels, each so many-th row of a recording is compared
 
 
 @dataclass
-class _Run:
-    checksum: int
-    times: int
-    place: F64 | None
+class EqualPictures:
+    """Counts equal pictures of each camera, in the order of arrival. rows: of raw pixels, each so
+    many-th row is compared."""
+
+    rows: int = 1
+    _last: dict[str, tuple[int, int]] = field(default_factory=dict)  # checksum, times
+
+    def times(self, image: CameraImage) -> int:
+        """How often this picture has come in a row, 1 for a new one."""
+        checksum = self._checksum(image)
+        before, times = self._last.get(image.camera, (None, 0))
+        times = times + 1 if checksum == before else 1
+        self._last[image.camera] = (checksum, times)
+        return times
+
+    def _checksum(self, image: CameraImage) -> int:
+        if image.pixels is not None:
+            return zlib.crc32(np.ascontiguousarray(image.pixels[:: self.rows]).data)
+        return zlib.crc32(image.encoded or b"")
 
 
 @dataclass
 class FrozenPictures:
     """Takes pictures and places in the order of recording."""
 
-    _runs: dict[str, _Run] = field(default_factory=dict)
+    _equal: EqualPictures = field(default_factory=lambda: EqualPictures(ROWS))
+    _began: dict[str, F64 | None] = field(default_factory=dict)  # where a run of equal ones began
     _place: F64 | None = None
 
     def moved(self, world_from_ego: F64) -> None:
@@ -39,22 +55,13 @@ class FrozenPictures:
 
     def times(self, image: CameraImage) -> int:
         """How often this picture has come in a row, if that makes the camera frozen; else 0."""
-        checksum = _checksum(image)
-        run = self._runs.get(image.camera)
-        if run is None or run.checksum != checksum:
-            self._runs[image.camera] = _Run(checksum, 1, self._place)
-            return 0
-        run.times += 1
-        run.place = self._place if run.place is None else run.place
-        return run.times if run.times > FROZEN_AFTER and self._has_moved(run) else 0
+        times = self._equal.times(image)
+        if times == 1 or self._began[image.camera] is None:
+            self._began[image.camera] = self._place
+        return times if times > FROZEN_AFTER and self._has_moved(image.camera) else 0
 
-    def _has_moved(self, run: _Run) -> bool:
-        if run.place is None or self._place is None:
+    def _has_moved(self, camera: str) -> bool:
+        began = self._began[camera]
+        if began is None or self._place is None:
             return False
-        return float(np.linalg.norm(self._place - run.place)) > MOVED_M
-
-
-def _checksum(image: CameraImage) -> int:
-    if image.pixels is not None:
-        return zlib.crc32(image.pixels[::ROWS].tobytes())
-    return zlib.crc32(image.encoded or b"")
+        return float(np.linalg.norm(self._place - began)) > MOVED_M

@@ -4,12 +4,12 @@ messages come as CDR bytes, the core's own reader and synchroniser do the work.
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from irl_vla.camera.camera import Camera
+from irl_vla.camera.frozen import EqualPictures
 from irl_vla.camera.preprocess import CalibratedImages, ImageSpec, prepared
 from irl_vla.camera.rig import Rig
 from irl_vla.camera.sync import AnchorSynchroniser
@@ -76,7 +76,7 @@ class Intake:
         self._contents: dict[str, object] = {}  # topic -> what it said
         self._trouble: dict[str, str] = {}  # camera -> why it has no calibration
         self._told: dict[str, str] = {}  # of that, what was said
-        self._last: dict[str, tuple[int, int]] = {}  # camera -> checksum, times in a row
+        self._equal = EqualPictures()
         self._waiting: deque[FrameSet] = deque(maxlen=MAX_WAITING)
         self.notices: deque[str] = deque(maxlen=100)  # for the log
         self.drops: deque[tuple[str, str]] = deque(maxlen=100)  # topic, why it was of no use
@@ -99,7 +99,7 @@ class Intake:
         """Time begins anew, however small the jump: the calibration stays, pictures do not."""
         self.sync = self._synchroniser()
         self._waiting.clear()
-        self._last.clear()
+        self._equal = EqualPictures()
 
     def _synchroniser(self) -> AnchorSynchroniser:
         params, rig = self._params, self.rig if self._given else None
@@ -129,11 +129,7 @@ class Intake:
         yield from self._ready()
 
     def _image(self, image: CameraImage) -> None:
-        content = image.encoded if image.pixels is None else image.pixels.data
-        checksum = zlib.crc32(content or b"")
-        before, times = self._last.get(image.camera, (None, 0))
-        times = times + 1 if checksum == before else 1
-        self._last[image.camera] = (checksum, times)
+        times = self._equal.times(image)
         limit = self.frozen_after
         if limit and times > limit:
             self.sync.spoil(image.camera, f"frozen: the same picture {times} times in a row")

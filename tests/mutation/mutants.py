@@ -53,7 +53,7 @@ SPARE_S = 20.0  # CPU time beyond three times what the tests take without a faul
 COMPILE_S = 90.0  # CPU time for compiling anew what depends on a fault
 TESTS_S = 120.0  # CPU time of the tests tried on one mutant; those beyond are not tried
 GROUND = "ground"  # the room of the files directly under irl_vla/
-SLOW_ROOMS = ("cli", "evaluation")
+SLOW_ROOMS = ("cli", "evaluation", "ground")
 BESIDE = {"evaluation": ("tests/cli/",)}  # its loops are mostly tested through their commands
 
 

@@ -26,7 +26,9 @@ from test_view_town import crossroads, drive
 
 from irl_vla.camera.camera import Camera, CameraModel
 from irl_vla.camera.rig import Rig, ViewDirection, ego_from_look, load_rig
+from irl_vla.drive.closed_loop import Tick
 from irl_vla.drive.fallback import unchecked_stop
+from irl_vla.drive.step import Step
 from irl_vla.resources import resource
 from irl_vla.types import (
     F64,
@@ -34,11 +36,13 @@ from irl_vla.types import (
     Boxes3D,
     CameraImage,
     Candidates,
+    EgoStatus,
     FrameSet,
     Intent,
     IntentDirection,
     Plan,
     PlanReason,
+    Refusal,
     Rejection,
     Schedule,
     Trajectory,
@@ -46,6 +50,7 @@ from irl_vla.types import (
 from irl_vla.vehicle import PACIFICA
 from irl_vla.view import commands
 from irl_vla.view.bev import paint_rig
+from irl_vla.view.drive_page import DrivePainter
 from irl_vla.view.frame import Overlay, paint_bev, paint_cameras
 from irl_vla.view.plots import (
     EgoTrace,
@@ -64,6 +69,7 @@ from irl_vla.view.score_plot import plot_scores
 from irl_vla.view.town import TownOverlay, TownPainter
 from irl_vla.view.town_film import instants, many_drives
 from irl_vla.world.episode import BRAKE, LEFT_INDICATOR, RIGHT_INDICATOR
+from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Light, Prop, Signal, Turn
 
 sys.path.append(str(Path(__file__).parents[1] / "scoring"))
@@ -244,6 +250,21 @@ def blind() -> Overlay:
     return Overlay(tokens=seen, area=AREA)
 
 
+def drive_tick(index: int, outcome: Plan | Refusal, driving: bool = True) -> Tick:
+    """A tick of the drive through the crossroads, with the cameras above."""
+    ego = EgoStatus(0, np.array([9.0, 0.0]), np.zeros(2), 0.0, True, "/odom")
+    timings = {"plan": 2.0 + index, "guard": 1.0}
+    step = Step(outcome, frames(), ego, Intent(IntentDirection.LEFT), None, timings)
+    return Tick(drive().moment(index), step, driving)
+
+
+@cache
+def drive_painter() -> DrivePainter:
+    episode = drive()
+    path = RoutePath.of(episode.town, episode.route)
+    return DrivePainter(episode.town, episode.actors, rig(), path)
+
+
 # ---- pictures by matplotlib
 
 
@@ -327,6 +348,7 @@ PICTURES: dict[str, Callable[[], U8]] = {
     "above, driven": lambda: paint_bev(driven(), 560),
     "above, planned": lambda: paint_bev(Overlay(plan=planned()), 480),
     "above, blind": lambda: paint_bev(blind(), 400),
+    "a tick": lambda: drive_painter().paint(drive_tick(3, planned(), False)).together(),
     "rig": lambda: paint_rig(rig()),
     "rig, nuscenes_like6": lambda: paint_rig(
         load_rig(resource("calibration/rigs/nuscenes_like6.yaml")), 400

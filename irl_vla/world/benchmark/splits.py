@@ -1,18 +1,18 @@
 """Which seeds belong to which benchmark split, and which instants of a seed are its scenes.
 
 One seed is one town with one drive of 20.6 s; ten of its instants are scenes. The ranges are part
-of the benchmark: they never change under this version. May import: types, scoring.scene.
+of the benchmark: they never change under this version. May import: types, config, scoring.scene.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from irl_vla.config import named
 from irl_vla.scoring.scene import STEPS
 from irl_vla.types import F64, InputError
 
@@ -74,11 +74,7 @@ def split_of(name: str | None, seeds: str | None) -> SeedSplit:
         raise InputError("give either a split or seeds, for example world-dev or 0:50")
     if name is None:
         return SeedSplit(f"seeds-{seeds}".replace(":", "-"), seed_range(str(seeds)))
-    if name not in SPLITS:
-        near = difflib.get_close_matches(name, SPLITS, 1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise InputError(f"split '{name}': expected one of {', '.join(SPLITS)}.{hint}")
-    return SPLITS[name]
+    return named(SPLITS, name, "split")
 
 
 def seed_range(text: str) -> range:
