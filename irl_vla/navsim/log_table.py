@@ -54,13 +54,15 @@ def log_table(path: Path, cache: Path | None = None) -> LogTable:
         return _read(path)
     kept = cache / "logs" / f"v{VERSION}" / path.parent.name / f"{path.stem}.json"
     source = source_of(path)
+    columns = None
     try:
         entry = parse_json(read_whole(kept), f"{kept}")
         if entry["source"] == source:
-            columns = (tuple(entry[name]) for name in COLUMNS)
-            return LogTable(path, *columns)
+            columns = [tuple(entry[name]) for name in COLUMNS]
     except (InputError, KeyError, TypeError):
         pass  # absent, or no file of ours: it is made anew
+    if columns is not None:
+        return LogTable(path, *columns)  # names that no log may have are refused from here, too
     table = _read(path)
     entry = {"source": source, **{name: getattr(table, name) for name in COLUMNS}}
     replace_file(kept, json.dumps(entry).encode())

@@ -167,7 +167,7 @@ def test_scenes_of_another_rig_seed_or_step_are_not_taken_for_the_same(tmp_path:
 
 
 def test_an_evaluation_looks_at_the_shards_it_names_and_at_no_others(
-    prepared: Path, nano: Preset
+    prepared: Path, preset: Preset
 ) -> None:
     every = SampleSet.open(str(prepared))
     one = SampleSet.open(str(prepared), only=[every.notes[1].name])

@@ -57,7 +57,7 @@ def test_a_recorded_scenario_masks_lights_walkways_and_reasons(scenario: list[Sa
         stays_the_same(sample)
 
 
-def test_a_bag_tells_pictures_motion_and_future(settings: SampleSettings, nano: Preset) -> None:
+def test_a_bag_tells_pictures_motion_and_future(settings: SampleSettings, preset: Preset) -> None:
     found = list(samples_of_bag(shared("recordings/kitti_clip1"), settings))
     assert len(found) >= 8, "5 s at half a second's spacing"
     assert found[0].way is not None, "its next four seconds are recorded"
@@ -72,7 +72,7 @@ def test_a_bag_tells_pictures_motion_and_future(settings: SampleSettings, nano: 
             )
     assert any(sample.memory is not None for sample in found)
     assert all(sample.ego.valid for sample in found[1:]), "its odometry begins after its pictures"
-    batch = collated([item_of(sample, nano, settings) for sample in found[:2]], nano)
+    batch = collated([item_of(sample, preset, settings) for sample in found[:2]], preset)
     assert not batch.seg_known.any() and not batch.boxes_known.any() and not batch.lines_known.any()
     assert (batch.pixels.kind == 255).all() and batch.lamp.tolist() == [-1, -1]
 
