@@ -73,10 +73,10 @@ from irl_vla.world.routes import RoutePath
 from irl_vla.world.town import Light, Prop, Signal, Turn
 
 sys.path.append(str(Path(__file__).parents[1] / "scoring"))
-from scoring_cases import plan, street, tracks
+from scoring_cases import plan, rectangle, street, tracks
 
 from irl_vla.scoring.explain import explain
-from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE
+from irl_vla.scoring.scene import PEDESTRIAN, VEHICLE, NamedPlan, Polygons, RedLights
 
 FILE = Path(__file__).with_name("reviewed.json")
 BLOCKS = 16
@@ -275,11 +275,14 @@ def decoded(data: bytes) -> U8:
 
 
 def explained() -> U8:
-    """A plan that leaves its lane and meets two others, with the reasons."""
+    """A plan that leaves its lane before a red light and meets two others, with the reasons."""
     agents = tracks(
         ("slow", VEHICLE, 20.0, 0.0, 0.0, 2.0, 0.0), ("walker", PEDESTRIAN, 34.0, 6.0, -1.5, 0, -1)
     )
-    scene = street(agents=agents)
+    closed = RedLights(
+        ("light",), Polygons.of([rectangle(40, -1.75, 50, 1.75)]), np.ones((1, 41), np.bool_)
+    )
+    scene = replace(street(agents=agents), red_lights=closed, human=NamedPlan("", "log", plan(6.0)))
     way = plan(10.0, 0.012)
     return decoded(scene_png(scene, explain(scene, way, plan(10.0)), "street, a plan", way))
 
